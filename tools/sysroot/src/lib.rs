@@ -1,1 +1,164 @@
-//! Not filled yet.
+//! Makes a Muslin sysroot: finds musl's tarball, verifies it, patches and compiles it, and lays out
+//! headers, crt files and `libc.a`.
+//!
+//! [`build`] is the one entry point. Neighbours: `build.rs` of package `muslin`, the `muslin sysroot`
+//! command and the Makefile call it; the patches are in `musl-patches/`, the runtime object that
+//! becomes a member of `libc.a` is crate `muslin-runtime`.
+//!
+//! Nothing here uses the network: `tools/fetch-musl.sh` puts the tarball into the cache beforehand.
+
+mod archive;
+mod cache;
+mod compile;
+mod error;
+mod headers;
+mod install;
+mod key;
+mod progress;
+mod runtime;
+mod series;
+mod source;
+mod tool;
+
+use std::path::{Path, PathBuf};
+
+use crate::cache::Cache;
+use crate::key::Key;
+use crate::source::Source;
+use crate::tool::Toolchain;
+
+pub use crate::error::Error;
+
+/// Part of every cache key: raise it when this crate lays a sysroot out differently.
+const BUILDER_VERSION: &str = "1";
+
+/// Which sysroot is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// musl as upstream released it: for comparisons.
+    Stock,
+    /// Patched musl with the runtime for the Linux platform in `libc.a`.
+    Linux,
+}
+
+impl Flavour {
+    /// The name in directory names and on command lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flavour::Stock => "stock",
+            Flavour::Linux => "linux",
+        }
+    }
+
+    /// The flavour of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Flavour> {
+        [Flavour::Stock, Flavour::Linux]
+            .into_iter()
+            .find(|flavour| flavour.name() == name)
+    }
+}
+
+/// What to build and where to put it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which sysroot.
+    pub flavour: Flavour,
+    /// The sysroot's directory: `include/`, `lib/` and, where the machine has kernel headers,
+    /// `include-linux/` are (re)placed in it; whatever else it holds is left alone.
+    pub out: PathBuf,
+}
+
+/// A sysroot that is in place.
+#[derive(Clone, Debug)]
+pub struct Sysroot {
+    /// The directory that holds `include/` and `lib/`.
+    pub dir: PathBuf,
+}
+
+/// Builds the wanted sysroot, or takes it from the cache.
+///
+/// The result depends on nothing but the tarball, the patches, the runtime's sources and the tools'
+/// versions; those make the cache key. Several calls at once wait for each other.
+///
+/// # Errors
+/// No or a wrong tarball, a patch that does not apply, a missing or failing tool, a full disk. Each
+/// says in one line what happened and what to do.
+pub fn build(request: &Request) -> Result<Sysroot, Error> {
+    make(request, false)
+}
+
+/// Like [`build`], but compiles everything again even when the cache has it.
+///
+/// # Errors
+/// As for [`build`].
+pub fn rebuild(request: &Request) -> Result<Sysroot, Error> {
+    make(request, true)
+}
+
+/// The cache directory: `$MUSLIN_CACHE`, else `$XDG_CACHE_HOME/muslin`, else `~/.cache/muslin`.
+///
+/// # Errors
+/// None of the three variables that lead to it is set.
+pub fn cache_dir() -> Result<PathBuf, Error> {
+    cache::dir_from_env()
+}
+
+/// The repository that this crate was built from: patches and runtime sources are found there.
+fn repository() -> Result<PathBuf, Error> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize()
+        .map_err(|why| Error::io("finding Muslin's own sources at", &root, why))
+}
+
+fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
+    let root = repository()?;
+    let toolchain = Toolchain::find()?;
+    let cache = Cache::open()?;
+    let source = Source::find(cache.dir())?;
+    let patches = match request.flavour {
+        Flavour::Stock => Vec::new(),
+        Flavour::Linux => series::read(&root.join("musl-patches"), source.version)?,
+    };
+
+    let mut key = Key::new(BUILDER_VERSION);
+    key.text("tarball", source.sha256);
+    for patch in &patches {
+        key.text(&patch.name, &patch.text);
+    }
+    key.text("flags", &compile::all_flags());
+    key.text("compiler", &toolchain.compiler_version);
+    let musl_name = format!("musl-{}", key.hex());
+
+    let mut key = Key::new(BUILDER_VERSION);
+    key.text("musl", &musl_name);
+    key.text("kernel headers", install::kernel_headers_state());
+    if request.flavour == Flavour::Linux {
+        runtime::add_inputs(&mut key, &root, &toolchain)?;
+    }
+    let name = format!("sysroot-{}-{}", request.flavour.name(), key.hex());
+
+    let _building = cache.lock()?;
+    if afresh {
+        cache.forget(&musl_name)?;
+        cache.forget(&name)?;
+    }
+    let sysroot = cache.entry(&name, |dir| {
+        let musl = cache.entry(&musl_name, |dir| {
+            let tree = source.unpack(cache.dir())?;
+            series::apply(&patches, tree.path())?;
+            headers::generate(tree.path(), source.version)?;
+            headers::install(tree.path(), &dir.join("include"))?;
+            compile::build(tree.path(), &dir.join("lib"), &toolchain)
+        })?;
+        install::copy_tree(&musl, dir)?;
+        install::link_kernel_headers(dir)?;
+        if request.flavour == Flavour::Linux {
+            runtime::add(&root, cache.dir(), dir, &toolchain)?;
+        }
+        Ok(())
+    })?;
+    install::place(&sysroot, &name, &request.out, afresh)?;
+    Ok(Sysroot {
+        dir: request.out.clone(),
+    })
+}

@@ -1,0 +1,231 @@
+//! The runtime object: crate `muslin-runtime` built for no operating system, linked into one
+//! relocatable object of which only the C symbols are visible, and put into libc.a.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::archive;
+use crate::error::Error;
+use crate::key::Key;
+use crate::progress::Step;
+use crate::tool::{self, Toolchain};
+
+/// The target without an operating system that the runtime is compiled for.
+const TARGET: &str = "x86_64-unknown-none";
+/// The member's name in libc.a.
+const MEMBER: &str = "muslin-runtime.o";
+/// The symbols that stay visible, one a line.
+const EXPORTS: &str = "shim/runtime/exports.txt";
+/// Flags for rustc, if there are any.
+const RUSTFLAGS: &str = "shim/runtime/rustflags.txt";
+/// Files that go into the sysroot as they are.
+const HEADER: &str = "shim/include/muslin.h";
+const LINKER_SCRIPT: &str = "shim/muslin.ld";
+/// All that the object and the sysroot are made from.
+const INPUTS: [&str; 8] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "shim/abi",
+    "shim/runtime",
+    HEADER,
+    LINKER_SCRIPT,
+    "syscalls",
+    "platforms",
+];
+/// The linker prefix of variables that would change what the nested cargo does; it shall build the
+/// same object under `cargo build`, `muslin cargo` and by hand.
+const FOREIGN_VARIABLES: [&str; 11] = [
+    "CARGO_BUILD_",
+    "CARGO_CFG_",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_FEATURE_",
+    "CARGO_INCREMENTAL",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// Adds to a cache key what the runtime in a sysroot depends on.
+///
+/// # Errors
+/// A source cannot be read, or Rust is not installed.
+pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> Result<(), Error> {
+    for input in INPUTS {
+        key.tree(root, input)?;
+    }
+    key.text("linker", &toolchain.linker_version);
+    key.text("rustc", &tool::output(&mut rust("rustc", root, "-vV"), "asking")?);
+    Ok(())
+}
+
+/// Builds the runtime object and puts it, the C header and the linker script into the sysroot.
+///
+/// # Errors
+/// The target is not installed, the runtime does not compile, or an export is not in it.
+pub(crate) fn add(
+    root: &Path,
+    cache: &Path,
+    sysroot: &Path,
+    toolchain: &Toolchain,
+) -> Result<(), Error> {
+    let exports = read_list(&root.join(EXPORTS))?;
+    let step = Step::begin();
+    let library = compile(root, cache)?;
+    let scratch = tempfile::Builder::new()
+        .prefix("runtime-")
+        .tempdir_in(cache)
+        .map_err(|why| Error::io("making a directory in", cache, why))?;
+    link(&library, &exports, scratch.path())?;
+    archive::append(
+        &sysroot.join("lib/libc.a"),
+        scratch.path(),
+        &[MEMBER.to_owned()],
+    )?;
+    for (from, to) in [
+        (HEADER, sysroot.join("include/muslin.h")),
+        (LINKER_SCRIPT, sysroot.join("lib/muslin.ld")),
+    ] {
+        let from = root.join(from);
+        fs::copy(&from, &to).map_err(|why| Error::io("copying", &from, why))?;
+    }
+    let object = scratch.path().join(MEMBER);
+    let size = object.metadata().map_or(0, |data| data.len());
+    let _ = toolchain;
+    step.done(&format!("built the runtime object: {} KiB", size / 1024));
+    Ok(())
+}
+
+/// Compiles the crate into a static library.
+fn compile(root: &Path, cache: &Path) -> Result<PathBuf, Error> {
+    let libdir = tool::output(
+        rust("rustc", root, "--print=target-libdir").args(["--target", TARGET]),
+        "asking",
+    )?;
+    if !Path::new(libdir.trim()).is_dir() {
+        return Err(Error::Setting(format!(
+            "Rust's target {TARGET} is not installed: run `rustup target add {TARGET}`"
+        )));
+    }
+    let flags = match fs::read_to_string(root.join(RUSTFLAGS)) {
+        Ok(text) => list(&text).collect::<Vec<_>>().join(" "),
+        Err(_) => String::new(),
+    };
+    // One directory for each copy of the repository, so that a change compiles only what changed.
+    let mut place = Key::new("runtime-target");
+    place.text("root", &root.to_string_lossy());
+    let target_dir = cache.join(format!("runtime-target-{}", place.hex()));
+    let mut cargo = rust("cargo", root, "rustc");
+    cargo
+        .args(["--package", "muslin-runtime", "--lib"])
+        .args(["--crate-type", "staticlib", "--target", TARGET])
+        .args(["--profile", "runtime", "--locked", "--quiet"])
+        .arg("--manifest-path")
+        .arg(root.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .env("RUSTFLAGS", flags);
+    tool::output(&mut cargo, "compiling the runtime with")?;
+    Ok(target_dir
+        .join(TARGET)
+        .join("runtime/libmuslin_runtime.a"))
+}
+
+/// Links the library into one object without unused sections, debug information or LLVM's bitcode,
+/// in which only the exports are visible.
+fn link(library: &Path, exports: &[String], dir: &Path) -> Result<(), Error> {
+    let mut ld = Command::new("ld");
+    ld.current_dir(dir).args(["-r", "--gc-sections"]);
+    for symbol in exports {
+        ld.args(["-u", symbol]);
+    }
+    ld.args(["-o", "linked.o"]).arg(library);
+    tool::output(&mut ld, "linking the runtime with")?;
+
+    let list = dir.join("exports");
+    fs::write(&list, exports.join("\n")).map_err(|why| Error::io("writing", &list, why))?;
+    let mut objcopy = Command::new("objcopy");
+    objcopy
+        .current_dir(dir)
+        .args(["--strip-debug", "-R", ".llvmbc", "-R", ".llvmcmd"])
+        .args(["--keep-global-symbols=exports", "linked.o", MEMBER]);
+    tool::output(&mut objcopy, "hiding the runtime's symbols with")?;
+
+    let mut nm = Command::new("nm");
+    nm.current_dir(dir)
+        .args(["--defined-only", "--extern-only", "--format=posix", MEMBER]);
+    let symbols = tool::output(&mut nm, "reading the runtime's symbols with")?;
+    let missing: Vec<&str> = exports
+        .iter()
+        .map(String::as_str)
+        .filter(|export| !is_defined(&symbols, export))
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Setting(format!(
+            "{EXPORTS} names what the runtime does not define: {}",
+            missing.join(", ")
+        )))
+    }
+}
+
+fn is_defined(symbols: &str, wanted: &str) -> bool {
+    symbols
+        .lines()
+        .any(|line| line.split(' ').next() == Some(wanted))
+}
+
+/// A Rust tool in the repository, without what an outer cargo set.
+fn rust(program: &str, root: &Path, first: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root).arg(first);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text == "TARGET"
+            || FOREIGN_VARIABLES
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+fn read_list(path: &Path) -> Result<Vec<String>, Error> {
+    let text = fs::read_to_string(path).map_err(|why| Error::io("reading", path, why))?;
+    Ok(list(&text).map(str::to_owned).collect())
+}
+
+/// The lines of a list without comments and blanks.
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_may_hold_comments() {
+        let text = "# exports\n__muslin_boot\n\nmuslin_register # C\n";
+        assert_eq!(
+            list(text).collect::<Vec<_>>(),
+            ["__muslin_boot", "muslin_register"]
+        );
+    }
+
+    #[test]
+    fn a_symbol_is_not_its_prefix() {
+        let symbols = "muslin_register_family T 0 10\n";
+        assert!(is_defined(symbols, "muslin_register_family"));
+        assert!(!is_defined(symbols, "muslin_register"));
+    }
+}
