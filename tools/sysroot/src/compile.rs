@@ -109,21 +109,21 @@ pub(crate) fn build(tree: &Path, lib: &Path, toolchain: &Toolchain) -> Result<()
         libc.len() + crt.len()
     );
 
-    let scratch = tempfile::Builder::new()
-        .prefix("objects-")
-        .tempdir_in(tree)
-        .map_err(|why| Error::io("making a directory in", tree, why))?;
-    compile(tree, &libc, scratch.path(), toolchain)?;
+    let objects = tree.join("obj/made");
+    fs::create_dir_all(&objects).map_err(|why| Error::io("making", &objects, why))?;
+    compile(tree, &libc, &objects, toolchain)?;
     let members: Vec<String> = libc.iter().map(|unit| unit.object.clone()).collect();
-    archive::append(&lib.join("libc.a"), scratch.path(), &members)?;
-    compile(tree, &crt, lib, toolchain)?;
+    archive::append(&lib.join("libc.a"), &objects, &members)?;
+    compile(tree, &crt, &objects, toolchain)?;
+    for unit in &crt {
+        let object = objects.join(&unit.object);
+        fs::copy(&object, lib.join(&unit.object))
+            .map_err(|why| Error::io("copying", &object, why))?;
+    }
     for name in EMPTY_LIBRARIES {
         archive::empty(&lib.join(format!("lib{name}.a")))?;
     }
-    step.done(&format!(
-        "compiled musl: {} files",
-        libc.len() + crt.len()
-    ));
+    step.done(&format!("compiled musl: {} files", libc.len() + crt.len()));
     Ok(())
 }
 
@@ -219,9 +219,9 @@ fn compile(
 fn compiler(tree: &Path, objects: &Path, toolchain: &Toolchain) -> cc::Build {
     let mut build = cc::Build::new();
     build
-        .set_envs_snapshot(env::vars_os().filter(|(name, _)| {
-            !name.to_string_lossy().contains("CFLAGS")
-        }))
+        .set_envs_snapshot(
+            env::vars_os().filter(|(name, _)| !name.to_string_lossy().contains("CFLAGS")),
+        )
         .cargo_metadata(false)
         .cargo_warnings(false)
         .cargo_debug(false)
@@ -248,6 +248,7 @@ fn compiler(tree: &Path, objects: &Path, toolchain: &Toolchain) -> cc::Build {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at once")]
 mod tests {
     use super::*;
 

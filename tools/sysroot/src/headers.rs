@@ -26,8 +26,7 @@ pub(crate) fn generate(tree: &Path, version: &str) -> Result<(), Error> {
         }
         fs::write(&path, text).map_err(|why| Error::io("writing", &path, why))
     };
-    let templates =
-        read("arch/x86_64/bits/alltypes.h.in")? + &read("include/alltypes.h.in")?;
+    let templates = read("arch/x86_64/bits/alltypes.h.in")? + &read("include/alltypes.h.in")?;
     write("include/bits/alltypes.h", alltypes(&templates))?;
     write(
         "include/bits/syscall.h",
@@ -115,6 +114,7 @@ fn syscalls(template: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at once")]
 mod tests {
     use super::*;
 

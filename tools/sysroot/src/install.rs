@@ -117,10 +117,7 @@ pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>, Error> {
     for entry in fs::read_dir(dir).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         names.push(name.into_string().map_err(|name| {
-            Error::Setting(format!(
-                "{}: the name {name:?} is not UTF-8",
-                dir.display()
-            ))
+            Error::Setting(format!("{}: the name {name:?} is not UTF-8", dir.display()))
         })?);
     }
     names.sort();
@@ -128,6 +125,7 @@ pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>, Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at once")]
 mod tests {
     use super::*;
 

@@ -30,7 +30,7 @@ use crate::tool::Toolchain;
 pub use crate::error::Error;
 
 /// Part of every cache key: raise it when this crate lays a sysroot out differently.
-const BUILDER_VERSION: &str = "1";
+const BUILDER_VERSION: &str = "2";
 
 /// Which sysroot is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
         install::copy_tree(&musl, dir)?;
         install::link_kernel_headers(dir)?;
         if request.flavour == Flavour::Linux {
-            runtime::add(&root, cache.dir(), dir, &toolchain)?;
+            runtime::add(&root, cache.dir(), dir)?;
         }
         Ok(())
     })?;

@@ -34,7 +34,7 @@ const INPUTS: [&str; 8] = [
     "syscalls",
     "platforms",
 ];
-/// The linker prefix of variables that would change what the nested cargo does; it shall build the
+/// Prefixes of variables that would change what the nested cargo does; it shall build the
 /// same object under `cargo build`, `muslin cargo` and by hand.
 const FOREIGN_VARIABLES: [&str; 11] = [
     "CARGO_BUILD_",
@@ -59,7 +59,10 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
         key.tree(root, input)?;
     }
     key.text("linker", &toolchain.linker_version);
-    key.text("rustc", &tool::output(&mut rust("rustc", root, "-vV"), "asking")?);
+    key.text(
+        "rustc",
+        &tool::output(&mut rust("rustc", root, "-vV"), "asking")?,
+    );
     Ok(())
 }
 
@@ -67,12 +70,7 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
 ///
 /// # Errors
 /// The target is not installed, the runtime does not compile, or an export is not in it.
-pub(crate) fn add(
-    root: &Path,
-    cache: &Path,
-    sysroot: &Path,
-    toolchain: &Toolchain,
-) -> Result<(), Error> {
+pub(crate) fn add(root: &Path, cache: &Path, sysroot: &Path) -> Result<(), Error> {
     let exports = read_list(&root.join(EXPORTS))?;
     let step = Step::begin();
     let library = compile(root, cache)?;
@@ -95,7 +93,6 @@ pub(crate) fn add(
     }
     let object = scratch.path().join(MEMBER);
     let size = object.metadata().map_or(0, |data| data.len());
-    let _ = toolchain;
     step.done(&format!("built the runtime object: {} KiB", size / 1024));
     Ok(())
 }
@@ -130,9 +127,7 @@ fn compile(root: &Path, cache: &Path) -> Result<PathBuf, Error> {
         .arg(&target_dir)
         .env("RUSTFLAGS", flags);
     tool::output(&mut cargo, "compiling the runtime with")?;
-    Ok(target_dir
-        .join(TARGET)
-        .join("runtime/libmuslin_runtime.a"))
+    Ok(target_dir.join(TARGET).join("runtime/libmuslin_runtime.a"))
 }
 
 /// Links the library into one object without unused sections, debug information or LLVM's bitcode,
@@ -210,6 +205,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at once")]
 mod tests {
     use super::*;
 

@@ -47,7 +47,10 @@ fn names<'a>(series: &'a str, version: &'a str) -> impl Iterator<Item = &'a str>
         let line = line.split('#').next().unwrap_or_default();
         let mut words = line.split_whitespace();
         let name = words.next()?;
-        words.next().is_none_or(|only| only == version).then_some(name)
+        words
+            .next()
+            .is_none_or(|only| only == version)
+            .then_some(name)
     })
 }
 
@@ -126,6 +129,7 @@ fn apply_one(patch: &Patch, tree: &Path) -> Result<usize, Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at once")]
 mod tests {
     use super::*;
 

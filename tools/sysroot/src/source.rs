@@ -149,6 +149,7 @@ fn open(path: &Path, releases: &[Release]) -> Result<Source, Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at once")]
 mod tests {
     use super::*;
 

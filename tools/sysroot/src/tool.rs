@@ -75,6 +75,7 @@ pub(crate) fn output(command: &mut Command, doing: &str) -> Result<String, Error
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at once")]
 mod tests {
     use super::*;
 
