@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Formatting, clippy and, where it is installed, cargo deny.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo fmt --all --check
+cargo clippy --quiet --workspace --all-targets --features muslin/abi-check -- --deny warnings
+if command -v cargo-deny >/dev/null; then
+    cargo deny --log-level warn check
+else
+    echo "lint: skipped cargo deny: it is not installed (cargo install cargo-deny)"
+fi
