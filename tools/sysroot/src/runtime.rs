@@ -16,7 +16,7 @@ use crate::tool::{self, Toolchain};
 const TARGET: &str = "x86_64-unknown-none";
 /// The member's name in libc.a.
 const MEMBER: &str = "muslin-runtime.o";
-/// The symbols that stay visible, one a line.
+/// The symbols that stay visible, one a line; a `*` at the end stands for any characters.
 const EXPORTS: &str = "shim/runtime/exports.txt";
 /// Flags for rustc, if there are any.
 const RUSTFLAGS: &str = "shim/runtime/rustflags.txt";
@@ -133,46 +133,52 @@ fn compile(root: &Path, cache: &Path) -> Result<PathBuf, Error> {
 /// Links the library into one object without unused sections, debug information or LLVM's bitcode,
 /// in which only the exports are visible.
 fn link(library: &Path, exports: &[String], dir: &Path) -> Result<(), Error> {
+    let mut nm = Command::new("nm");
+    nm.args(["--defined-only", "--extern-only", "--format=posix"])
+        .arg(library);
+    let defined = tool::output(&mut nm, "reading the runtime's symbols with")?;
+    let symbols = matching(&defined, exports)?;
+
     let mut ld = Command::new("ld");
     ld.current_dir(dir).args(["-r", "--gc-sections"]);
-    for symbol in exports {
+    for symbol in &symbols {
         ld.args(["-u", symbol]);
     }
     ld.args(["-o", "linked.o"]).arg(library);
     tool::output(&mut ld, "linking the runtime with")?;
 
     let list = dir.join("exports");
-    fs::write(&list, exports.join("\n")).map_err(|why| Error::io("writing", &list, why))?;
+    fs::write(&list, symbols.join("\n")).map_err(|why| Error::io("writing", &list, why))?;
     let mut objcopy = Command::new("objcopy");
     objcopy
         .current_dir(dir)
         .args(["--strip-debug", "-R", ".llvmbc", "-R", ".llvmcmd"])
         .args(["--keep-global-symbols=exports", "linked.o", MEMBER]);
     tool::output(&mut objcopy, "hiding the runtime's symbols with")?;
-
-    let mut nm = Command::new("nm");
-    nm.current_dir(dir)
-        .args(["--defined-only", "--extern-only", "--format=posix", MEMBER]);
-    let symbols = tool::output(&mut nm, "reading the runtime's symbols with")?;
-    let missing: Vec<&str> = exports
-        .iter()
-        .map(String::as_str)
-        .filter(|export| !is_defined(&symbols, export))
-        .collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Setting(format!(
-            "{EXPORTS} names what the runtime does not define: {}",
-            missing.join(", ")
-        )))
-    }
+    Ok(())
 }
 
-fn is_defined(symbols: &str, wanted: &str) -> bool {
-    symbols
-        .lines()
-        .any(|line| line.split(' ').next() == Some(wanted))
+/// The symbols that the exports stand for; `defined` is what `nm` says of the library.
+fn matching<'a>(defined: &'a str, exports: &[String]) -> Result<Vec<&'a str>, Error> {
+    let mut symbols = Vec::new();
+    for export in exports {
+        let before = symbols.len();
+        symbols.extend(
+            defined
+                .lines()
+                .filter_map(|line| line.split(' ').next())
+                .filter(|symbol| match export.strip_suffix('*') {
+                    Some(prefix) => symbol.starts_with(prefix),
+                    None => symbol == export,
+                }),
+        );
+        if symbols.len() == before {
+            return Err(Error::Setting(format!(
+                "{EXPORTS} names {export}, which the runtime does not define"
+            )));
+        }
+    }
+    Ok(symbols)
 }
 
 /// A Rust tool in the repository, without what an outer cargo set.
@@ -219,9 +225,16 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_is_not_its_prefix() {
-        let symbols = "muslin_register_family T 0 10\n";
-        assert!(is_defined(symbols, "muslin_register_family"));
-        assert!(!is_defined(symbols, "muslin_register"));
+    fn exports_are_whole_names_or_prefixes() {
+        let defined =
+            "lib.a[x.o]:\nmuslin_register_family T 0 10\nmuslin_next T 0 1\nother T 0 1\n";
+        let matching = |export: &str| matching(defined, &[export.to_owned()]);
+        assert_eq!(matching("muslin_next").unwrap(), ["muslin_next"]);
+        assert_eq!(
+            matching("muslin_*").unwrap(),
+            ["muslin_register_family", "muslin_next"]
+        );
+        let error = matching("muslin_register").err().unwrap();
+        assert!(error.to_string().contains("muslin_register,"), "{error}");
     }
 }
