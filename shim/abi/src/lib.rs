@@ -1,1 +1,15 @@
-//! Not filled yet.
+//! The vocabulary that every room shares: call numbers, error numbers, arguments, and the words
+//! that cross the C boundary of the runtime. No code that does anything.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod counters;
+pub mod errno;
+pub mod handler;
+pub mod sysno;
+
+pub use args::{SyscallArgs, SyscallResult};
+pub use errno::Errno;
+pub use sysno::{SYSNO_MAX, SYSNOS, Sysno};

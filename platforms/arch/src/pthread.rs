@@ -1,0 +1,15 @@
+//! What the runtime knows of musl's `struct pthread`, the block behind the thread pointer.
+//!
+//! musl checks the offsets where it is compiled (musl-patches/0002), so a release that moves a
+//! field does not build.
+
+/// `errno_val`: the thread's errno, an `int`.
+pub const ERRNO_OFFSET: usize = 52;
+/// `cancel`: not 0 once the thread is to be cancelled, an `int`.
+pub const CANCEL_OFFSET: usize = 60;
+/// `muslin_in_cp`: set while the code of a cancellation point runs, one byte.
+pub const IN_CP_OFFSET: usize = 67;
+/// `muslin_thread`: two words of the runtime's own.
+pub const MUSLIN_OFFSET: usize = 200;
+/// A size that holds all of the fields above.
+pub const BLOCK_BYTES: usize = 256;

@@ -1,0 +1,94 @@
+//! Counting: `MUSLIN_COUNT=FILE` makes a process count its calls in a file that it maps shared.
+//!
+//! While counting is on, every slot holds `__muslin_enter_counted`, and what the slot would hold
+//! stands in `COUNTED_CODE`.
+
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use muslin_abi::counters::{ENTERED_WORD, FILE_BYTES, MAGIC, NUMBERS_WORD, PASSED_WORD};
+use muslin_abi::{SYSNO_MAX, Sysno};
+
+use crate::console;
+use crate::raw;
+
+/// The mapped file, or null. The stubs in assembly read it.
+#[unsafe(no_mangle)]
+static __muslin_counters: AtomicPtr<AtomicU64> = AtomicPtr::new(core::ptr::null_mut());
+
+/// What each slot would hold if counting were off. The stubs in assembly read it.
+#[unsafe(no_mangle)]
+static __muslin_counted_code: [AtomicUsize; SYSNO_MAX] = [const { AtomicUsize::new(0) }; SYSNO_MAX];
+
+/// The code behind the counter of number `index`.
+pub fn counted_code(index: usize) -> Option<&'static AtomicUsize> {
+    __muslin_counted_code.get(index)
+}
+
+/// Whether counting is on.
+pub fn is_on() -> bool {
+    !__muslin_counters.load(Ordering::Relaxed).is_null()
+}
+
+/// The counters as words of the file, if counting is on.
+fn words() -> Option<&'static [AtomicU64]> {
+    let words = __muslin_counters.load(Ordering::Relaxed);
+    // SAFETY: the mapping is FILE_BYTES long and stays for ever.
+    (!words.is_null()).then(|| unsafe { core::slice::from_raw_parts(words, FILE_BYTES / 8) })
+}
+
+fn add(word: usize, nr: Sysno) {
+    if let (Some(words), Some(index)) = (words(), nr.index())
+        && let Some(counter) = words.get(word + index)
+    {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts a call that the runtime makes for itself.
+pub fn count_own(nr: Sysno) {
+    add(ENTERED_WORD, nr);
+    add(PASSED_WORD, nr);
+}
+
+const O_RDWR_CREAT_CLOEXEC: usize = 0o2 | 0o100 | 0o2_000_000;
+const MODE_USER: usize = 0o600;
+const PROT_READ_WRITE: usize = 3;
+const MAP_SHARED: usize = 1;
+
+/// Maps the file at `path` (a C string) and turns counting on. A file that cannot be had is one
+/// line on the console, and the program runs uncounted.
+///
+/// # Safety
+/// `path` is the address of a C string. No other thread runs yet.
+pub unsafe fn turn_on(path: *const u8) {
+    // SAFETY: plain calls on a new descriptor and a new mapping.
+    let (fd, mapped) = unsafe {
+        let open = [path as usize, O_RDWR_CREAT_CLOEXEC, MODE_USER, 0, 0, 0];
+        let fd = raw::call(Sysno::open, open);
+        if fd < 0 {
+            return console::print(
+                b"muslin: cannot open the file that MUSLIN_COUNT names; not counting\n",
+            );
+        }
+        let fd = fd as usize;
+        raw::call(Sysno::ftruncate, [fd, FILE_BYTES, 0, 0, 0, 0]);
+        let map = [0, FILE_BYTES, PROT_READ_WRITE, MAP_SHARED, fd, 0];
+        let mapped = raw::call(Sysno::mmap, map);
+        raw::call(Sysno::close, [fd, 0, 0, 0, 0, 0]);
+        (fd, mapped)
+    };
+    let _ = fd;
+    if (-4095..0).contains(&mapped) {
+        return console::print(
+            b"muslin: cannot map the file that MUSLIN_COUNT names; not counting\n",
+        );
+    }
+    __muslin_counters.store(mapped as usize as *mut AtomicU64, Ordering::Relaxed);
+    if let Some(words) = words() {
+        words[0].store(MAGIC, Ordering::Relaxed);
+        words[NUMBERS_WORD].store(SYSNO_MAX as u64, Ordering::Relaxed);
+    }
+    for nr in [Sysno::open, Sysno::ftruncate, Sysno::mmap, Sysno::close] {
+        count_own(nr);
+    }
+}

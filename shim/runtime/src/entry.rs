@@ -1,0 +1,107 @@
+//! What the patched musl calls besides slots: see musl-patches/README.md.
+
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use muslin_abi::Sysno;
+use muslin_arch::{pthread, thread_pointer};
+
+use crate::chain;
+use crate::counting;
+use crate::dispatch::Slot;
+use crate::raw;
+
+/// The thread pointer of moments that have none of their own: before musl has set up thread-locals,
+/// and the last two calls of a detached thread. Thread-locals read as zero there, and what is
+/// written to them is lost.
+#[repr(C, align(64))]
+struct Orphan {
+    /// Thread-locals lie below the thread pointer.
+    locals: [AtomicUsize; ORPHAN_LOCALS_BYTES / 8],
+    block: [AtomicUsize; pthread::BLOCK_BYTES / 8],
+}
+
+/// As many bytes of thread-locals as an orphan moment has.
+const ORPHAN_LOCALS_BYTES: usize = 4096;
+
+static ORPHAN: Orphan = Orphan {
+    locals: [const { AtomicUsize::new(0) }; ORPHAN_LOCALS_BYTES / 8],
+    block: [const { AtomicUsize::new(0) }; pthread::BLOCK_BYTES / 8],
+};
+
+static HAS_WRFSBASE: AtomicBool = AtomicBool::new(false);
+
+const ARCH_SET_FS: usize = 0x1002;
+
+/// Tells whether the processor and the kernel allow `wrfsbase`.
+pub fn set_wrfsbase(allowed: bool) {
+    HAS_WRFSBASE.store(allowed, Ordering::Relaxed);
+}
+
+/// Sets the thread pointer without going through the table.
+///
+/// # Safety
+/// `block` is a `struct pthread`, or as much of one as the runtime knows, whose first word is its
+/// own address.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __muslin_set_thread_pointer(block: *mut u8) {
+    if HAS_WRFSBASE.load(Ordering::Relaxed) {
+        // SAFETY: allowed, as the kernel told at boot; the block is the caller's promise.
+        unsafe { thread_pointer::write(block) };
+    } else {
+        // Not `raw::call`: its count may want a thread pointer.
+        // SAFETY: as above.
+        unsafe {
+            muslin_linux::passthrough::call(
+                Sysno::arch_prctl,
+                [ARCH_SET_FS, block as usize, 0, 0, 0, 0],
+            )
+        };
+        counting::count_own(Sysno::arch_prctl);
+    }
+}
+
+/// Gives the calling thread the orphan's thread pointer.
+#[unsafe(no_mangle)]
+pub extern "C" fn __muslin_leave_thread() {
+    let block = (&raw const ORPHAN.block).cast_mut().cast::<u8>();
+    ORPHAN.block[0].store(block as usize, Ordering::Relaxed);
+    // No handler that runs here may leave a trace for the next thread.
+    for word in &ORPHAN.block[1..] {
+        word.store(0, Ordering::Relaxed);
+    }
+    // SAFETY: a static block that starts with its own address.
+    unsafe { __muslin_set_thread_pointer(block) };
+}
+
+/// The calling thread gives back what the runtime keeps for it; musl calls it as the thread exits.
+#[unsafe(no_mangle)]
+extern "C" fn __muslin_thread_exit() {
+    chain::drop_own_stack();
+}
+
+/// Whether vfork may be made as the kernel offers it; if so, and counting is on, it is counted.
+#[unsafe(no_mangle)]
+extern "C" fn __muslin_vfork_is_raw(slot: &Slot) -> i32 {
+    let is_raw = slot.is_passthrough();
+    if is_raw {
+        counting::count_own(Sysno::vfork);
+    }
+    i32::from(is_raw)
+}
+
+/// The code below the handlers of vfork: they leave frames on the stack, so their child is a copy.
+///
+/// # Safety
+/// As any code of a slot.
+pub unsafe extern "C" fn fork_for_vfork(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+) -> isize {
+    // SAFETY: fork returns once in each process.
+    unsafe { raw::call(Sysno::fork, [0; 6]) }
+}

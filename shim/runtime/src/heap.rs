@@ -1,0 +1,166 @@
+//! The runtime's heap: for registrations, and for handlers that cannot use the program's malloc.
+//!
+//! Free blocks of one size hang in a lock-free list, so an allocation never waits: not for a thread
+//! that a signal handler interrupted, not for one that a child of fork does not have. Memory comes
+//! from the platform in chunks that are kept; blocks larger than the largest class are mappings.
+
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use muslin_abi::Sysno;
+
+use crate::raw;
+
+/// Before each block that is handed out.
+#[repr(C)]
+struct Header {
+    /// Index of the class, or `MAPPED`.
+    class: u32,
+    /// From the start of the block to what was handed out, in bytes.
+    offset_bytes: u32,
+    /// Length of the block in bytes.
+    len_bytes: usize,
+}
+
+const HEADER_BYTES: usize = size_of::<Header>();
+const CLASS_SHIFT_MIN: usize = 6;
+const CLASSES: usize = 10;
+const CHUNK_BYTES: usize = 64 * 1024;
+const MAPPED: u32 = u32::MAX;
+const PAGE_BYTES: usize = 4096;
+
+/// A list of free blocks. The word holds the first block's address and, in the 16 bits above an
+/// address, a count of changes, so that a list which changed and changed back is noticed.
+struct FreeList(AtomicU64);
+
+const ADDRESS_BITS: u64 = (1 << 48) - 1;
+const CHANGE: u64 = 1 << 48;
+
+impl FreeList {
+    fn pop(&self) -> Option<*mut u8> {
+        let mut head = self.0.load(Ordering::Acquire);
+        loop {
+            let block = (head & ADDRESS_BITS) as *const AtomicUsize;
+            if block.is_null() {
+                return None;
+            }
+            // SAFETY: chunks are never unmapped. If another thread took the block meanwhile, the
+            // word is not a link, and the exchange below fails.
+            let next = unsafe { (*block).load(Ordering::Relaxed) } as u64;
+            let new = (head & !ADDRESS_BITS).wrapping_add(CHANGE) | (next & ADDRESS_BITS);
+            match self
+                .0
+                .compare_exchange_weak(head, new, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return Some(block as *mut u8),
+                Err(current) => head = current,
+            }
+        }
+    }
+
+    /// # Safety
+    /// The block is free memory of this list's class, inside a chunk.
+    unsafe fn push(&self, block: *mut u8) {
+        let link = block.cast::<AtomicUsize>();
+        let mut head = self.0.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: as the caller promises.
+            unsafe { (*link).store((head & ADDRESS_BITS) as usize, Ordering::Relaxed) };
+            let new = (head & !ADDRESS_BITS).wrapping_add(CHANGE) | block as u64;
+            match self
+                .0
+                .compare_exchange_weak(head, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(current) => head = current,
+            }
+        }
+    }
+}
+
+static FREE: [FreeList; CLASSES] = [const { FreeList(AtomicU64::new(0)) }; CLASSES];
+
+fn class_bytes(class: usize) -> usize {
+    1 << (class + CLASS_SHIFT_MIN)
+}
+
+/// `size_bytes` of memory at a multiple of `align_bytes` (a power of two), zeroed only by chance.
+pub fn allocate(size_bytes: usize, align_bytes: usize) -> Option<*mut u8> {
+    if !align_bytes.is_power_of_two() {
+        return None;
+    }
+    let slack_bytes = align_bytes.max(HEADER_BYTES);
+    let need_bytes = size_bytes
+        .checked_add(slack_bytes)?
+        .checked_add(HEADER_BYTES)?;
+    let class = (0..CLASSES).find(|&class| need_bytes <= class_bytes(class));
+    let (block, len_bytes) = match class {
+        Some(class) => (take(class)?, class_bytes(class)),
+        None => {
+            let len_bytes = need_bytes.checked_next_multiple_of(PAGE_BYTES)?;
+            (raw::map(len_bytes)?, len_bytes)
+        }
+    };
+    let start = block as usize;
+    let at = (start + HEADER_BYTES).next_multiple_of(slack_bytes);
+    let header = Header {
+        class: class.map_or(MAPPED, |class| class as u32),
+        offset_bytes: (at - start) as u32,
+        len_bytes,
+    };
+    // SAFETY: the block has room for the slack, the header and the size.
+    unsafe { ((at - HEADER_BYTES) as *mut Header).write(header) };
+    Some(at as *mut u8)
+}
+
+/// A block of a class, from its list or from a new chunk.
+fn take(class: usize) -> Option<*mut u8> {
+    let list = FREE.get(class)?;
+    if let Some(block) = list.pop() {
+        return Some(block);
+    }
+    let chunk = raw::map(CHUNK_BYTES)?;
+    for at in (class_bytes(class)..CHUNK_BYTES).step_by(class_bytes(class)) {
+        // SAFETY: a part of the new chunk that nobody else knows.
+        unsafe { list.push(chunk.add(at)) };
+    }
+    Some(chunk)
+}
+
+/// Gives memory back.
+///
+/// # Safety
+/// `address` came from [`allocate`] and is not used any more.
+pub unsafe fn free(address: *mut u8) {
+    // SAFETY: `allocate` wrote the header there.
+    let header = unsafe { address.sub(HEADER_BYTES).cast::<Header>().read() };
+    let block = address.wrapping_sub(header.offset_bytes as usize);
+    match FREE.get(header.class as usize) {
+        // SAFETY: the block is of this class and free from here on.
+        Some(list) => unsafe { list.push(block) },
+        // SAFETY: the block is a mapping of its own.
+        None => unsafe {
+            raw::call(
+                Sysno::munmap,
+                [block as usize, header.len_bytes, 0, 0, 0, 0],
+            );
+        },
+    }
+}
+
+/// `muslin_alloc`: null when there is no memory.
+#[unsafe(no_mangle)]
+extern "C" fn muslin_alloc(size_bytes: usize, align_bytes: usize) -> *mut u8 {
+    allocate(size_bytes, align_bytes).unwrap_or(core::ptr::null_mut())
+}
+
+/// `muslin_free`: null is nothing.
+///
+/// # Safety
+/// As [`free`], or null.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_free(address: *mut u8) {
+    if !address.is_null() {
+        // SAFETY: as the caller promises.
+        unsafe { free(address) };
+    }
+}

@@ -1,0 +1,258 @@
+//! Registration from outside: the C symbols of `muslin.h`.
+//!
+//! One lock orders all changes of the table. It is never held while a handler or the program runs,
+//! its holder takes no signals, and a child of fork takes it over from a thread that it does not
+//! have: so registration works in signal handlers and after fork.
+
+use core::ffi::c_void;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use muslin_abi::handler::{OWN_STACK, REENTRANT};
+use muslin_abi::{Errno, Sysno};
+use muslin_linux::passthrough::{__muslin_passthrough, __muslin_passthrough_base};
+
+use crate::chain::{self, Function, Handler};
+use crate::console;
+use crate::dispatch::{self, address};
+use crate::entry;
+use crate::heap;
+use crate::raw;
+use crate::seal;
+
+/// Process and thread of the lock's holder; 0 while it is free.
+static LOCK: AtomicU64 = AtomicU64::new(0);
+
+const SIG_SETMASK: usize = 2;
+
+/// Runs `change` with the lock held, all signals blocked and the table writable.
+fn locked<T>(change: impl FnOnce() -> T) -> T {
+    let all = u64::MAX;
+    let mut before = 0u64;
+    // SAFETY: the mask is put back below; the structures are alive.
+    unsafe {
+        let (new, old) = (&raw const all as usize, &raw mut before as usize);
+        raw::call(Sysno::rt_sigprocmask, [SIG_SETMASK, new, old, 8, 0, 0]);
+    }
+    // SAFETY: calls that only answer.
+    let (process, thread) = unsafe {
+        (
+            raw::call(Sysno::getpid, [0; 6]) as u32,
+            raw::call(Sysno::gettid, [0; 6]) as u32,
+        )
+    };
+    let mine = u64::from(process) << 32 | u64::from(thread);
+    while let Err(holder) = LOCK.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed) {
+        // A holder of another process is the parent's thread that this child of fork lacks.
+        if (holder >> 32) as u32 != process
+            && LOCK
+                .compare_exchange(holder, mine, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+        {
+            break;
+        }
+        // SAFETY: gives up the processor.
+        unsafe { raw::call(Sysno::sched_yield, [0; 6]) };
+    }
+    let result = seal::with_writable(change);
+    LOCK.store(0, Ordering::Release);
+    // SAFETY: as above.
+    unsafe {
+        let old = &raw const before as usize;
+        raw::call(Sysno::rt_sigprocmask, [SIG_SETMASK, old, 0, 8, 0, 0]);
+    }
+    result
+}
+
+/// The table's index of `nr`, if handlers can be registered for it: the kernel jumps to
+/// rt_sigreturn itself, so that call never comes through a table.
+fn index(nr: isize) -> Option<usize> {
+    let nr = Sysno(u32::try_from(nr).ok()?);
+    (nr != Sysno::rt_sigreturn).then(|| nr.index()).flatten()
+}
+
+/// The code below all handlers of a number: what answers it now, in its form for the bottom.
+fn bottom_code(index: usize) -> usize {
+    let code = dispatch::code(index);
+    if index == Sysno::vfork.0 as usize {
+        address(entry::fork_for_vfork)
+    } else if code == address(__muslin_passthrough) {
+        address(__muslin_passthrough_base)
+    } else {
+        code
+    }
+}
+
+/// Puts `handler` on top of its chain; the handler that was the top, or null.
+fn push(handler: &'static Handler) -> *const Handler {
+    let Some(chain) = chain::chain(handler.nr) else {
+        return ptr::null();
+    };
+    locked(|| {
+        let top = chain.load(Ordering::Relaxed);
+        // SAFETY: registrations live for ever.
+        let bottom = match unsafe { top.as_ref() } {
+            Some(top) => top.bottom.load(Ordering::Relaxed),
+            None => bottom_code(handler.nr),
+        };
+        handler.bottom.store(bottom, Ordering::Relaxed);
+        handler.next.store(top, Ordering::Relaxed);
+        chain.store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
+        dispatch::set_code(handler.nr, address(chain::enter));
+        top.cast_const()
+    })
+}
+
+const KNOWN_FLAGS: u32 = REENTRANT | OWN_STACK;
+
+fn negative(errno: Errno) -> i32 {
+    -errno.raw()
+}
+
+/// Registers a handler; see `muslin.h`. 0, -EINVAL or -ENOMEM.
+///
+/// # Safety
+/// `function` is a handler for ever; `previous` is null or writable.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_register(
+    nr: isize,
+    function: Option<Function>,
+    context: *mut c_void,
+    flags: u32,
+    previous: *mut *const Handler,
+) -> i32 {
+    let (Some(nr), Some(function)) = (index(nr), function) else {
+        return negative(Errno::EINVAL);
+    };
+    if flags & !KNOWN_FLAGS != 0 {
+        return negative(Errno::EINVAL);
+    }
+    let Some(place) = heap::allocate(size_of::<Handler>(), align_of::<Handler>()) else {
+        return negative(Errno::ENOMEM);
+    };
+    let place = place.cast::<Handler>();
+    // SAFETY: new memory of the right size, never freed once a handler is in it.
+    let handler: &'static Handler = unsafe {
+        place.write(Handler {
+            function,
+            context,
+            nr,
+            flags: flags as usize,
+            next: AtomicPtr::new(ptr::null_mut()),
+            bottom: AtomicUsize::new(0),
+        });
+        &*place
+    };
+    let top = push(handler);
+    // SAFETY: null or writable, by the caller's promise.
+    if let Some(previous) = unsafe { previous.as_mut() } {
+        *previous = top;
+    }
+    0
+}
+
+/// Registers one handler for all numbers of a list that ends with -1: all of them or, with an
+/// error, none.
+///
+/// # Safety
+/// As [`muslin_register`]; `family` ends with -1.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_register_family(
+    family: *const isize,
+    function: Option<Function>,
+    context: *mut c_void,
+    flags: u32,
+) -> i32 {
+    // SAFETY: reads up to and with the -1.
+    let nr = |i: usize| unsafe { *family.add(i) };
+    let numbers = || (0..).map(nr).take_while(|&nr| nr != -1);
+    if numbers().any(|nr| index(nr).is_none()) {
+        return negative(Errno::EINVAL);
+    }
+    for nr in numbers() {
+        // SAFETY: as the caller promises.
+        let result = unsafe { muslin_register(nr, function, context, flags, ptr::null_mut()) };
+        if result != 0 {
+            return result;
+        }
+    }
+    0
+}
+
+/// Registers a handler that lies in the image itself: what `MUSLIN_STATIC` runs before the first
+/// call. A number out of range ends the process with one line.
+///
+/// # Safety
+/// `handler` is a static of the image whose first four fields are set.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_register_static(handler: *const Handler) {
+    // SAFETY: as the caller promises.
+    let handler: &'static Handler = unsafe { &*handler };
+    let is_known = handler.flags & !(KNOWN_FLAGS as usize) == 0;
+    if index(handler.nr as isize).is_none() || !is_known {
+        let mut digits = [0; 20];
+        let number = console::decimal(handler.nr, &mut digits);
+        console::refuse(&[
+            b"muslin: a static handler is registered for call ",
+            number,
+            b" or with unknown flags; numbers go from 0 to 511 without 15 (rt_sigreturn)",
+        ]);
+    }
+    push(handler);
+}
+
+/// The platform's own code answers `nr` again. 0 or -EINVAL.
+#[unsafe(no_mangle)]
+extern "C" fn muslin_restore(nr: isize) -> i32 {
+    let Some((nr, chain)) = index(nr).and_then(|nr| Some((nr, chain::chain(nr)?))) else {
+        return negative(Errno::EINVAL);
+    };
+    locked(|| {
+        let top = chain.load(Ordering::Relaxed);
+        // SAFETY: registrations live for ever.
+        if let Some(top) = unsafe { top.as_ref() } {
+            let bottom = top.bottom.load(Ordering::Relaxed);
+            let code = if bottom == address(__muslin_passthrough_base) {
+                dispatch::passthrough_code()
+            } else if bottom == address(entry::fork_for_vfork) {
+                dispatch::passthrough_code()
+            } else {
+                bottom
+            };
+            dispatch::set_code(nr, code);
+            chain.store(ptr::null_mut(), Ordering::Release);
+        }
+    });
+    0
+}
+
+/// Makes `handler`, which a registration gave back as the previous one, the top again. 0 or
+/// -EINVAL.
+///
+/// # Safety
+/// `handler` is null or came from a registration.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_reinstate(handler: *const Handler) -> i32 {
+    // SAFETY: as the caller promises.
+    let Some(handler) = (unsafe { handler.as_ref() }) else {
+        return negative(Errno::EINVAL);
+    };
+    let Some(chain) = chain::chain(handler.nr) else {
+        return negative(Errno::EINVAL);
+    };
+    locked(|| {
+        chain.store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
+        dispatch::set_code(handler.nr, address(chain::enter));
+    });
+    0
+}
+
+/// Writes a C string to file descriptor 2: no lock, no buffer, past the table.
+///
+/// # Safety
+/// `text` is a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_print(text: *const core::ffi::c_char) {
+    // SAFETY: as the caller promises.
+    console::print(unsafe { core::ffi::CStr::from_ptr(text) }.to_bytes());
+}
