@@ -153,7 +153,8 @@ fn link(library: &Path, exports: &[String], dir: &Path) -> Result<(), Error> {
     objcopy
         .current_dir(dir)
         .args(["--strip-debug", "-R", ".llvmbc", "-R", ".llvmcmd"])
-        .args(["--keep-global-symbols=exports", "linked.o", MEMBER]);
+        .args(["--wildcard", "--keep-global-symbols=exports"])
+        .args(["linked.o", MEMBER]);
     tool::output(&mut objcopy, "hiding the runtime's symbols with")?;
     Ok(())
 }
