@@ -1,0 +1,220 @@
+//! `muslin run`: runs an image, and counts its calls when asked.
+
+mod count;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command};
+use std::thread;
+
+use clap::Args;
+use muslin_abi::counters;
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::cc::code_of;
+use crate::check::image::runtime_notes_in;
+use crate::failure::{Failure, shown};
+use count::Counts;
+
+/// The environment variable that arms the catching of stray instructions in an image.
+const CATCH_STRAY_VARIABLE: &str = "MUSLIN_CATCH_STRAY";
+
+/// The exit codes of shells for what cannot be run, and for what is not there.
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Run an image with its own exit status, and count its calls when asked
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit code:
+  that of the program; 128 + the signal that ended it; 126 not an image of Muslin, 127 not found
+
+Environment:
+  MUSLIN_COUNT        set for the program by --count and --count-json: the file it counts in
+  MUSLIN_CATCH_STRAY  set for the program by --catch-stray
+
+Example:
+  muslin run --count ./hello -- --an-option-of-hello")]
+pub struct RunArgs {
+    /// Print a table of the program's calls when it has ended: how many entered the table of
+    /// handlers, how many of those were passed on to Linux
+    #[arg(long)]
+    count: bool,
+
+    /// Write the same counts as JSON to a file
+    #[arg(long, value_name = "FILE")]
+    count_json: Option<PathBuf>,
+
+    /// Send stray raw `syscall` instructions through the table as well (Syscall User Dispatch)
+    #[arg(long)]
+    catch_stray: bool,
+
+    /// The image and its arguments; a `--` between them is left out
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_names = ["IMAGE", "ARGS"])]
+    command: Vec<OsString>,
+}
+
+/// Runs the image.
+pub fn run(args: RunArgs) -> Result<u8, Failure> {
+    let mut words = args.command.into_iter();
+    let image = PathBuf::from(words.next().unwrap_or_default());
+    let mut rest: Vec<OsString> = words.collect();
+    if rest.first().is_some_and(|word| word == "--") {
+        rest.remove(0);
+    }
+    check_image(&image)?;
+    // A name without a slash is a file here, not one in PATH.
+    let program = if image.components().count() == 1 {
+        Path::new(".").join(&image)
+    } else {
+        image.clone()
+    };
+    let mut command = Command::new(program);
+    command.arg0(&image).args(&rest);
+    if args.catch_stray {
+        command.env(CATCH_STRAY_VARIABLE, "1");
+    }
+    if args.count || args.count_json.is_some() {
+        run_counted(command, &image, args.count, args.count_json.as_deref())
+    } else {
+        Err(cannot_run(&image, &command.exec()))
+    }
+}
+
+fn check_image(image: &Path) -> Result<(), Failure> {
+    let bytes = match fs::metadata(image) {
+        Ok(file) if !file.is_file() => {
+            return Err(Failure::new(
+                format_args!("{} is not a file", shown(image)),
+                "name an image made with muslin cc or muslin cargo",
+            )
+            .with_code(CANNOT_RUN));
+        }
+        Ok(_) => fs::read(image),
+        Err(error) => Err(error),
+    };
+    let bytes = bytes.map_err(|error| cannot_run(image, &error))?;
+    if runtime_notes_in(&bytes) == 0 {
+        return Err(Failure::new(
+            format_args!("{} is not an image of Muslin", shown(image)),
+            "link it with muslin cc or muslin cargo",
+        )
+        .with_code(CANNOT_RUN));
+    }
+    Ok(())
+}
+
+fn cannot_run(image: &Path, error: &io::Error) -> Failure {
+    let code = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => NOT_FOUND,
+        _ => CANNOT_RUN,
+    };
+    Failure::file("run", image, error).with_code(code)
+}
+
+fn run_counted(
+    mut command: Command,
+    image: &Path,
+    table: bool,
+    json: Option<&Path>,
+) -> Result<u8, Failure> {
+    let json = match json {
+        Some(path) => Some((
+            path,
+            File::create(path).map_err(|error| Failure::file("write", path, &error))?,
+        )),
+        None => None,
+    };
+    let file = CountFile::new()?;
+    command.env(counters::ENVIRONMENT, &file.path);
+    let mut child = command.spawn().map_err(|error| cannot_run(image, &error))?;
+    let status = wait(&mut child).map_err(|error| cannot_run(image, &error))?;
+    let counts = file.read()?;
+    if table {
+        crate::output::print_error(&counts.table());
+    }
+    if let Some((path, mut file)) = json {
+        io::Write::write_all(&mut file, counts.json(image).as_bytes())
+            .map_err(|error| Failure::file("write", path, &error))?;
+    }
+    Ok(code_of(status))
+}
+
+/// Waits for the program and outlives the signals that end it.
+///
+/// The terminal sends INT and QUIT to the program as well; HUP and TERM come to us alone and are sent on.
+fn wait(child: &mut Child) -> io::Result<process::ExitStatus> {
+    let mut signals = Signals::new([SIGINT, SIGQUIT, SIGHUP, SIGTERM])?;
+    let handle = signals.handle();
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in signals.forever() {
+                let signal = match number {
+                    SIGHUP => Signal::HUP,
+                    SIGTERM => Signal::TERM,
+                    _ => continue,
+                };
+                if let Some(pid) = pid {
+                    let _ = kill_process(pid, signal);
+                }
+            }
+        });
+        let status = child.wait();
+        handle.close();
+        status
+    })
+}
+
+/// The file that the image counts in, gone when this value is.
+struct CountFile {
+    path: PathBuf,
+}
+
+impl CountFile {
+    fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("muslin-count-{}", process::id()));
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| Failure::file("create", &path, &error))?;
+        Ok(Self { path })
+    }
+
+    fn read(&self) -> Result<Counts, Failure> {
+        let bytes =
+            fs::read(&self.path).map_err(|error| Failure::file("read", &self.path, &error))?;
+        Counts::parse(&bytes).ok_or_else(|| {
+            Failure::new(
+                format_args!(
+                    "the program left no counts in {}: {}",
+                    shown(&self.path),
+                    reason_for(&bytes)
+                ),
+                "make it again with the sysroot of this command",
+            )
+        })
+    }
+}
+
+fn reason_for(bytes: &[u8]) -> &'static str {
+    if bytes.is_empty() {
+        "the file is empty"
+    } else {
+        "the file is of another kind"
+    }
+}
+
+impl Drop for CountFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
