@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Builds real programs from their own sources, through muslin-cc.
+#
+#   tests/programs/build.sh SYSROOT PROGRAM...
+#
+# SYSROOT is out/linux (through the table) or a stock one. For each PROGRAM the directory with its
+# executables is printed on stdout; what the build says goes to a log.
+#
+# Both sysroots have the same headers, so a program is compiled once and linked once for each: a
+# change in libc.a costs a link, not a build. Results are kept in the cache by content.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cache=${MUSLIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/muslin}/programs
+driver_dir=${MUSLIN_DRIVER_DIR:-$root/out/linux/bin}
+jobs=${MUSLIN_JOBS:-$(nproc)}
+results_kept=4
+
+fail() {
+    echo "programs: $*" >&2
+    exit 1
+}
+
+if [ $# -lt 2 ]; then
+    echo "usage: tests/programs/build.sh SYSROOT PROGRAM..." >&2
+    exit 2
+fi
+sysroot=$(cd "$1" 2>/dev/null && pwd) || fail "no sysroot at $1: make PLATFORM=linux makes one"
+shift
+[ -x "$driver_dir/muslin-cc" ] || fail "no muslin-cc in $driver_dir: make PLATFORM=linux makes it"
+export MUSLIN_SYSROOT=$sysroot
+export PATH=$driver_dir:$PATH
+unset CC CFLAGS CPPFLAGS LDFLAGS LIBS MAKEFLAGS MFLAGS MAKELEVEL
+
+# A hash over the content of all files below DIR that `find` lists with the further arguments.
+hash_of_tree() {
+    local dir=$1
+    shift
+    (cd "$dir" && find . -type f "$@" -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | sha256sum | cut -c 1-16
+}
+
+# What compiling depends on. muslin.h is in one of the two sysroots only; no program includes it.
+headers_key=$(hash_of_tree "$sysroot/include" ! -name muslin.h)
+compiler_key=$(muslin-cc --version | head -n 1)
+# What linking depends on besides.
+libraries_key=$(hash_of_tree "$sysroot/lib")-$(sha256sum <"$driver_dir/muslin-cc" | cut -c 1-16)
+
+# Prints the upstream archive of a program after checking it.
+fetch() {
+    local program=$1 registry package version suite sum archive
+    read -r _ registry package version suite sum < <(grep "^$program " "$here/sources.txt")
+    case $registry in
+        debian)
+            archive=$("$root/tools/fetch-deb-source.sh" "$package" "$suite" "$cache/archives")
+            ;;
+        pypi)
+            archive=$cache/archives/$package-$version.tar.gz
+            if [ ! -f "$archive" ]; then
+                python3 -m pip --version >/dev/null 2>&1 || fail "$program: needs pip (apt-get install python3-pip)"
+                python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+                    --dest "$cache/archives" "$package==$version" >&2 \
+                    || fail "$program: pip could not download $package $version"
+            fi
+            ;;
+        *) fail "$program: unknown registry '$registry' in sources.txt" ;;
+    esac
+    echo "$sum  $archive" | sha256sum --check --status \
+        || fail "$program: $archive has the wrong checksum; wanted $sum ($package $version)"
+    echo "$archive"
+}
+
+build() (
+    program=$1
+    recipe=$here/recipes/$program.sh
+    [ -f "$recipe" ] || fail "no recipe for '$program' in tests/programs/recipes"
+    needs='' extras='' intermediates='' subdir=. products=
+    # shellcheck disable=SC1090
+    . "$recipe"
+    for tool in $needs; do
+        command -v "$tool" >/dev/null || fail "$program: needs $tool"
+    done
+
+    source_key=$(cat "$recipe" <(grep "^$program " "$here/sources.txt"))
+    key=$(echo "$source_key $headers_key $compiler_key" | sha256sum | cut -c 1-16)
+    home=$cache/$program-$key
+    result=$home/linked-$(echo "$libraries_key" | sha256sum | cut -c 1-16)
+    mkdir -p "$home"
+    exec 9>"$home/lock"
+    flock 9
+    if [ -d "$result" ]; then
+        touch "$result"
+        echo "$result"
+        return
+    fi
+
+    if [ ! -f "$home/unpacked" ]; then
+        mkdir -p "$cache/archives"
+        archive=$(flock "$cache/archives" bash -c "$(declare -f fail fetch); here='$here' root='$root' cache='$cache'; fetch $program")
+        rm -rf "$home/tree"
+        mkdir "$home/tree"
+        tar -xf "$archive" -C "$home/tree" --strip-components=1
+        touch "$home/unpacked"
+    fi
+    cd "$home/tree/$subdir"
+    # shellcheck disable=SC2086
+    rm -f $products $intermediates
+    begin=$SECONDS
+    echo "programs: building $program (log: $home/build.log)" >&2
+    set +e
+    (set -e; make_products) >"$home/build.log" 2>&1 </dev/null
+    status=$?
+    set -e
+    if [ $status -ne 0 ]; then
+        rm -f "$home/unpacked" # the next try starts afresh
+        tail -n 20 "$home/build.log" >&2
+        fail "$program does not build with MUSLIN_SYSROOT=$sysroot; the whole log: $home/build.log"
+    fi
+    rm -rf "$result.new"
+    mkdir "$result.new"
+    # shellcheck disable=SC2086
+    cp -r $products $extras "$result.new/"
+    mv "$result.new" "$result"
+    echo "programs: built $program in $((SECONDS - begin)) s" >&2
+    # Old links of the same program go, the newest stay.
+    find "$home" -maxdepth 1 -name 'linked-*' -printf '%T@ %p\n' | sort -rn | tail -n +$((results_kept + 1)) \
+        | cut -d ' ' -f 2- | xargs -r rm -rf
+    echo "$result"
+)
+
+for program in "$@"; do
+    build "$program"
+done
