@@ -19,8 +19,9 @@ case $platform in
 esac
 
 tools/setup.sh
-cargo build --quiet --release --package muslin-sysroot --package muslin-cmd
 target=${CARGO_TARGET_DIR:-target}
+[ -x "$target/release/muslin" ] || echo "build: compiling the tools" >&2
+cargo build --quiet --release --package muslin-sysroot --package muslin-cmd
 "$target/release/muslin-sysroot" --flavour "$platform" --out "out/$platform"
 
 # The command is copied beside its old self and renamed, so that one that runs is not written to.

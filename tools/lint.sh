@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
 cargo clippy --quiet --workspace --all-targets --features muslin/abi-check -- --deny warnings
+# Most of the runtime exists only for the target without an operating system.
+cargo clippy --quiet --package muslin-runtime --target x86_64-unknown-none -- --deny warnings
 if command -v cargo-deny >/dev/null; then
     cargo deny --log-level warn check
 else
