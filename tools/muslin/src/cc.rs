@@ -103,7 +103,7 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         // rustc brings start files, libraries and their order: all but the libc itself.
         command.arg("-L").arg(sysroot.lib());
         if let Some(script) = sysroot.linker_script()
-            && !matches!(arguments.linker.as_deref(), Some("gold" | "mold"))
+            && arguments.linker_takes_script()
         {
             command
                 .arg("-Xlinker")
@@ -122,6 +122,10 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
             )
         })?;
         command.arg(specs.option());
+        if arguments.linker.as_deref() == Some("gold") {
+            // gold cannot make a static-pie image.
+            command.arg("-no-pie");
+        }
     }
     if !arguments.links {
         return Err(cannot_start(&compiler, &command.args(&own.rest).exec()));
@@ -297,8 +301,8 @@ fn link(
         .wait()
         .map_err(|error| cannot_start(compiler, &error))?;
     let seen = reader.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some((one, other)) = seen.two_runtimes() {
-        return Err(two_runtimes(one, other));
+    if let Some(files) = seen.two_runtimes() {
+        return Err(two_runtimes(&files));
     }
     if !status.success() {
         return Ok(code_of(status));
@@ -308,10 +312,7 @@ fn link(
     }
     if runtime_notes(&arguments.output) > 1 {
         let _ = fs::remove_file(&arguments.output);
-        return Err(two_runtimes(
-            "libc.a of the sysroot",
-            "another one on the command line",
-        ));
+        return Err(two_runtimes("one in libc.a, one on the command line"));
     }
     let dropped: Vec<&Registration> = registrations
         .iter()
@@ -320,13 +321,9 @@ fn link(
     report_dropped(&dropped, &arguments.output)
 }
 
-fn two_runtimes(one: &str, other: &str) -> Failure {
+fn two_runtimes(files: &str) -> Failure {
     Failure::new(
-        format_args!(
-            "two copies of the runtime are linked: {} and {}",
-            one_line(one),
-            one_line(other)
-        ),
+        format_args!("two copies of the runtime are linked: {}", one_line(files)),
         "link the libc.a of one sysroot only",
     )
 }
@@ -388,12 +385,12 @@ fn forward(from: impl Read, mut to: impl Write, reader: &Mutex<LinkerOutput>) {
             let _ = to.write_all(&shown);
         }
     }
-    if let Some(held_back) = reader
+    for line in reader
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .finish()
     {
-        let _ = writeln!(to, "{held_back}");
+        let _ = writeln!(to, "{line}");
     }
     let _ = to.flush();
 }

@@ -209,6 +209,12 @@ impl Arguments {
         seen
     }
 
+    /// Can the linker use the sysroot's script? gold and mold cannot read one that is inserted into
+    /// their own, and lld keeps other names than its own out of the part that is sealed.
+    pub fn linker_takes_script(&self) -> bool {
+        !matches!(self.linker.as_deref(), Some("gold" | "lld" | "mold"))
+    }
+
     fn refuse(&mut self, refusal: Refusal) {
         self.refusal.get_or_insert(refusal);
     }

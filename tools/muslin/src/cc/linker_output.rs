@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::cc::registrations::PREFIX;
 
 /// How the runtime's own symbols begin.
-const RUNTIME: &str = "__muslin_";
+const RUNTIME: [&str; 2] = ["__muslin_", "muslin_"];
 
 /// Reads the lines of a linker: GNU ld, gold or lld.
 #[derive(Debug, Default)]
@@ -14,8 +14,10 @@ pub struct LinkerOutput {
     linked: BTreeSet<String>,
     /// The files that define a symbol of the runtime a second time.
     runtimes: Vec<String>,
-    /// Are we inside lld's several lines about a duplicate symbol of the runtime?
+    /// Was the last duplicate symbol one of the runtime? gold and lld name its files in the next lines.
     in_duplicate: bool,
+    /// The lines from the first duplicate on.
+    held: Vec<String>,
     /// GNU ld's line `ld: OBJECT: in function`, held back: what it belongs to comes next.
     in_function: Option<String>,
 }
@@ -30,22 +32,16 @@ impl LinkerOutput {
     }
 
     /// Takes one line without its end, and answers what is to be shown to the user now.
+    ///
+    /// From the first duplicate symbol on, lines are held back: two runtimes make hundreds of them.
     pub fn take(&mut self, line: &str) -> Option<String> {
-        if self.in_duplicate {
-            if let Some(place) = line.strip_prefix(">>>") {
-                self.add_lld_place(place.trim());
-                return None;
-            }
-            self.in_duplicate = false;
-            if line.is_empty() {
-                return None;
-            }
-        }
         if self.take_trace(line) {
             return None;
         }
         let function = self.in_function.take();
-        if self.take_duplicate(line, function.as_deref()) {
+        if self.take_duplicate(line, function.as_deref()) || !self.held.is_empty() {
+            self.held.extend(function);
+            self.held.push(line.to_owned());
             return None;
         }
         if line.contains(": in function `") {
@@ -58,9 +54,13 @@ impl LinkerOutput {
         }
     }
 
-    /// What is left to show when the linker has ended.
-    pub fn finish(&mut self) -> Option<String> {
-        self.in_function.take()
+    /// What is left to show when the linker has ended; nothing when two runtimes explain it all.
+    pub fn finish(&mut self) -> Vec<String> {
+        if self.two_runtimes().is_some() {
+            return Vec::new();
+        }
+        self.held.extend(self.in_function.take());
+        std::mem::take(&mut self.held)
     }
 
     /// Was this symbol's definition linked into the image?
@@ -68,12 +68,12 @@ impl LinkerOutput {
         self.linked.contains(symbol)
     }
 
-    /// The two places a second runtime was seen in.
-    pub fn two_runtimes(&self) -> Option<(&str, &str)> {
+    /// The files of two runtimes, in words.
+    pub fn two_runtimes(&self) -> Option<String> {
         match self.runtimes.as_slice() {
             [] => None,
-            [only] => Some((only, only)),
-            [first, second, ..] => Some((first, second)),
+            [only] => Some(format!("{only}, twice")),
+            [first, second, ..] => Some(format!("{first} and {second}")),
         }
     }
 
@@ -91,11 +91,24 @@ impl LinkerOutput {
         rest.ends_with(" definition of") || rest.ends_with(" reference to")
     }
 
+    /// Is this line about a symbol that is defined twice?
     fn take_duplicate(&mut self, line: &str, function: Option<&str>) -> bool {
         // lld: "ld.lld: error: duplicate symbol: NAME", then ">>> defined at", places.
         if let Some((_, name)) = line.split_once("duplicate symbol: ") {
             self.in_duplicate = is_of_runtime(name);
-            return self.in_duplicate;
+            return true;
+        }
+        if let Some(object) = line.strip_suffix(": previous definition here") {
+            if self.in_duplicate {
+                self.add_runtime(object_of(object));
+            }
+            return false;
+        }
+        if let Some(place) = line.strip_prefix(">>>") {
+            if self.in_duplicate {
+                self.add_lld_place(place.trim());
+            }
+            return false;
         }
         // GNU ld: "ld: A:(.text+0x0): multiple definition of `NAME'; B:(.text+0x0): first defined here",
         //   or without "ld: A" after a line "ld: A: in function `F':".
@@ -106,8 +119,9 @@ impl LinkerOutput {
         let Some((name, after)) = after.get(1..).and_then(|name| name.split_once('\'')) else {
             return false;
         };
-        if !is_of_runtime(name) {
-            return false;
+        self.in_duplicate = is_of_runtime(name);
+        if !self.in_duplicate {
+            return true;
         }
         let before = match function.and_then(|line| line.split_once(": in function")) {
             Some((object, _)) => object,
@@ -118,28 +132,29 @@ impl LinkerOutput {
         true
     }
 
-    /// lld's `>>>` lines: `defined at SOURCE`, then `OBJECT:(SYMBOL)` or `OBJECT:(SYMBOL) in archive FILE`.
+    /// lld's `>>>` lines: `defined at SOURCE` and then `OBJECT:(SYMBOL)`, or `defined at OBJECT:(SYMBOL)`;
+    /// ` in archive FILE` may follow.
     fn add_lld_place(&mut self, place: &str) {
-        if place.starts_with("defined at") {
+        let place = place.strip_prefix("defined at ").unwrap_or(place);
+        if !place.contains(":(") {
             return;
         }
         self.add_runtime(match place.split_once(" in archive ") {
-            Some((member, archive)) => {
-                format!("{archive}({})", member.split(":(").next().unwrap_or(member))
-            }
+            Some((member, archive)) => format!("{archive}({})", object_of(member)),
             None => object_of(place),
         });
     }
 
     fn add_runtime(&mut self, file: String) {
-        if !file.is_empty() && !self.runtimes.contains(&file) {
+        // A place without a file is only a section: `(.text+0x0)`.
+        if !file.is_empty() && !file.starts_with('(') && !self.runtimes.contains(&file) {
             self.runtimes.push(file);
         }
     }
 }
 
 fn is_of_runtime(symbol: &str) -> bool {
-    symbol.starts_with(RUNTIME) && !symbol.starts_with(PREFIX)
+    RUNTIME.iter().any(|begin| symbol.starts_with(begin)) && !symbol.starts_with(PREFIX)
 }
 
 /// The object's name in `ld: OBJECT:(.bss+0x0)`, `OBJECT:source.c:(.text+0x0)`, `ld: error: OBJECT`.
@@ -186,20 +201,30 @@ mod tests {
                    collect2: error: ld returned 1 exit status";
         let (output, shown) = read(gnu);
         assert_eq!(
-            output.two_runtimes(),
-            Some(("x/old.o", "y/libc.a(muslin-runtime.o)"))
+            output.two_runtimes().as_deref(),
+            Some("x/old.o and y/libc.a(muslin-runtime.o)")
         );
-        assert_eq!(shown, ["collect2: error: ld returned 1 exit status"]);
+        assert!(shown.is_empty(), "{shown:?}");
 
         let lld = "ld.lld: error: duplicate symbol: __muslin_boot\n>>> defined at rt.c\n>>>            x/old.o:(__muslin_boot)\n\
                    >>> defined at rt.c\n>>>            muslin-runtime.o:(.text+0x0) in archive y/libc.a\n\n\
                    collect2: error: ld returned 1 exit status";
         let (output, shown) = read(lld);
         assert_eq!(
-            output.two_runtimes(),
-            Some(("x/old.o", "y/libc.a(muslin-runtime.o)"))
+            output.two_runtimes().as_deref(),
+            Some("x/old.o and y/libc.a(muslin-runtime.o)")
         );
-        assert_eq!(shown, ["collect2: error: ld returned 1 exit status"]);
+        assert!(shown.is_empty(), "{shown:?}");
+    }
+
+    #[test]
+    fn gold_names_the_other_file_in_a_line_of_its_own() {
+        let lines = "ld.gold: error: y/libc.a(muslin-runtime.o): multiple definition of '__muslin_boot'\n\
+                     ld.gold: x/old.o: previous definition here";
+        assert_eq!(
+            read(lines).0.two_runtimes().as_deref(),
+            Some("y/libc.a(muslin-runtime.o) and x/old.o")
+        );
     }
 
     #[test]

@@ -52,10 +52,12 @@ fn text(sysroot: &Sysroot) -> String {
         &format!("{lib}/crt1.o {lib}/crti.o crtbeginT.o%s"),
     );
     let end = pie_or_fixed("crtendS.o%s", "crtend.o%s");
-    let position = pie_or_fixed("-pie %{fuse-ld=gold:;:--no-dynamic-linker} -z text", "");
-    // gold and mold do not read a script that is inserted into their own.
+    let position = pie_or_fixed("-pie --no-dynamic-linker -z text", "");
     let script = match sysroot.linker_script() {
-        Some(script) => format!("%{{fuse-ld=gold|fuse-ld=mold:;:-T {}}}", quoted(&script)),
+        Some(script) => format!(
+            "%{{fuse-ld=gold|fuse-ld=lld|fuse-ld=mold:;:-T {}}}",
+            quoted(&script)
+        ),
         None => String::new(),
     };
     // -nostdinc and -nostdlib keep the host's libc out; a program that says -nostdinc itself gets no

@@ -3,7 +3,9 @@
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use object::elf;
 use object::read::elf::ProgramHeader;
-use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionIndex, SymbolKind};
+use object::{
+    Object, ObjectSection, ObjectSymbol, SectionFlags, SectionIndex, SymbolFlags, SymbolKind,
+};
 
 use crate::check::image::Elf;
 
@@ -155,13 +157,25 @@ fn marks(elf: &Elf<'_>, code: &Code<'_>) -> Vec<Mark> {
                 offset,
                 kind,
                 symbol: name.to_owned(),
-                file: file.clone().filter(|_| symbol.is_local()),
+                file: file.clone().filter(|_| is_of_last_file(&symbol)),
             });
         }
     }
-    // A function wins over a label at the same place.
-    marks.sort_by_key(|mark| (mark.offset, mark.kind == MarkKind::Function));
+    // The last at a place gives the name: a function before a label, then the first of the alphabet.
+    marks.sort_by(|a, b| {
+        let key = |mark: &Mark| (mark.offset, mark.kind == MarkKind::Function);
+        key(a).cmp(&key(b)).then_with(|| b.symbol.cmp(&a.symbol))
+    });
     marks
+}
+
+/// Does the file symbol before this one name its source? Not for global symbols, nor for hidden ones,
+/// which some linkers make local and put behind all files.
+fn is_of_last_file<'data>(symbol: &impl ObjectSymbol<'data>) -> bool {
+    match symbol.flags() {
+        SymbolFlags::Elf { st_other, .. } => symbol.is_local() && st_other & 3 == elf::STV_DEFAULT,
+        _ => false,
+    }
 }
 
 /// Decodes from each symbol to the next, wherever the bytes of such an instruction are.
