@@ -113,9 +113,10 @@ static void cancel_and_join(const char *what, void *(*start)(void *), int let_go
 	void *result;
 	pthread_create(&t, NULL, start, NULL);
 	sem_wait(&ready);
-	CODE("cancel", pthread_cancel(t), 0);
+	int code = pthread_cancel(t);
 	if (let_go) sem_post(&proceed);
 	pthread_join(t, &result);
+	CODE("cancel", code, 0);
 	if (result == PTHREAD_CANCELED) say("%s: cancelled", what);
 	else say("%s: %ld", what, (long)result);
 }

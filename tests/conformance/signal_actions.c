@@ -112,7 +112,7 @@ int main(void)
 	CODE("pthread_kill with 99", pthread_kill(pthread_self(), 99), EINVAL);
 	say("strsignal: %s", strsignal(SIGTERM));
 
-	static const int deadly[] = { SIGTERM, SIGINT, SIGABRT, SIGSEGV, SIGALRM, SIGUSR1, SIGSYS, SIGKILL, SIGRTMIN };
+	const int deadly[] = { SIGTERM, SIGINT, SIGABRT, SIGSEGV, SIGALRM, SIGUSR1, SIGSYS, SIGKILL, SIGRTMIN };
 	for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
 		say("default of %d: %d", deadly[i], child_dies_of(deadly[i], SIG_DFL));
 	say("default of SIGCHLD: %d", child_dies_of(SIGCHLD, SIG_DFL));
