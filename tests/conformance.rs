@@ -1,0 +1,128 @@
+//! Native first: every C program of tests/conformance runs with stock musl on Linux, where its own
+//! expectations must hold, and then on every platform of Muslin, where output, return values, errnos
+//! and the way it ends must be the same.
+//!
+//! `cargo test --test conformance` runs them all and prints a table; `cargo test --test conformance
+//! fork` those with "fork" in their names. One program is one test.
+
+#[path = "conformance/judge.rs"]
+mod judge;
+#[path = "conformance/platforms.rs"]
+mod platforms;
+#[path = "conformance/program.rs"]
+mod program;
+#[path = "conformance/run.rs"]
+mod run;
+#[path = "conformance/sysroots.rs"]
+mod sysroots;
+
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use judge::Cell;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The rows of the table, as far as they have been run.
+type Rows = Arc<Mutex<Vec<(String, Vec<Cell>)>>>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let programs = match program::all() {
+        Ok(programs) => programs,
+        Err(why) => {
+            eprintln!("tests/conformance: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let no_compiler = Command::new("gcc").arg("--version").output().is_err();
+    if no_compiler {
+        println!("skipped: all {} programs: there is no gcc", programs.len());
+    }
+    let rows: Rows = Arc::default();
+    let trials = programs
+        .into_iter()
+        .map(|program| {
+            let rows = Arc::clone(&rows);
+            Trial::test(program.name.clone(), move || {
+                let cells = judge::judge(&program);
+                let verdict = verdict(&cells);
+                rows.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push((program.name, cells));
+                verdict
+            })
+            .with_ignored_flag(no_compiler)
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    print_table(&rows);
+    conclusion.exit_code()
+}
+
+/// A test fails when one of its cells does.
+fn verdict(cells: &[Cell]) -> Result<(), Failed> {
+    let failures: Vec<String> = platforms::ALL
+        .iter()
+        .zip(cells)
+        .filter_map(|(platform, cell)| match cell {
+            Cell::Failed(why) => Some(format!("{}: {why}", platform.name)),
+            _ => None,
+        })
+        .collect();
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures.join("\n").into())
+    }
+}
+
+/// Program by platform, then the counts and the reasons of what was skipped.
+fn print_table(rows: &Rows) {
+    let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+    if rows.is_empty() {
+        return;
+    }
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    print!("{:width$}", "program");
+    for platform in platforms::ALL {
+        print!("  {:18}", platform.name);
+    }
+    println!();
+    for (name, cells) in rows.iter() {
+        print!("{name:width$}");
+        for cell in cells {
+            print!("  {:18}", word(cell));
+        }
+        println!();
+    }
+    println!();
+    for (index, platform) in platforms::ALL.iter().enumerate() {
+        let count = |wanted: &str| {
+            rows.iter()
+                .filter(|(_, cells)| word(&cells[index]) == wanted)
+                .count()
+        };
+        let counts: Vec<String> = ["ok", "wrong, as known", "FAILED", "skipped"]
+            .into_iter()
+            .map(|wanted| (count(wanted), wanted))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, wanted)| format!("{count} {wanted}"))
+            .collect();
+        println!("{}: {}", platform.name, counts.join("; "));
+        for (name, cells) in rows.iter() {
+            if let Cell::Skipped(why) = &cells[index] {
+                println!("  skipped: {name}: {why}");
+            }
+        }
+    }
+}
+
+fn word(cell: &Cell) -> &'static str {
+    match cell {
+        Cell::Ok => "ok",
+        Cell::WrongAsKnown => "wrong, as known",
+        Cell::Failed(_) => "FAILED",
+        Cell::Skipped(_) => "skipped",
+    }
+}

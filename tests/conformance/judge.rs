@@ -1,0 +1,133 @@
+//! What one program's outcomes mean: a cell for each platform.
+
+use muslin_sysroot::Flavour;
+
+use crate::platforms::{ALL, Platform};
+use crate::program::Program;
+use crate::run::{Outcome, compile, run};
+
+/// One program on one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// Content, and the same as native.
+    Ok,
+    /// Native, wrong as it must be: this is what Muslin mends.
+    WrongAsKnown,
+    /// Something else; the text says what.
+    Failed(String),
+    /// Not run, and why.
+    Skipped(String),
+}
+
+/// Runs the program on every platform.
+pub fn judge(program: &Program) -> Vec<Cell> {
+    let mut native = None;
+    let mut cells = Vec::new();
+    for platform in ALL {
+        let cell = match attempt(program, platform) {
+            Err(cell) => cell,
+            Ok(outcome) if platform.flavour == Flavour::Stock => {
+                let cell = judge_native(program, &outcome);
+                native = Some(outcome);
+                cell
+            }
+            Ok(outcome) => judge_against(program, native.as_ref(), &outcome),
+        };
+        cells.push(cell);
+    }
+    cells
+}
+
+/// The outcome, or the cell that says why there is none.
+fn attempt(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
+    if let Some((_, why)) = program.skip_on.iter().find(|(on, _)| on == platform.name) {
+        return Err(Cell::Skipped(why.clone()));
+    }
+    let image = compile(program, platform).map_err(Cell::Failed)?;
+    let outcome = run(program, platform, &image).map_err(Cell::Failed)?;
+    match platform.cannot_run {
+        Some(why) if outcome.complaints.contains(why) => Err(Cell::Skipped(why.to_owned())),
+        _ => Ok(outcome),
+    }
+}
+
+fn judge_native(program: &Program, outcome: &Outcome) -> Cell {
+    match &program.fixed_here {
+        None if outcome.is_content() => Cell::Ok,
+        None => Cell::Failed(format!(
+            "the program's own expectations do not hold with stock musl ({}):\n{}",
+            outcome.end,
+            only_broken(outcome)
+        )),
+        Some(_) if outcome.is_discontent() => Cell::WrongAsKnown,
+        Some(what) => Cell::Failed(format!(
+            "stock musl should get this wrong ({what}), but ends with {}; \
+             if this musl is newer, take the fixed-here line away",
+            outcome.end
+        )),
+    }
+}
+
+fn judge_against(program: &Program, native: Option<&Outcome>, outcome: &Outcome) -> Cell {
+    if program.fixed_here.is_some() {
+        return if outcome.is_content() {
+            Cell::Ok
+        } else {
+            Cell::Failed(format!("not mended ({}):\n{}", outcome.end, only_broken(outcome)))
+        };
+    }
+    match native {
+        None => Cell::Failed("there is no native run to compare with".to_owned()),
+        Some(native) if native == outcome => Cell::Ok,
+        Some(native) => {
+            let mut text = String::from("differs from native (- native, + here):\n");
+            for (what, before, after) in [
+                ("the end", &native.end, &outcome.end),
+                ("output", &native.output, &outcome.output),
+                ("complaints", &native.complaints, &outcome.complaints),
+            ] {
+                if before != after {
+                    text += &format!("  {what}:\n{}", difference(before, after));
+                }
+            }
+            Cell::Failed(text)
+        }
+    }
+}
+
+/// The lines with broken expectations; all when the program did not even get to its end.
+fn only_broken(outcome: &Outcome) -> String {
+    let all = outcome.output.lines().chain(outcome.complaints.lines());
+    let got_to_its_end = outcome.is_discontent();
+    all.filter(|line| !got_to_its_end || line.contains("<--"))
+        .map(|line| format!("    {line}\n"))
+        .collect()
+}
+
+/// The lines that only one of two texts has, in order, by their longest common subsequence.
+fn difference(before: &str, after: &str) -> String {
+    let (a, b): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let mut common = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            common[i][j] = if a[i] == b[j] {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
+        }
+    }
+    let (mut i, mut j, mut text) = (0, 0, String::new());
+    while i < a.len() || j < b.len() {
+        if i < a.len() && j < b.len() && a[i] == b[j] {
+            (i, j) = (i + 1, j + 1);
+        } else if i < a.len() && (j == b.len() || common[i + 1][j] >= common[i][j + 1]) {
+            text += &format!("    -{}\n", a[i]);
+            i += 1;
+        } else {
+            text += &format!("    +{}\n", b[j]);
+            j += 1;
+        }
+    }
+    text
+}
