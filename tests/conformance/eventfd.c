@@ -10,8 +10,7 @@ static int shared;
 static void *post(void *unused)
 {
 	(void)unused;
-	GIVES("eventfd_write in a thread", eventfd_write(shared, 9), 0);
-	return 0;
+	return (void *)(long)eventfd_write(shared, 9);
 }
 
 int main(void)
@@ -47,7 +46,9 @@ int main(void)
 	pthread_t t;
 	pthread_create(&t, 0, post, 0);
 	GIVES("a read that waits", eventfd_read(shared, &value), 0);
-	pthread_join(t, 0);
+	void *result;
+	pthread_join(t, &result);
+	GIVES("eventfd_write in a thread", result, 0);
 	GIVES("value", value, 9);
 	return finish();
 }

@@ -1,4 +1,4 @@
-/* fork: what a child has and has not; atfork handlers; fork from threads; vfork. */
+/* fork: what a child has and has not; atfork handlers; fork from threads. */
 #include "expect.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -123,21 +123,5 @@ int main(void)
 	child = _Fork();
 	if (!child) _exit(pthread_mutex_unlock(&held) || pthread_mutex_lock(&held));
 	GIVES("the child can use the lock it held", status_of(child), 0);
-
-	volatile int seen = 0;
-	child = vfork();
-	if (!child) {
-		seen = 5;
-		_exit(6);
-	}
-	GIVES("vfork's child", status_of(child), 6);
-	/* POSIX leaves open whether the parent sees what the child changed; whatever it is, it must be the same. */
-	say("the parent sees %d", seen);
-	child = vfork();
-	if (!child) {
-		execl("/bin/sh", "sh", "-c", "exit 9", (char *)0);
-		_exit(10);
-	}
-	GIVES("vfork and exec", status_of(child), 9);
 	return finish();
 }

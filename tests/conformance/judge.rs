@@ -73,7 +73,11 @@ fn judge_against(program: &Program, native: Option<&Outcome>, outcome: &Outcome)
         return if outcome.is_content() {
             Cell::Ok
         } else {
-            Cell::Failed(format!("not mended ({}):\n{}", outcome.end, only_broken(outcome)))
+            Cell::Failed(format!(
+                "not mended ({}):\n{}",
+                outcome.end,
+                only_broken(outcome)
+            ))
         };
     }
     match native {
