@@ -9,7 +9,9 @@ pub const ERRNO_OFFSET: usize = 52;
 pub const CANCEL_OFFSET: usize = 60;
 /// `muslin_in_cp`: set while the code of a cancellation point runs, one byte.
 pub const IN_CP_OFFSET: usize = 67;
-/// `muslin_thread`: two words of the runtime's own.
+/// `muslin_thread`: three words of the runtime's own.
 pub const MUSLIN_OFFSET: usize = 200;
+/// The third of them: where the stack was when the leaf stub made a call that can be cancelled.
+pub const CP_STACK_OFFSET: usize = MUSLIN_OFFSET + 16;
 /// A size that holds all of the fields above.
 pub const BLOCK_BYTES: usize = 256;

@@ -14,8 +14,8 @@
 //! - `__muslin_enter_counted`: the code of every slot while counting is on.
 //!
 //! Two things ride along without a second instruction: the carry flag says "vfork" (the kernel
-//! gives the flags back), and r11 holds `__muslin_cp_begin` while a call can still be cancelled
-//! (see musl-patches/0002).
+//! gives the flags back), and `cp_stack` of the thread holds the stack pointer of a call that can
+//! still be cancelled (see musl-patches/0002).
 
 use core::arch::global_asm;
 
@@ -40,7 +40,7 @@ __muslin_cp_begin:
 __muslin_passthrough:
     mov rax, [rsp + 8]
     mov r10, rcx
-    xor r11d, r11d
+    clc
 .Lsyscall:
     .globl __muslin_cp_syscall
     .hidden __muslin_cp_syscall
@@ -52,7 +52,6 @@ __muslin_cp_syscall:
     .globl __muslin_cp_cancelled
     .hidden __muslin_cp_cancelled
 __muslin_cp_cancelled:
-    xor r11d, r11d
     mov rax, -4
     ret
     .size __muslin_passthrough, . - __muslin_passthrough
@@ -62,7 +61,6 @@ __muslin_cp_cancelled:
     .type __muslin_passthrough_vfork,@function
 __muslin_passthrough_vfork:
     mov eax, 58
-    xor r11d, r11d
     stc
     jmp .Lsyscall
     .size __muslin_passthrough_vfork, . - __muslin_passthrough_vfork
@@ -83,8 +81,8 @@ __muslin_passthrough_base:
 2:  mov rax, fs:[0]
     cmp byte ptr [rax + {in_cp}], 0
     je __muslin_passthrough
+    mov [rax + {cp_stack}], rsp
     mov r10, rcx
-    lea r11, [rip + __muslin_cp_begin]
     jmp __muslin_cp_begin
     .size __muslin_passthrough_base, . - __muslin_passthrough_base
     .popsection
@@ -107,6 +105,7 @@ __muslin_enter_counted:
     passed = const muslin_abi::counters::PASSED_WORD * 8,
     in_cp = const muslin_arch::pthread::IN_CP_OFFSET,
     cancel = const muslin_arch::pthread::CANCEL_OFFSET,
+    cp_stack = const muslin_arch::pthread::CP_STACK_OFFSET,
 );
 
 unsafe extern "C" {

@@ -27,12 +27,13 @@ pub fn set_header(address: usize) {
 // function, its word holds `__muslin_vdso_absent`, found by comparison, and the kernel is asked.
 global_asm!(
     r#"
-    .macro MUSLIN_VDSO name
+    .macro MUSLIN_VDSO name, check
     .pushsection .text.__muslin_\name,"ax",@progbits
     .globl __muslin_\name
     .hidden __muslin_\name
     .type __muslin_\name,@function
 __muslin_\name:
+    \check
     mov rax, [rip + __muslin_vdso_\name]
     lea r11, [rax - 1]
     cmp r11, -3
@@ -55,10 +56,23 @@ __muslin_\name:
     .size __muslin_\name, . - __muslin_\name
     .popsection
     .endm
-    MUSLIN_VDSO clock_gettime
+    // Other clocks the vDSO passes to the kernel itself, where no count would see them.
+    .macro MUSLIN_VDSO_CLOCK
+    mov eax, {clocks}
+    cmp edi, 31
+    ja __muslin_passthrough_base
+    bt eax, edi
+    jnc __muslin_passthrough_base
+    .endm
+    MUSLIN_VDSO clock_gettime, MUSLIN_VDSO_CLOCK
     MUSLIN_VDSO getcpu
-    "#
+    "#,
+    clocks = const VDSO_CLOCKS,
 );
+
+/// The clocks that the vDSO answers: REALTIME, MONOTONIC, MONOTONIC_RAW, both COARSE ones,
+/// BOOTTIME and TAI. Source: Linux `include/vdso/datapage.h`.
+const VDSO_CLOCKS: u32 = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 11;
 
 unsafe extern "C" {
     /// The slot code of clock_gettime(2).

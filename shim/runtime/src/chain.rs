@@ -173,6 +173,7 @@ unsafe extern "C" fn muslin_next(call: *const Call) -> isize {
             *thread.own_stack() |= STACK_IS_BUSY;
         }
         *thread.in_cp() = 0;
+        *thread.cp_stack() = 0;
         raw
     }
 }

@@ -212,9 +212,11 @@ extern "C" fn muslin_restore(nr: isize) -> i32 {
         // SAFETY: registrations live for ever.
         if let Some(top) = unsafe { top.as_ref() } {
             let bottom = top.bottom.load(Ordering::Relaxed);
-            let code = if bottom == address(__muslin_passthrough_base) {
-                dispatch::passthrough_code()
-            } else if bottom == address(entry::fork_for_vfork) {
+            let passes = [
+                address(__muslin_passthrough_base),
+                address(entry::fork_for_vfork),
+            ];
+            let code = if passes.contains(&bottom) {
                 dispatch::passthrough_code()
             } else {
                 bottom

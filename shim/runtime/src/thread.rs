@@ -1,4 +1,4 @@
-//! The state that the runtime keeps for each thread, in two words of musl's `struct pthread`.
+//! The state that the runtime keeps for each thread, in three words of musl's `struct pthread`.
 
 use muslin_arch::{pthread, thread_pointer};
 
@@ -39,5 +39,12 @@ impl Thread {
     pub fn own_stack(self) -> *mut usize {
         // SAFETY: as above.
         unsafe { self.0.add(pthread::MUSLIN_OFFSET + 8).cast() }
+    }
+
+    /// Where the stack was when the leaf stub made a call that can be cancelled; else 0.
+    #[inline(always)]
+    pub fn cp_stack(self) -> *mut usize {
+        // SAFETY: as above.
+        unsafe { self.0.add(pthread::CP_STACK_OFFSET).cast() }
     }
 }
