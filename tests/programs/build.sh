@@ -46,10 +46,13 @@ compiler_key=$(muslin-cc --version | head -n 1)
 # What linking depends on besides.
 libraries_key=$(hash_of_tree "$sysroot/lib")-$(sha256sum <"$driver_dir/muslin-cc" | cut -c 1-16)
 
-# Prints the upstream archive of a program after checking it.
+# Prints the upstream archive of $program after checking it.
 fetch() {
-    local program=$1 registry package version suite sum archive
-    read -r _ registry package version suite sum < <(grep "^$program " "$here/sources.txt")
+    local suite sum archive
+    read -r _ _ _ _ suite sum < <(grep "^$program " "$here/sources.txt")
+    mkdir -p "$cache/archives"
+    exec 8>"$cache/archives/lock"
+    flock 8
     case $registry in
         debian)
             archive=$("$root/tools/fetch-deb-source.sh" "$package" "$suite" "$cache/archives")
@@ -70,11 +73,22 @@ fetch() {
     echo "$archive"
 }
 
+# Cargo as `muslin cargo` runs it, for either sysroot.
+cargo_for_sysroot() {
+    local command=$1
+    shift
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$driver_dir/muslin-cc \
+        CC_x86_64_unknown_linux_musl=$driver_dir/muslin-cc AR_x86_64_unknown_linux_musl=ar \
+        CARGO_INCREMENTAL=0 \
+        cargo "$command" --target x86_64-unknown-linux-musl --jobs "$jobs" "$@"
+}
+
 build() (
     program=$1
     recipe=$here/recipes/$program.sh
     [ -f "$recipe" ] || fail "no recipe for '$program' in tests/programs/recipes"
-    needs='' extras='' intermediates='' subdir=. products=
+    needs='' extras='' intermediates='' subdir=. own_sources='' products=
+    read -r _ registry package version _ < <(grep "^$program " "$here/sources.txt")
     # shellcheck disable=SC1090
     . "$recipe"
     for tool in $needs; do
@@ -82,9 +96,17 @@ build() (
     done
 
     source_key=$(cat "$recipe" <(grep "^$program " "$here/sources.txt"))
+    link_key=$libraries_key
+    if [ "$registry" = crates ]; then
+        source_key="$source_key $(cd "$here" && rustc --version)"
+    fi
+    if [ -n "$own_sources" ]; then # Cargo knows what to compile again when they change
+        source_key="$source_key $(cat "$here/$own_sources/Cargo.lock")"
+        link_key="$link_key $(hash_of_tree "$here/$own_sources")"
+    fi
     key=$(echo "$source_key $headers_key $compiler_key" | sha256sum | cut -c 1-16)
     home=$cache/$program-$key
-    result=$home/linked-$(echo "$libraries_key" | sha256sum | cut -c 1-16)
+    result=$home/linked-$(echo "$link_key" | sha256sum | cut -c 1-16)
     mkdir -p "$home"
     exec 9>"$home/lock"
     flock 9
@@ -95,11 +117,12 @@ build() (
     fi
 
     if [ ! -f "$home/unpacked" ]; then
-        mkdir -p "$cache/archives"
-        archive=$(flock "$cache/archives" bash -c "$(declare -f fail fetch); here='$here' root='$root' cache='$cache'; fetch $program")
         rm -rf "$home/tree"
         mkdir "$home/tree"
-        tar -xf "$archive" -C "$home/tree" --strip-components=1
+        if [ "$registry" != crates ]; then
+            archive=$(fetch)
+            tar -xf "$archive" -C "$home/tree" --strip-components=1
+        fi
         touch "$home/unpacked"
     fi
     cd "$home/tree/$subdir"

@@ -1,0 +1,38 @@
+//! Real programs, unmodified: built from their registries' sources, linked once with stock musl and
+//! once through Muslin, run, and compared byte for byte; then run again under `strace`, whose count
+//! of every call must equal what the table passed to the kernel.
+//!
+//! `cargo test --test programs`, after `make all stock`. Neighbours: the recipes and inputs in
+//! `tests/programs/`, and `tools/demo.sh`, which builds by the same recipes.
+
+#[path = "programs/built.rs"]
+mod built;
+#[path = "programs/c.rs"]
+mod c;
+#[path = "programs/counts.rs"]
+mod counts;
+#[path = "programs/failure.rs"]
+mod failure;
+#[path = "programs/http_client.rs"]
+mod http_client;
+#[path = "programs/rust.rs"]
+mod rust;
+#[path = "programs/same.rs"]
+mod same;
+#[path = "programs/servers.rs"]
+mod servers;
+#[path = "programs/stage.rs"]
+mod stage;
+#[path = "programs/strace.rs"]
+mod strace;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let mut trials = c::trials();
+    trials.extend(rust::trials());
+    trials.extend(servers::trials());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

@@ -1,0 +1,11 @@
+-- Child processes: a pipe from a command, a pipe to one, and system().
+local pipe = assert(io.popen("echo from the shell; exit 4"))
+print(pipe:read("a"))
+print(pipe:close())
+pipe = assert(io.popen("cat > from-pipe.txt", "w"))
+pipe:write("through a pipe\n")
+print(pipe:close())
+print(io.open("from-pipe.txt"):read("a"))
+print(os.execute("exit 3"))
+print(os.execute("kill -9 $$"))
+print(os.execute())

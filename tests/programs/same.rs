@@ -1,0 +1,195 @@
+//! The comparison: the same session on three stages (stock musl, Muslin, Muslin traced) must say the
+//! same, leave the same files, and be counted by the table as `strace` counts it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+use crate::built::{self, Flavour};
+use crate::counts;
+use crate::failure::{Failure, Step};
+use crate::stage::{Stage, Watch};
+use crate::strace;
+
+/// A session: what is done with a program. It must do the same on each stage.
+pub type Session = fn(&Stage) -> Step<()>;
+
+/// Two tests of a program: its outputs, and its counts.
+pub fn trials(name: &'static str, program: &'static str, session: Session) -> [Trial; 2] {
+    [
+        Trial::test(format!("{name}::same_output"), move || {
+            same_output(program, name, session).map_err(into_failed)
+        }),
+        Trial::ignorable_test(format!("{name}::same_counts"), move || {
+            if let Some(reason) = no_strace() {
+                return Ok(Completion::ignored_with(reason));
+            }
+            same_counts(program, name, session).map_err(into_failed)?;
+            Ok(Completion::Completed)
+        }),
+    ]
+}
+
+/// The failure as the test harness wants it.
+pub fn into_failed(failure: Failure) -> Failed {
+    Failed::from(failure.to_string())
+}
+
+fn same_output(program: &str, inputs: &str, session: Session) -> Step<()> {
+    let stock = perform(program, inputs, Flavour::Stock, Watch::No, session)?;
+    let ours = perform(program, inputs, Flavour::Muslin, Watch::No, session)?;
+    if stock.transcript().is_empty() {
+        return Err(Failure::new("the session said nothing"));
+    }
+    compare(stock, ours)
+}
+
+fn same_counts(program: &str, inputs: &str, session: Session) -> Step<()> {
+    let stage = perform(program, inputs, Flavour::Muslin, Watch::Traced, session)?;
+    let launches = stage.watched_launches();
+    let mut differences = String::new();
+    let mut total = 0;
+    let mut kinds = BTreeSet::new();
+    for (trace, counts) in &launches {
+        let text = fs::read(trace).map_err(|why| Failure::io("reading", trace, &why))?;
+        let by_strace = strace::calls_made(&String::from_utf8_lossy(&text));
+        let by_table = passed(&counts::read(counts)?.passed)?;
+        let names: BTreeSet<&String> = by_strace.keys().chain(by_table.keys()).collect();
+        for name in names {
+            let seen = by_strace.get(name).copied().unwrap_or(0);
+            let passed = by_table.get(name).copied().unwrap_or(0);
+            if seen != passed {
+                differences += &format!(
+                    "{name}: strace saw {seen}, the table passed {passed} ({})\n",
+                    trace.display()
+                );
+            }
+            total += passed;
+            kinds.insert(name.clone());
+        }
+    }
+    if launches.is_empty() || total == 0 {
+        return Err(Failure::new("no call was counted"));
+    }
+    if !differences.is_empty() {
+        let kept = stage.keep();
+        return Err(Failure::new(format_args!(
+            "{differences}kept for a look: {}",
+            kept.display()
+        )));
+    }
+    eprintln!(
+        "{inputs}: {total} calls of {} kinds, counted alike by the table and by strace",
+        kinds.len()
+    );
+    Ok(())
+}
+
+fn perform(
+    program: &str,
+    inputs: &str,
+    flavour: Flavour,
+    watch: Watch,
+    session: Session,
+) -> Step<Stage> {
+    let stage = Stage::new(&built::program(program, flavour)?, inputs, watch)?;
+    session(&stage).map_err(|failure| {
+        Failure::new(format_args!(
+            "{flavour:?}: {failure}\n--- transcript\n{}",
+            String::from_utf8_lossy(&stage.transcript())
+        ))
+    })?;
+    Ok(stage)
+}
+
+fn compare(stock: Stage, ours: Stage) -> Step<()> {
+    let mut differences = String::new();
+    if stock.transcript() != ours.transcript() {
+        differences += &format!(
+            "the outputs differ\n--- stock\n{}\n--- muslin\n{}\n",
+            String::from_utf8_lossy(&stock.transcript()),
+            String::from_utf8_lossy(&ours.transcript())
+        );
+    }
+    let (left, right) = (stock.files()?, ours.files()?);
+    let paths: BTreeSet<_> = left.keys().chain(right.keys()).collect();
+    for path in paths {
+        if left.get(path) != right.get(path) {
+            differences += &format!(
+                "{}: {} with stock musl, {} with Muslin\n",
+                path.display(),
+                size(left.get(path)),
+                size(right.get(path))
+            );
+        }
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!(
+        "{differences}kept for a look: {} and {}",
+        stock.keep().display(),
+        ours.keep().display()
+    )))
+}
+
+fn size(content: Option<&Vec<u8>>) -> String {
+    content.map_or("absent".to_owned(), |bytes| {
+        format!("{} bytes", bytes.len())
+    })
+}
+
+/// The passed calls by name, without those that cannot be compared.
+fn passed(by_number: &[u64]) -> Step<BTreeMap<String, u64>> {
+    let mut passed = BTreeMap::new();
+    let names = names()?;
+    for (number, &calls) in by_number.iter().enumerate() {
+        let name = names
+            .get(&number)
+            .cloned()
+            .unwrap_or(format!("number {number}"));
+        if calls != 0 && !strace::EXEMPT.contains(&name.as_str()) {
+            passed.insert(name, calls);
+        }
+    }
+    Ok(passed)
+}
+
+/// The names of the numbers, from musl's own header.
+fn names() -> Step<&'static BTreeMap<usize, String>> {
+    static NAMES: OnceLock<BTreeMap<usize, String>> = OnceLock::new();
+    if let Some(names) = NAMES.get() {
+        return Ok(names);
+    }
+    let header = Flavour::Stock.sysroot().join("include/bits/syscall.h");
+    let text = fs::read_to_string(&header).map_err(|why| Failure::io("reading", &header, &why))?;
+    let name_of = |line: &str| {
+        let (name, number) = line
+            .strip_prefix("#define __NR_")?
+            .split_once(char::is_whitespace)?;
+        Some((number.trim().parse().ok()?, name.to_owned()))
+    };
+    Ok(NAMES.get_or_init(|| text.lines().filter_map(name_of).collect()))
+}
+
+/// Why `strace` cannot be used here, if so.
+pub fn no_strace() -> Option<&'static str> {
+    static REASON: OnceLock<Option<&'static str>> = OnceLock::new();
+    *REASON.get_or_init(|| {
+        let tried = Command::new("strace")
+            .args(["-f", "-o", "/dev/null", "true"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .current_dir(Path::new("/"))
+            .status();
+        match tried {
+            Ok(status) if status.success() => None,
+            Ok(_) => Some("skipped: strace may not trace here (no ptrace)"),
+            Err(_) => Some("skipped: no strace (apt-get install strace)"),
+        }
+    })
+}
