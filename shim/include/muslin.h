@@ -74,6 +74,9 @@ long muslin_passthrough(long nr, const long args[6]);
 /* Writes a string to file descriptor 2: no lock, no buffer, past the table. */
 void muslin_print(const char *text);
 
+/* Writes a line to file descriptor 2 and ends the process as abort(3) does, past the table. */
+__attribute__((__noreturn__)) void muslin_abort(const char *why);
+
 /* The runtime's heap: safe in every handler. align_bytes is a power of two. Null: no memory. */
 void *muslin_alloc(unsigned long size_bytes, unsigned long align_bytes);
 void muslin_free(void *memory);

@@ -7,7 +7,7 @@
 //! - `boot`: the first code of a process, before its first call
 //! - `dispatch`: slots and numbers; changing the code of a slot
 //! - `chain`: what runs when a slot has registered handlers
-//! - `register`: registration from outside, the C symbols of `muslin.h`
+//! - `register`, `families`: registration from outside, the C symbols of `muslin.h`
 //! - `counting`, `seal`: the counters of `muslin run --count`; the table read-only
 //! - `heap`, `console`, `thread`, `raw`: what handlers stand on, none of it through libc
 //!
@@ -31,6 +31,8 @@ mod counting;
 mod dispatch;
 #[cfg(target_os = "none")]
 mod entry;
+#[cfg(target_os = "none")]
+mod families;
 #[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]

@@ -258,3 +258,13 @@ unsafe extern "C" fn muslin_print(text: *const core::ffi::c_char) {
     // SAFETY: as the caller promises.
     console::print(unsafe { core::ffi::CStr::from_ptr(text) }.to_bytes());
 }
+
+/// Writes a line to file descriptor 2 and ends the process as abort(3) does, past the table.
+///
+/// # Safety
+/// `why` is a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_abort(why: *const core::ffi::c_char) -> ! {
+    // SAFETY: as the caller promises.
+    console::fatal(&[unsafe { core::ffi::CStr::from_ptr(why) }.to_bytes()])
+}

@@ -1,0 +1,63 @@
+//! Printing from any handler.
+
+use core::fmt;
+
+use muslin_abi::Sysno;
+
+use crate::ffi;
+
+const LINE_BYTES: usize = 256;
+const STDERR: usize = 2;
+
+/// A line that is being put together on the stack, and goes out when it is dropped; what does not
+/// fit is cut. For `print!`.
+pub struct Line {
+    bytes: [u8; LINE_BYTES],
+    len_bytes: usize,
+}
+
+impl Line {
+    /// Writes one line.
+    pub fn print(text: fmt::Arguments<'_>) {
+        let mut line = Self {
+            bytes: [0; LINE_BYTES],
+            len_bytes: 0,
+        };
+        // A line that is too long is cut, which is not an error of the caller's.
+        let _ = fmt::Write::write_fmt(&mut line, text);
+        line.bytes[line.len_bytes] = b'\n';
+        let args = [
+            STDERR,
+            line.bytes.as_ptr() as usize,
+            line.len_bytes + 1,
+            0,
+            0,
+            0,
+        ];
+        // SAFETY: the platform reads a slice that is alive.
+        unsafe { ffi::muslin_passthrough(Sysno::write.0 as isize, &raw const args) };
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.len_bytes..LINE_BYTES - 1];
+        let fits = text.len().min(room.len());
+        room[..fits].copy_from_slice(&text.as_bytes()[..fits]);
+        self.len_bytes += fits;
+        if fits < text.len() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Prints a line of at most 255 bytes to standard error: no lock, no buffer, no allocation, past
+/// the table. Safe in every handler.
+#[macro_export]
+macro_rules! print {
+    ($($argument:tt)*) => {
+        $crate::Line::print(::core::format_args!($($argument)*))
+    };
+}
