@@ -72,10 +72,10 @@ struct Panicking(Sysno);
 
 impl Drop for Panicking {
     fn drop(&mut self) {
-        crate::print!(
-            "muslin: the handler of {} panicked; the process ends",
-            self.0
-        );
+        crate::print!("muslin: the handler of {} panicked", self.0);
+        let why = c"muslin: a panic cannot pass through C, so the process ends";
+        // SAFETY: a C string.
+        unsafe { ffi::muslin_abort(why.as_ptr()) }
     }
 }
 
