@@ -13,6 +13,8 @@ mod platforms;
 mod program;
 #[path = "conformance/run.rs"]
 mod run;
+#[path = "conformance/self_check.rs"]
+mod self_check;
 #[path = "conformance/sysroots.rs"]
 mod sysroots;
 
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         println!("skipped: all {} programs: there is no gcc", programs.len());
     }
     let rows: Rows = Arc::default();
-    let trials = programs
+    let mut trials: Vec<Trial> = programs
         .into_iter()
         .map(|program| {
             let rows = Arc::clone(&rows);
@@ -54,6 +56,9 @@ fn main() -> ExitCode {
             .with_ignored_flag(no_compiler)
         })
         .collect();
+    trials.push(Trial::test("the_harness_can_say_no", || {
+        self_check::self_check().map_err(Failed::from)
+    }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     print_table(&rows);
     conclusion.exit_code()

@@ -51,7 +51,8 @@ fn attempt(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
     }
 }
 
-fn judge_native(program: &Program, outcome: &Outcome) -> Cell {
+/// Native is judged by the program alone.
+pub fn judge_native(program: &Program, outcome: &Outcome) -> Cell {
     match &program.fixed_here {
         None if outcome.is_content() => Cell::Ok,
         None => Cell::Failed(format!(
@@ -68,7 +69,8 @@ fn judge_native(program: &Program, outcome: &Outcome) -> Cell {
     }
 }
 
-fn judge_against(program: &Program, native: Option<&Outcome>, outcome: &Outcome) -> Cell {
+/// Elsewhere it must be as native is; or right at last, where native is known to be wrong.
+pub fn judge_against(program: &Program, native: Option<&Outcome>, outcome: &Outcome) -> Cell {
     if program.fixed_here.is_some() {
         return if outcome.is_content() {
             Cell::Ok
@@ -109,7 +111,7 @@ fn only_broken(outcome: &Outcome) -> String {
 }
 
 /// The lines that only one of two texts has, in order, by their longest common subsequence.
-fn difference(before: &str, after: &str) -> String {
+pub fn difference(before: &str, after: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let mut common = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
     for i in (0..a.len()).rev() {
