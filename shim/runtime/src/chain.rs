@@ -167,13 +167,15 @@ unsafe extern "C" fn muslin_next(call: *const Call) -> isize {
         if call.state & IS_CANCELLABLE != 0 {
             *thread.in_cp() = 1;
         }
+        // A signal handler may have interrupted another call that can be cancelled.
+        let cp_stack = *thread.cp_stack();
         let lent = lend_own_stack(call.nr);
         let raw = bottom(handler)(a, b, c, d, e, f, call.nr);
         if lent {
             *thread.own_stack() |= STACK_IS_BUSY;
         }
         *thread.in_cp() = 0;
-        *thread.cp_stack() = 0;
+        *thread.cp_stack() = cp_stack;
         raw
     }
 }
