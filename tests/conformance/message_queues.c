@@ -7,9 +7,10 @@
 #include <time.h>
 
 static sem_t told;
+static volatile int noticed;
 static void notice(union sigval value)
 {
-	say("a notice with %d", value.sival_int);
+	noticed = value.sival_int;
 	sem_post(&told);
 }
 
@@ -42,6 +43,7 @@ int main(void)
 	GIVES("mq_notify", mq_notify(queue, &event), 0);
 	GIVES("mq_send", mq_send(queue, "x", 1, 0), 0);
 	GIVES("told", sem_wait(&told), 0);
+	say("the notice: %d", noticed);
 	mq_receive(queue, text, sizeof text, NULL);
 	attributes.mq_flags = 0;
 	GIVES("mq_setattr", mq_setattr(queue, &attributes, &now), 0);
