@@ -246,7 +246,7 @@ mod tests {
             let mut damaged = headers.to_vec();
             for _ in 0..1 + bytes.next() % 8 {
                 // Half of the damage goes into the file header and the program headers.
-                let range = if bytes.next() % 2 == 0 {
+                let range = if bytes.next().is_multiple_of(2) {
                     1024
                 } else {
                     damaged.len() as u64

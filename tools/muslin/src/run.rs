@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command};
+use std::process::{self, Command};
 use std::thread;
 
 use clap::Args;
@@ -56,7 +56,7 @@ pub struct RunArgs {
     catch_stray: bool,
 
     /// The image and its arguments; a `--` between them is left out
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_names = ["IMAGE", "ARGS"])]
+    #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "ARGS"])]
     command: Vec<OsString>,
 }
 
@@ -133,8 +133,7 @@ fn run_counted(
     };
     let file = CountFile::new()?;
     command.env(counters::ENVIRONMENT, &file.path);
-    let mut child = command.spawn().map_err(|error| cannot_run(image, &error))?;
-    let status = wait(&mut child).map_err(|error| cannot_run(image, &error))?;
+    let status = run_to_end(&mut command).map_err(|error| cannot_run(image, &error))?;
     let counts = file.read()?;
     if table {
         crate::output::print_error(&counts.table());
@@ -146,12 +145,14 @@ fn run_counted(
     Ok(code_of(status))
 }
 
-/// Waits for the program and outlives the signals that end it.
+/// Runs the program and outlives the signals that end it.
 ///
 /// The terminal sends INT and QUIT to the program as well; HUP and TERM come to us alone and are sent on.
-fn wait(child: &mut Child) -> io::Result<process::ExitStatus> {
+fn run_to_end(command: &mut Command) -> io::Result<process::ExitStatus> {
+    // Before the program starts: one that comes at once is sent on as well.
     let mut signals = Signals::new([SIGINT, SIGQUIT, SIGHUP, SIGTERM])?;
     let handle = signals.handle();
+    let mut child = command.spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     thread::scope(|scope| {
         scope.spawn(|| {

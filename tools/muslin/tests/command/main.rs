@@ -1,0 +1,17 @@
+//! The command as its users see it: exit codes, messages, and what it builds.
+//!
+//! What needs a sysroot makes one from the sources; a machine that cannot says so and skips.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where it fails"
+)]
+
+mod build_systems;
+mod cargo;
+mod cc;
+mod check;
+mod lab;
+mod run;
+mod wrong_input;
