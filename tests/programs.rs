@@ -34,5 +34,6 @@ fn main() -> ExitCode {
     let mut trials = c::trials();
     trials.extend(rust::trials());
     trials.extend(servers::trials());
+    trials.extend(same::self_trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

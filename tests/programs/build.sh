@@ -10,8 +10,8 @@
 # change in libc.a costs a link, not a build. Results are kept in the cache by content.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
+here=$(cd "$(dirname "$0")" && pwd -P)
+root=$(cd "$here/../.." && pwd -P)
 cache=${MUSLIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/muslin}/programs
 driver_dir=${MUSLIN_DRIVER_DIR:-$root/out/linux/bin}
 jobs=${MUSLIN_JOBS:-$(nproc)}
@@ -26,10 +26,11 @@ if [ $# -lt 2 ]; then
     echo "usage: tests/programs/build.sh SYSROOT PROGRAM..." >&2
     exit 2
 fi
-sysroot=$(cd "$1" 2>/dev/null && pwd) || fail "no sysroot at $1: make PLATFORM=linux makes one"
+sysroot=$(cd "$1" 2>/dev/null && pwd -P) || fail "no sysroot at $1: make PLATFORM=linux makes one"
 shift
 [ -x "$driver_dir/muslin-cc" ] || fail "no muslin-cc in $driver_dir: make PLATFORM=linux makes it"
 export MUSLIN_SYSROOT=$sysroot
+export CARGO_BUILD_JOBS=$jobs
 export PATH=$driver_dir:$PATH
 unset CC CFLAGS CPPFLAGS LDFLAGS LIBS MAKEFLAGS MFLAGS MAKELEVEL
 
@@ -73,14 +74,18 @@ fetch() {
     echo "$archive"
 }
 
-# Cargo as `muslin cargo` runs it, for either sysroot.
+# `muslin cargo` for our sysroot. For a stock one the same cargo with the same driver by the same path,
+# so that cargo compiles nothing again; only what MUSLIN_SYSROOT names differs in the last link.
 cargo_for_sysroot() {
-    local command=$1
-    shift
-    CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$driver_dir/muslin-cc \
-        CC_x86_64_unknown_linux_musl=$driver_dir/muslin-cc AR_x86_64_unknown_linux_musl=ar \
-        CARGO_INCREMENTAL=0 \
-        cargo "$command" --target x86_64-unknown-linux-musl --jobs "$jobs" "$@"
+    if [ -e "$sysroot/bin/muslin-cc" ]; then
+        CARGO_INCREMENTAL=0 "$(dirname "$(readlink -f "$driver_dir/muslin-cc")")/muslin" cargo "$@"
+    else
+        CARGO_BUILD_TARGET=x86_64-unknown-linux-musl \
+            CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$driver_dir/muslin-cc \
+            CC_x86_64_unknown_linux_musl=$driver_dir/muslin-cc CXX_x86_64_unknown_linux_musl=$driver_dir/muslin-cc \
+            AR_x86_64_unknown_linux_musl=ar CARGO_INCREMENTAL=0 \
+            cargo "$@"
+    fi
 }
 
 build() (

@@ -18,19 +18,28 @@ use crate::strace;
 /// A session: what is done with a program. It must do the same on each stage.
 pub type Session = fn(&Stage) -> Step<()>;
 
-/// Two tests of a program: its outputs, and its counts.
-pub fn trials(name: &'static str, program: &'static str, session: Session) -> [Trial; 2] {
+/// How often a soak repeats a traced session.
+const SOAK_ROUNDS: usize = 20;
+
+/// The tests of a program: its outputs, its counts, and (ignored unless asked for) its counts many
+/// times over.
+pub fn trials(name: &'static str, program: &'static str, session: Session) -> [Trial; 3] {
+    let counts = move |rounds| {
+        if let Some(reason) = no_strace() {
+            return Ok(Completion::ignored_with(reason));
+        }
+        for _ in 0..rounds {
+            same_counts(program, name, session).map_err(into_failed)?;
+        }
+        Ok(Completion::Completed)
+    };
     [
         Trial::test(format!("{name}::same_output"), move || {
             same_output(program, name, session).map_err(into_failed)
         }),
-        Trial::ignorable_test(format!("{name}::same_counts"), move || {
-            if let Some(reason) = no_strace() {
-                return Ok(Completion::ignored_with(reason));
-            }
-            same_counts(program, name, session).map_err(into_failed)?;
-            Ok(Completion::Completed)
-        }),
+        Trial::ignorable_test(format!("{name}::same_counts"), move || counts(1)),
+        Trial::ignorable_test(format!("{name}::soak"), move || counts(SOAK_ROUNDS))
+            .with_ignored_flag(true),
     ]
 }
 
@@ -40,8 +49,17 @@ pub fn into_failed(failure: Failure) -> Failed {
 }
 
 fn same_output(program: &str, inputs: &str, session: Session) -> Step<()> {
-    let stock = perform(program, inputs, Flavour::Stock, Watch::No, session)?;
     let ours = perform(program, inputs, Flavour::Muslin, Watch::No, session)?;
+    let stock = perform(program, inputs, Flavour::Stock, Watch::Counted, session)?;
+    if stock
+        .watched_launches()
+        .iter()
+        .any(|(_, counts)| counts.exists())
+    {
+        return Err(Failure::new(
+            "the image linked with stock musl counts its calls: it is one of ours",
+        ));
+    }
     if stock.transcript().is_empty() {
         return Err(Failure::new("the session said nothing"));
     }
@@ -53,24 +71,20 @@ fn same_counts(program: &str, inputs: &str, session: Session) -> Step<()> {
     let launches = stage.watched_launches();
     let mut differences = String::new();
     let mut total = 0;
+    let mut entered = 0;
     let mut kinds = BTreeSet::new();
     for (trace, counts) in &launches {
         let text = fs::read(trace).map_err(|why| Failure::io("reading", trace, &why))?;
         let by_strace = strace::calls_made(&String::from_utf8_lossy(&text));
-        let by_table = passed(&counts::read(counts)?.passed)?;
-        let names: BTreeSet<&String> = by_strace.keys().chain(by_table.keys()).collect();
-        for name in names {
-            let seen = by_strace.get(name).copied().unwrap_or(0);
-            let passed = by_table.get(name).copied().unwrap_or(0);
-            if seen != passed {
-                differences += &format!(
-                    "{name}: strace saw {seen}, the table passed {passed} ({})\n",
-                    trace.display()
-                );
-            }
-            total += passed;
-            kinds.insert(name.clone());
+        let counts = counts::read(counts)?;
+        entered += counts.entered.iter().sum::<u64>();
+        let by_table = passed(&counts.passed)?;
+        let different = differences_between(&by_strace, &by_table);
+        if !different.is_empty() {
+            differences += &format!("{}:\n{different}", trace.display());
         }
+        total += by_table.values().sum::<u64>();
+        kinds.extend(by_table.into_keys());
     }
     if launches.is_empty() || total == 0 {
         return Err(Failure::new("no call was counted"));
@@ -83,10 +97,27 @@ fn same_counts(program: &str, inputs: &str, session: Session) -> Step<()> {
         )));
     }
     eprintln!(
-        "{inputs}: {total} calls of {} kinds, counted alike by the table and by strace",
+        "{inputs}: {entered} calls entered the table; it passed on {total} of {} kinds, as strace counted too",
         kinds.len()
     );
     Ok(())
+}
+
+/// A line for each call that was not counted alike.
+fn differences_between(
+    by_strace: &BTreeMap<String, u64>,
+    by_table: &BTreeMap<String, u64>,
+) -> String {
+    let names: BTreeSet<&String> = by_strace.keys().chain(by_table.keys()).collect();
+    let of = |counts: &BTreeMap<String, u64>, name| counts.get(name).copied().unwrap_or(0);
+    names
+        .into_iter()
+        .map(|name| (name, of(by_strace, name), of(by_table, name)))
+        .filter(|(_, seen, passed)| seen != passed)
+        .map(|(name, seen, passed)| {
+            format!("{name}: strace saw {seen}, the table passed {passed}\n")
+        })
+        .collect()
 }
 
 fn perform(
@@ -177,7 +208,7 @@ fn names() -> Step<&'static BTreeMap<usize, String>> {
 }
 
 /// Why `strace` cannot be used here, if so.
-pub fn no_strace() -> Option<&'static str> {
+fn no_strace() -> Option<&'static str> {
     static REASON: OnceLock<Option<&'static str>> = OnceLock::new();
     *REASON.get_or_init(|| {
         let tried = Command::new("strace")
@@ -192,4 +223,52 @@ pub fn no_strace() -> Option<&'static str> {
             Err(_) => Some("skipped: no strace (apt-get install strace)"),
         }
     })
+}
+
+/// Tests of the comparison itself: it must see what differs.
+pub fn self_trials() -> Vec<Trial> {
+    let counts = |pairs: &[(&str, u64)]| -> BTreeMap<String, u64> {
+        pairs
+            .iter()
+            .map(|(name, count)| (name.to_string(), *count))
+            .collect()
+    };
+    let expect = |name: &str, found: String, wanted: &str| {
+        let wanted = wanted.to_owned();
+        Trial::test(format!("comparison::{name}"), move || {
+            if found == wanted {
+                return Ok(());
+            }
+            Err(Failed::from(format!("found {found:?}, wanted {wanted:?}")))
+        })
+    };
+    let both = counts(&[("read", 2), ("write", 1)]);
+    vec![
+        expect("equal_counts_pass", differences_between(&both, &both), ""),
+        expect(
+            "one_call_more_is_seen",
+            differences_between(&both, &counts(&[("read", 3), ("write", 1)])),
+            "read: strace saw 2, the table passed 3\n",
+        ),
+        expect(
+            "a_call_past_the_table_is_seen",
+            differences_between(&both, &counts(&[("read", 2)])),
+            "write: strace saw 1, the table passed 0\n",
+        ),
+        expect(
+            "trace_a_call_that_waits_at_the_end_was_made",
+            format!("{:?}", strace::calls_made(strace::samples::WAITING)),
+            r#"{"futex": 2, "write": 1}"#,
+        ),
+        expect(
+            "trace_a_call_begun_again_was_made_once",
+            format!("{:?}", strace::calls_made(strace::samples::BEGUN_AGAIN)),
+            r#"{"getpid": 1, "read": 1, "wait4": 1}"#,
+        ),
+        expect(
+            "trace_a_call_ended_by_a_signal_was_made",
+            format!("{:?}", strace::calls_made(strace::samples::ENDED_BY_SIGNAL)),
+            r#"{"nanosleep": 1, "read": 2}"#,
+        ),
+    ]
 }

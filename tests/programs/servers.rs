@@ -1,5 +1,6 @@
 //! The servers: Redis under its own client and benchmark, axum on tokio under a small load.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Child;
@@ -62,21 +63,24 @@ impl Drop for Server {
 fn redis(stage: &Stage) -> Step<()> {
     let port = free_port()?;
     let number = port.to_string();
-    let mut server = stage.command("redis-server");
-    server.args([
-        "--port",
-        &number,
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "yes",
-    ]);
-    server.args(["--logfile", "server.log", "--io-threads", "2"]);
-    let mut server = Server(stage.start(&mut server)?);
-    until_listening(port, &mut server)?;
-
+    let start = || {
+        let mut server = stage.command("redis-server");
+        server.args([
+            "--port",
+            &number,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+        ]);
+        server.args(["--logfile", "server.log", "--io-threads", "2"]);
+        let mut server = Server(stage.start(&mut server)?);
+        until_listening(port, &mut server)?;
+        Ok(server)
+    };
+    let mut server = start()?;
     let cli = |args: &[&str], input: &str| {
         let mut command = stage.command("redis-cli");
         command.args(["-h", "127.0.0.1", "-p", &number]).args(args);
@@ -85,9 +89,6 @@ fn redis(stage: &Stage) -> Step<()> {
     let replies = cli(&[], include_str!("inputs/redis/commands.txt"))?;
     stage.note(&replies.stdout);
     stage.note(&replies.stderr);
-    for line in ["EVAL", "CONFIG"] {
-        stage.note(format!("{line}\n"));
-    }
     let script =
         "local n = 0 for i = 1, 1000 do n = n + redis.call('INCRBY', KEYS[1], i) end return n";
     stage.note(cli(&["EVAL", script, "1", "sum"], "")?.stdout);
@@ -124,11 +125,37 @@ fn redis(stage: &Stage) -> Step<()> {
         )));
     }
 
-    // A snapshot forks.
+    // Writing the log of changes anew forks. Then the server ends, starts again and still knows.
     stage.note(cli(&["BGREWRITEAOF"], "")?.stdout);
-    stage.note(cli(&["LASTSAVE"], "")?.stdout.is_empty().to_string());
+    let deadline = Instant::now() + PATIENCE;
+    while !String::from_utf8_lossy(&cli(&["INFO", "persistence"], "")?.stdout)
+        .contains("aof_rewrite_in_progress:0")
+    {
+        if Instant::now() > deadline {
+            return Err(Failure::new("redis-server does not end its BGREWRITEAOF"));
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
     stage.note(cli(&["SHUTDOWN"], "")?.stdout);
-    server.ended()
+    server.ended()?;
+    let mut server = start()?;
+    stage.note(
+        cli(
+            &["MGET", "name", "visits", "sum", "counter:__rand_int__"],
+            "",
+        )?
+        .stdout,
+    );
+    stage.note(cli(&["DBSIZE"], "")?.stdout);
+    stage.note(cli(&["SHUTDOWN", "NOSAVE"], "")?.stdout);
+    server.ended()?;
+    // These hold times and process numbers.
+    let (log, data) = (
+        stage.work().join("server.log"),
+        stage.work().join("appendonlydir"),
+    );
+    fs::remove_file(&log).map_err(|why| Failure::io("removing", &log, &why))?;
+    fs::remove_dir_all(&data).map_err(|why| Failure::io("removing", &data, &why))
 }
 
 fn axum(stage: &Stage) -> Step<()> {

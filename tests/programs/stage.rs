@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -21,6 +22,8 @@ const SECONDS_MAX: &str = "180";
 pub enum Watch {
     /// Not at all.
     No,
+    /// Its own counters, if it has any.
+    Counted,
     /// `strace` and the image's own counters at once.
     Traced,
 }
@@ -52,6 +55,9 @@ impl Stage {
         for dir in ["tools", "watch"] {
             make_dir(&stage.scratch.path().join(dir))?;
         }
+        // A program may say by what path it was called, so that path is the same on each stage.
+        let link = stage.scratch.path().join("programs");
+        symlink(programs, &link).map_err(|why| Failure::io("linking", &link, &why))?;
         Ok(stage)
     }
 
@@ -86,20 +92,19 @@ impl Stage {
         command.env_clear();
         command.env("PATH", self.tools());
         command.env("LC_ALL", "C");
-        if watch == Watch::Traced {
+        if watch != Watch::No {
             let launch = self.launches.get();
             self.launches.set(launch + 1);
             let (trace, counts) = self.watch_files(launch);
-            // The counters go to the program alone: strace itself is not one of ours.
-            command
-                .arg(tool("strace"))
-                .args(["-f", "-C", "-o"])
-                .arg(trace);
-            command
-                .arg("-E")
-                .arg(format!("MUSLIN_COUNT={}", counts.display()));
+            if watch == Watch::Traced {
+                command
+                    .arg(tool("strace"))
+                    .args(["-f", "-C", "-o"])
+                    .arg(trace);
+            }
+            command.env("MUSLIN_COUNT", counts);
         }
-        command.arg(self.executable(name));
+        command.arg(Path::new("../programs").join(name));
         command.current_dir(self.work());
         command
     }

@@ -125,3 +125,66 @@ fn began_again(name: &str, made: &mut BTreeMap<String, u64>) {
 fn first_word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or(text)
 }
+
+/// Traces as `strace` writes them, shortened.
+pub mod samples {
+    /// Thread 11 waits in futex when thread 10 ends the process; thread 12 is told so by strace.
+    pub const WAITING: &str = "\
+10 write(1, \"x\", 1) = 1
+11 futex(0x1, FUTEX_WAIT_PRIVATE, 2, NULL <unfinished ...>
+12 futex(0x2, FUTEX_WAIT_PRIVATE, 2, NULL <unfinished ...>
+10 exit_group(0) = ?
+12 <... futex resumed>) = ?
+11 +++ exited with 0 +++
+12 +++ exited with 0 +++
+10 +++ exited with 0 +++
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000004           4         1           write
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000004           4         1           total
+";
+
+    /// read goes on after a handler (which called getpid), wait4 after a signal without a handler.
+    pub const BEGUN_AGAIN: &str = "\
+10 read(0, 0x1, 10) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)
+10 --- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER, si_pid=9, si_uid=0} ---
+10 getpid() = 10
+10 rt_sigreturn({mask=[]}) = 0
+10 read(0, \"a\", 10) = 1
+10 wait4(-1,  <unfinished ...>
+10 <... wait4 resumed>0x7ff, 0, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)
+10 --- SIGWINCH {si_signo=SIGWINCH, si_code=SI_USER, si_pid=9, si_uid=0} ---
+10 wait4(-1,  <unfinished ...>
+10 <... wait4 resumed>[{WIFEXITED(s)}], 0, NULL) = 11
+10 exit_group(0) = ?
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 50.00    0.000004           4         2         1 read
+ 25.00    0.000004           4         2         1 wait4
+ 25.00    0.000004           4         1           getpid
+  0.00    0.000000           0         1           rt_sigreturn
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000012           4         6         2 total
+";
+
+    /// The handler of the first signal has no SA_RESTART; a sleep goes on as restart_syscall.
+    pub const ENDED_BY_SIGNAL: &str = "\
+10 read(0, 0x1, 10) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)
+10 --- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER, si_pid=9, si_uid=0} ---
+10 rt_sigreturn({mask=[]}) = -1 EINTR (Interrupted system call)
+10 read(0, \"a\", 10) = 1
+10 nanosleep({tv_sec=1, tv_nsec=0}, 0x1) = ? ERESTART_RESTARTBLOCK (Interrupted by signal)
+10 --- SIGSTOP {si_signo=SIGSTOP, si_code=SI_USER, si_pid=9, si_uid=0} ---
+10 restart_syscall(<... resuming interrupted nanosleep ...>) = 0
+10 exit_group(0) = ?
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 50.00    0.000004           4         2         1 read
+ 25.00    0.000004           4         1         1 nanosleep
+ 25.00    0.000004           4         1           restart_syscall
+  0.00    0.000000           0         1           rt_sigreturn
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000012           4         5         2 total
+";
+}

@@ -9,7 +9,7 @@ find tree -type l | xargs readlink
 ls -1 tree/a; wc -l tree/a/*.txt; du -s tree/e > /dev/null && echo "du ran"
 sed -n '10,12p;$p' tree/a/2.txt
 sed -i -e 's/weft/warp/' -e '1i\top' tree/e/1.log; cat tree/e/1.log
-awk -F' ' 'BEGIN { OFS = "-" } { c[$1]++; print $2, $1 } END { for (k in c) print k, c[k] | "sort" }' tree/e/*.log
+awk -F' ' 'BEGIN { OFS = "-" } { c[$1]++; print $2, $1 } END { for (k in c) print k, c[k] }' tree/e/*.log | sort
 printf 'b 2\na 3\nc 1\n' | sort -k2n | cut -d' ' -f1 | paste -s -d,
 diff tree/a/1.txt tree/a/2.txt | tail -n 3
 tar -cf tree.tar tree/a tree/e; tar -tf tree.tar | sort

@@ -22,7 +22,7 @@ timeout 0.1 sleep 10; echo "too late $?"
 f() { local x=$1; [ "$x" -le 1 ] && echo 1 && return; echo $((x * $(f $((x - 1))))); }
 f 10
 ulimit -n > /dev/null && umask 027 && touch masked && stat -c '%a' masked
-env -i sh -c 'echo "empty: ${HOME:-no home}"'
+env -u SHARED sh -c 'echo "unset: ${SHARED:-nothing}"'
 nice -n 5 sh -c 'nice'
 echo "leave through exec"
 exec sh -c 'echo replaced; exit 6'

@@ -2,7 +2,7 @@
 local pipe = assert(io.popen("echo from the shell; exit 4"))
 print(pipe:read("a"))
 print(pipe:close())
-pipe = assert(io.popen("cat > from-pipe.txt", "w"))
+pipe = assert(io.popen("while read line; do echo \"$line\"; done > from-pipe.txt", "w"))
 pipe:write("through a pipe\n")
 print(pipe:close())
 print(io.open("from-pipe.txt"):read("a"))
