@@ -5,6 +5,8 @@
 //! `cargo test --test conformance` runs them all and prints a table; `cargo test --test conformance
 //! fork` those with "fork" in their names. One program is one test.
 
+#[path = "conformance/coverage.rs"]
+mod coverage;
 #[path = "conformance/judge.rs"]
 mod judge;
 #[path = "conformance/platforms.rs"]
@@ -59,9 +61,29 @@ fn main() -> ExitCode {
     trials.push(Trial::test("the_harness_can_say_no", || {
         self_check::self_check().map_err(Failed::from)
     }));
+    let all = trials.len() as u64;
     let conclusion = libtest_mimic::run(&arguments, trials);
     print_table(&rows);
+    if conclusion.num_passed + conclusion.num_failed == all && !keeps_promises(&rows) {
+        return ExitCode::FAILURE;
+    }
     conclusion.exit_code()
+}
+
+/// After a run of all programs: the calls that were made through the table, and none is missing.
+fn keeps_promises(rows: &Rows) -> bool {
+    let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+    let names = rows.iter().map(|(name, _)| name.as_str());
+    let made = coverage::calls_made(&run::runs_on("linux-counted"), names);
+    println!(
+        "different calls that went through the table: {}",
+        made.len()
+    );
+    let missing = coverage::broken_promises(&made);
+    if !missing.is_empty() {
+        println!("FAILED: no program makes {}", missing.join(", "));
+    }
+    missing.is_empty()
 }
 
 /// A test fails when one of its cells does.

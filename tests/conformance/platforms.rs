@@ -10,7 +10,8 @@ pub struct Platform {
     pub name: &'static str,
     /// The sysroot its images are linked with.
     pub flavour: Flavour,
-    /// What its processes have in their environment beyond the fixed part.
+    /// What its processes have in their environment beyond the fixed part; `{work}` stands for a
+    /// directory of the run.
     pub environment: &'static [(&'static str, &'static str)],
     /// What the image says at its start when this machine cannot run it.
     pub cannot_run: Option<&'static str>,
@@ -28,6 +29,14 @@ pub const ALL: &[Platform] = &[
         name: "linux",
         flavour: Flavour::Linux,
         environment: &[],
+        cannot_run: None,
+    },
+    // Every slot holds the counting code here, which makes the calls from outside musl's own window
+    // for cancellation points, as handlers do.
+    Platform {
+        name: "linux-counted",
+        flavour: Flavour::Linux,
+        environment: &[("MUSLIN_COUNT", "{work}/counts")],
         cannot_run: None,
     },
     Platform {

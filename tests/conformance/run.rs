@@ -99,7 +99,7 @@ fn start_and_wait(
     let mut child = Command::new(image)
         .env_clear()
         .envs(ENVIRONMENT.iter().copied())
-        .envs(platform.environment.iter().copied())
+        .envs(environment_of(platform, work))
         .current_dir(&cwd)
         .stdin(stdin)
         .stdout(File::create(&output)?)
@@ -115,6 +115,15 @@ fn start_and_wait(
         complaints: String::from_utf8_lossy(&fs::read(complaints)?).into_owned(),
         end,
     })
+}
+
+fn environment_of(platform: &Platform, work: &Path) -> Vec<(&'static str, String)> {
+    let work = work.to_string_lossy();
+    platform
+        .environment
+        .iter()
+        .map(|(name, value)| (*name, value.replace("{work}", &work)))
+        .collect()
 }
 
 /// Waits for the process, then ends what it may have left behind in its process group.
@@ -147,12 +156,16 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
+/// Where the runs on a platform leave their images, outputs and counts: one directory a program.
+pub fn runs_on(platform: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("conformance")
+        .join(platform)
+}
+
 /// An empty directory for this program on this platform.
 fn work_dir(program: &Program, platform: &Platform) -> Result<PathBuf, String> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("conformance")
-        .join(platform.name)
-        .join(&program.name);
+    let dir = runs_on(platform.name).join(&program.name);
     let made = match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => fs::create_dir_all(&dir),
