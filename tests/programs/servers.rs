@@ -181,7 +181,7 @@ fn axum(stage: &Stage) -> Step<()> {
     };
     let bytes = http_client::load(address, connections, requests)?;
     // The whole load is checked reply by reply; the length is only for the transcript.
-    if stage.watch() == Watch::No {
+    if stage.watch() != Watch::Traced {
         stage.note(format!("{bytes} bytes of replies\n"));
     }
     for (method, path, body) in [
