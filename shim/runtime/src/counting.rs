@@ -62,7 +62,7 @@ const MAP_SHARED: usize = 1;
 /// `path` is the address of a C string. No other thread runs yet.
 pub unsafe fn turn_on(path: *const u8) {
     // SAFETY: plain calls on a new descriptor and a new mapping.
-    let (fd, mapped) = unsafe {
+    let mapped = unsafe {
         let open = [path as usize, O_RDWR_CREAT_CLOEXEC, MODE_USER, 0, 0, 0];
         let fd = raw::call(Sysno::open, open);
         if fd < 0 {
@@ -75,9 +75,8 @@ pub unsafe fn turn_on(path: *const u8) {
         let map = [0, FILE_BYTES, PROT_READ_WRITE, MAP_SHARED, fd, 0];
         let mapped = raw::call(Sysno::mmap, map);
         raw::call(Sysno::close, [fd, 0, 0, 0, 0, 0]);
-        (fd, mapped)
+        mapped
     };
-    let _ = fd;
     if (-4095..0).contains(&mapped) {
         return console::print(
             b"muslin: cannot map the file that MUSLIN_COUNT names; not counting\n",
