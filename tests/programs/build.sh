@@ -43,7 +43,7 @@ hash_of_tree() {
 
 # What compiling depends on. muslin.h is in one of the two sysroots only; no program includes it.
 headers_key=$(hash_of_tree "$sysroot/include" ! -name muslin.h)
-compiler_key=$(muslin-cc --version | head -n 1)
+compiler_key=$(muslin-cc --version | head -n 1; muslin-cc '-###' -S -x c /dev/null -o /dev/null 2>&1 | grep cc1 | sed "s|$sysroot|SYSROOT|g")
 # What linking depends on besides.
 libraries_key=$(hash_of_tree "$sysroot/lib")-$(sha256sum <"$driver_dir/muslin-cc" | cut -c 1-16)
 
@@ -77,7 +77,7 @@ fetch() {
 # `muslin cargo` for our sysroot. For a stock one the same cargo with the same driver by the same path,
 # so that cargo compiles nothing again; only what MUSLIN_SYSROOT names differs in the last link.
 cargo_for_sysroot() {
-    if [ -e "$sysroot/bin/muslin-cc" ]; then
+    if [ -e "$sysroot/lib/muslin.ld" ]; then
         CARGO_INCREMENTAL=0 "$(dirname "$(readlink -f "$driver_dir/muslin-cc")")/muslin" cargo "$@"
     else
         CARGO_BUILD_TARGET=x86_64-unknown-linux-musl \
