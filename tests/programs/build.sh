@@ -16,6 +16,7 @@ cache=${MUSLIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/muslin}/programs
 driver_dir=${MUSLIN_DRIVER_DIR:-$root/out/linux/bin}
 jobs=${MUSLIN_JOBS:-$(nproc)}
 results_kept=4
+trees_kept=2
 
 fail() {
     echo "programs: $*" >&2
@@ -150,11 +151,17 @@ build() (
     cp -r $products $extras "$result.new/"
     mv "$result.new" "$result"
     echo "programs: built $program in $((SECONDS - begin)) s" >&2
-    # Old links of the same program go, the newest stay.
-    find "$home" -maxdepth 1 -name 'linked-*' -printf '%T@ %p\n' | sort -rn | tail -n +$((results_kept + 1)) \
-        | cut -d ' ' -f 2- | xargs -r rm -rf
+    # Old links and old trees of the same program go, the newest stay.
+    older_than_newest "$results_kept" "$home" 'linked-*' | xargs -r rm -rf
+    older_than_newest "$trees_kept" "$cache" "$program-$(printf '[0-9a-f]%.0s' {1..16})" | xargs -r rm -rf
     echo "$result"
 )
+
+# Prints all directories below DIR that match PATTERN but the newest COUNT.
+older_than_newest() {
+    find "$2" -mindepth 1 -maxdepth 1 -type d -name "$3" -printf '%T@ %p\n' | sort -rn \
+        | tail -n +$(($1 + 1)) | cut -d ' ' -f 2-
+}
 
 for program in "$@"; do
     build "$program"
