@@ -22,6 +22,8 @@ pub const ENVIRONMENT: &str = "MUSLIN_CATCH_STRAY";
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const PR_SYS_DISPATCH_ON: usize = 1;
+const SIG_DFL: usize = 0;
+const SIG_IGN: usize = 1;
 const SIGSYS: usize = 31;
 const SIGSYS_BIT: u64 = 1 << (SIGSYS - 1);
 const SYS_USER_DISPATCH: i32 = 2;
@@ -204,7 +206,7 @@ unsafe extern "C" fn on_sigsys(signal: i32, info: *mut i32, context: *mut Uconte
     }
     // SAFETY: the context is this frame's, and nobody else has it.
     let context = unsafe { &mut *context };
-    let nr = context.rax;
+    let nr = context.rax as u32 as usize;
     let mut args = [
         context.rdi,
         context.rsi,
@@ -246,17 +248,30 @@ unsafe extern "C" fn on_sigsys(signal: i32, info: *mut i32, context: *mut Uconte
     }
 }
 
-/// Hands a SIGSYS that is not ours to the handler that the program asked for.
+/// Hands a SIGSYS that is not ours to the handler that the program asked for; with the default
+/// action, the process ends by it.
 ///
 /// # Safety
 /// The arguments are those of the signal handler.
 unsafe fn program_handler(signal: i32, info: *mut i32, context: *mut Ucontext) {
-    let handler = PROGRAM_HANDLER.load(Ordering::Relaxed);
-    if handler > 1 {
-        // SAFETY: the program registered this address as a handler of three arguments.
-        let handler: extern "C" fn(i32, *mut i32, *mut Ucontext) =
-            unsafe { core::mem::transmute(handler) };
-        handler(signal, info, context);
+    match PROGRAM_HANDLER.load(Ordering::Relaxed) {
+        SIG_DFL => {
+            let default_action = [0usize; 4];
+            let action = &raw const default_action as usize;
+            // SAFETY: the signal is pending when this handler returns, and ends the process.
+            unsafe {
+                call(Sysno::rt_sigaction, [SIGSYS, action, 0, MASK_BYTES, 0, 0]);
+                let thread = call(Sysno::gettid, [0; 6]) as usize;
+                call(Sysno::tkill, [thread, SIGSYS, 0, 0, 0, 0]);
+            }
+        }
+        SIG_IGN => {}
+        handler => {
+            // SAFETY: the program registered this address as a handler of three arguments.
+            let handler: extern "C" fn(i32, *mut i32, *mut Ucontext) =
+                unsafe { core::mem::transmute(handler) };
+            handler(signal, info, context);
+        }
     }
 }
 
@@ -296,18 +311,45 @@ macro_rules! pass {
     };
 }
 
-/// A copy of the mask at `address` without SIGSYS, or `None` where there is no mask.
-fn without_sigsys(address: usize) -> Option<u64> {
-    if address == 0 {
-        return None;
-    }
-    // SAFETY: the program passed this address to the kernel as that of a signal mask.
-    Some(unsafe { (address as *const u64).read_unaligned() } & !SIGSYS_BIT)
+/// Whether the kernel can read a word at `address`.
+///
+/// It is asked with a call that reads a mask and then refuses what to do with it, so that a bad
+/// address is the kernel's EFAULT and not our fault.
+fn is_readable(address: usize) -> bool {
+    const NOTHING_TO_DO: usize = 99;
+    // SAFETY: changes nothing: there is no such way to change the mask.
+    let raw = unsafe {
+        call(
+            Sysno::rt_sigprocmask,
+            [NOTHING_TO_DO, address, 0, MASK_BYTES, 0, 0],
+        )
+    };
+    raw != -(Errno::EFAULT.raw() as isize)
 }
 
-/// The address of a filtered mask, or 0.
-fn address_of(mask: &Option<u64>) -> usize {
-    mask.as_ref().map_or(0, |mask| mask as *const u64 as usize)
+/// The program's mask without SIGSYS.
+enum Mask {
+    /// No mask, or one that the kernel shall refuse: its address.
+    AsPassed(usize),
+    Filtered(u64),
+}
+
+impl Mask {
+    fn at(address: usize) -> Self {
+        if address == 0 || !is_readable(address) {
+            return Self::AsPassed(address);
+        }
+        // SAFETY: readable, as the kernel just found.
+        Self::Filtered(unsafe { (address as *const u64).read_unaligned() } & !SIGSYS_BIT)
+    }
+
+    /// Where the mask lies.
+    fn address(&self) -> usize {
+        match self {
+            Self::AsPassed(address) => *address,
+            Self::Filtered(mask) => &raw const *mask as usize,
+        }
+    }
 }
 
 unsafe extern "C" fn mask_first(
@@ -319,8 +361,8 @@ unsafe extern "C" fn mask_first(
     f: usize,
     nr: usize,
 ) -> isize {
-    let mask = without_sigsys(a);
-    pass!(address_of(&mask), b, c, d, e, f, nr)
+    let mask = Mask::at(a);
+    pass!(mask.address(), b, c, d, e, f, nr)
 }
 
 unsafe extern "C" fn mask_second(
@@ -332,8 +374,8 @@ unsafe extern "C" fn mask_second(
     f: usize,
     nr: usize,
 ) -> isize {
-    let mask = without_sigsys(b);
-    pass!(a, address_of(&mask), c, d, e, f, nr)
+    let mask = Mask::at(b);
+    pass!(a, mask.address(), c, d, e, f, nr)
 }
 
 unsafe extern "C" fn mask_fourth(
@@ -345,8 +387,8 @@ unsafe extern "C" fn mask_fourth(
     f: usize,
     nr: usize,
 ) -> isize {
-    let mask = without_sigsys(d);
-    pass!(a, b, c, address_of(&mask), e, f, nr)
+    let mask = Mask::at(d);
+    pass!(a, b, c, mask.address(), e, f, nr)
 }
 
 unsafe extern "C" fn mask_fifth(
@@ -358,8 +400,8 @@ unsafe extern "C" fn mask_fifth(
     f: usize,
     nr: usize,
 ) -> isize {
-    let mask = without_sigsys(e);
-    pass!(a, b, c, d, address_of(&mask), f, nr)
+    let mask = Mask::at(e);
+    pass!(a, b, c, d, mask.address(), f, nr)
 }
 
 /// pselect6's last argument is the address of a pair: the mask's address and its size.
@@ -372,14 +414,19 @@ unsafe extern "C" fn pselect6(
     f: usize,
     nr: usize,
 ) -> isize {
-    if f == 0 {
+    if f == 0 || !is_readable(f) || !is_readable(f + 8) {
         return pass!(a, b, c, d, e, f, nr);
     }
-    // SAFETY: the program passed this address to the kernel as that of such a pair.
+    // SAFETY: readable, as the kernel just found.
     let [address, len_bytes] = unsafe { *(f as *const [usize; 2]) };
-    let mask = without_sigsys(address);
-    let pair = [address_of(&mask), len_bytes];
+    let mask = Mask::at(address);
+    let pair = [mask.address(), len_bytes];
     pass!(a, b, c, d, e, &raw const pair as usize, nr)
+}
+
+/// Whether the kernel can read a struct sigaction at `address`.
+fn can_read_action(address: usize) -> bool {
+    is_readable(address) && is_readable(address + size_of::<KernelSigaction>() - MASK_BYTES)
 }
 
 /// SIGSYS stays ours: what the program asks for it is remembered. Other actions must not block it.
@@ -392,29 +439,37 @@ unsafe extern "C" fn rt_sigaction(
     f: usize,
     nr: usize,
 ) -> isize {
-    if signal == SIGSYS {
+    if signal == SIGSYS && d == MASK_BYTES {
+        if new != 0 && !can_read_action(new) {
+            return -(Errno::EFAULT.raw() as isize);
+        }
         let before = PROGRAM_HANDLER.load(Ordering::Relaxed);
         if new != 0 {
-            // SAFETY: the program passed this address as that of a struct sigaction.
+            // SAFETY: readable, as the kernel just found.
             let wanted = unsafe { (*(new as *const KernelSigaction)).handler };
             PROGRAM_HANDLER.store(wanted, Ordering::Relaxed);
         }
         if old != 0 {
+            // The kernel finds out whether it can be written.
+            let raw = pass!(signal, 0, old, d, e, f, nr);
+            if raw < 0 {
+                return raw;
+            }
             let answer = KernelSigaction {
                 handler: before,
                 flags: 0,
                 restorer: 0,
                 mask: 0,
             };
-            // SAFETY: as above; the answer is written where the program asked for it.
+            // SAFETY: the kernel just wrote there.
             unsafe { (old as *mut KernelSigaction).write(answer) };
         }
         return 0;
     }
-    if new == 0 {
+    if new == 0 || !can_read_action(new) {
         return pass!(signal, new, old, d, e, f, nr);
     }
-    // SAFETY: the program passed this address as that of a struct sigaction.
+    // SAFETY: readable, as the kernel just found.
     let mut action = unsafe { *(new as *const KernelSigaction) };
     action.mask &= !SIGSYS_BIT;
     pass!(signal, &raw const action as usize, old, d, e, f, nr)

@@ -3,7 +3,7 @@
 //! A slot is emitted beside the call sites that name its number (musl-patches/0001), so the linker
 //! keeps the slots that live code can reach. Numbers known only at run time come to
 //! `__muslin_dispatch`, whose table is empty until a handler is registered or counting is on:
-//! an empty entry passes through.
+//! an empty entry passes through. A number counts by its low 32 bits, as in the kernel.
 
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -38,19 +38,29 @@ global_asm!(
     .globl __muslin_dispatch
     .type __muslin_dispatch,@function
 __muslin_dispatch:
-    mov rax, [rsp + 8]
-    cmp rax, {numbers}
-    jae __muslin_passthrough
+    mov eax, [rsp + 8]
+    mov [rsp + 8], rax
+    cmp eax, {numbers}
+    jae 1f
     lea r11, [rip + __muslin_dynamic]
     mov r11, [r11 + rax*8]
     test r11, r11
     jz __muslin_passthrough
     jmp r11
+1:  bt eax, {x32_bit}
+    jnc __muslin_passthrough
+    mov rax, {enosys}
+    ret
     .size __muslin_dispatch, . - __muslin_dispatch
     .popsection
     "#,
     numbers = const SYSNO_MAX,
+    x32_bit = const X32_BIT,
+    enosys = const -(muslin_abi::Errno::ENOSYS.raw() as isize),
 );
+
+/// The bit that asks a kernel for a call of the x32 ABI, which would pass the table by.
+const X32_BIT: u32 = 30;
 
 unsafe extern "C" {
     /// Makes a call by number: the code of the number's slot.
