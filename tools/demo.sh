@@ -9,7 +9,7 @@ rm -rf "$work"
 mkdir -p "$work"
 cp tools/demo/* "$work"
 export PATH=$root/out/bin:$root/out/linux/bin:$PATH
-unset MUSLIN_SYSROOT MUSLIN_COUNT MUSLIN_CATCH_STRAY
+unset MUSLIN_SYSROOT MUSLIN_COUNT MUSLIN_CATCH_STRAY RUST_BACKTRACE
 begin=$SECONDS
 server=
 
