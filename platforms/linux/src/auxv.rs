@@ -30,6 +30,7 @@ impl Auxv {
     }
 
     /// The value of type `wanted`, or 0.
+    #[inline(never)] // in every image, and rarely called: small, not fast
     pub fn get(self, wanted: usize) -> usize {
         let mut at = self.0;
         loop {

@@ -44,12 +44,11 @@ struct KernelSigaction {
     mask: u64,
 }
 
-/// The registers of `struct sigcontext` in their order, then what the kernel saves beside them.
+/// The first registers of `struct sigcontext` in their order: those that a child of clone has as its
+/// parent does.
+#[derive(Clone, Copy)]
 #[repr(C)]
-struct Ucontext {
-    flags: usize,
-    link: usize,
-    stack: [usize; 3],
+struct Registers {
     r8: usize,
     r9: usize,
     r10: usize,
@@ -63,6 +62,15 @@ struct Ucontext {
     rbp: usize,
     rbx: usize,
     rdx: usize,
+}
+
+/// All of `struct sigcontext`, and what the kernel saves beside it.
+#[repr(C)]
+struct Ucontext {
+    flags: usize,
+    link: usize,
+    stack: [usize; 3],
+    registers: Registers,
     rax: usize,
     rcx: usize,
     rsp: usize,
@@ -88,7 +96,7 @@ unsafe extern "C" {
 // `__muslin_armed_child`: a new thread's first instruction. Above it on its stack lie a word of
 // padding and the address that it would have started at.
 // `__muslin_stray_child`: a thread that was cloned by a stray instruction goes on behind it, with
-// all registers but rax, rcx and r11 as they were: see `clone_behind`.
+// all registers but rax and rcx as they were: see `clone_behind`.
 global_asm!(
     r#"
     .pushsection .text.__muslin_armed_child,"ax",@progbits
@@ -103,6 +111,7 @@ __muslin_stray_child:
     pop r8
     pop r9
     pop r10
+    pop r11
     pop r12
     pop r13
     pop r14
@@ -121,13 +130,13 @@ __muslin_stray_child:
 );
 
 /// The slot codes that an armed process needs instead of the plain passthrough.
-pub const CODES: [(Sysno, Code); 11] = [
+pub static CODES: [(Sysno, Code); 11] = [
     (Sysno::rt_sigaction, rt_sigaction),
-    (Sysno::rt_sigprocmask, mask_second),
-    (Sysno::rt_sigsuspend, mask_first),
-    (Sysno::ppoll, mask_fourth),
-    (Sysno::epoll_pwait, mask_fifth),
-    (Sysno::epoll_pwait2, mask_fifth),
+    (Sysno::rt_sigprocmask, masked),
+    (Sysno::rt_sigsuspend, masked),
+    (Sysno::ppoll, masked),
+    (Sysno::epoll_pwait, masked),
+    (Sysno::epoll_pwait2, masked),
     (Sysno::pselect6, pselect6),
     (Sysno::clone, clone),
     (Sysno::clone3, clone3),
@@ -169,6 +178,7 @@ pub fn arm(dispatch: Code) -> Result<(), Errno> {
 }
 
 /// Arms the calling thread: the kernel allows `syscall` in muslin_text only.
+#[inline(never)] // in every image, and rarely called: small, not fast
 fn arm_thread() -> isize {
     let start = &raw const __start_muslin_text as usize;
     // One byte more than the section: the kernel compares the address behind the instruction.
@@ -207,14 +217,16 @@ unsafe extern "C" fn on_sigsys(signal: i32, info: *mut i32, context: *mut Uconte
     // SAFETY: the context is this frame's, and nobody else has it.
     let context = unsafe { &mut *context };
     let nr = context.rax as u32 as usize;
-    let mut args = [
-        context.rdi,
-        context.rsi,
-        context.rdx,
-        context.r10,
-        context.r8,
-        context.r9,
-    ];
+    let Registers {
+        rdi,
+        rsi,
+        rdx,
+        r10,
+        r8,
+        r9,
+        ..
+    } = context.registers;
+    let mut args = [rdi, rsi, rdx, r10, r8, r9];
     let is = |sysno: Sysno| nr == sysno.0 as usize;
     if is(Sysno::rt_sigreturn) {
         // The frame to return to is where the stray instruction found it: run ours there.
@@ -275,31 +287,29 @@ unsafe fn program_handler(signal: i32, info: *mut i32, context: *mut Ucontext) {
     }
 }
 
+/// What `__muslin_stray_child` pops, below the address where it starts.
+#[repr(C)]
+struct StrayChild {
+    start: usize,
+    registers: Registers,
+    rip: usize,
+    rsp: usize,
+}
+
 /// Lays out a cloned thread's stack so that it goes on behind the stray instruction.
 ///
 /// # Safety
 /// `top` is the stack that the program passed to clone.
 unsafe fn clone_behind(context: &Ucontext, top: usize) -> usize {
-    let frame = [
-        __muslin_stray_child as *const () as usize,
-        context.r8,
-        context.r9,
-        context.r10,
-        context.r12,
-        context.r13,
-        context.r14,
-        context.r15,
-        context.rdi,
-        context.rsi,
-        context.rbp,
-        context.rbx,
-        context.rdx,
-        context.rip,
-        top,
-    ];
+    let frame = StrayChild {
+        start: __muslin_stray_child as *const () as usize,
+        registers: context.registers,
+        rip: context.rip,
+        rsp: top,
+    };
     let at = (top - size_of_val(&frame)) & !15;
     // SAFETY: below `top` there is nothing yet: it is a new stack.
-    unsafe { (at as *mut [usize; 15]).write(frame) };
+    unsafe { (at as *mut StrayChild).write(frame) };
     at
 }
 
@@ -315,6 +325,7 @@ macro_rules! pass {
 ///
 /// It is asked with a call that reads a mask and then refuses what to do with it, so that a bad
 /// address is the kernel's EFAULT and not our fault.
+#[inline(never)] // in every image, and rarely called: small, not fast
 fn is_readable(address: usize) -> bool {
     const NOTHING_TO_DO: usize = 99;
     // SAFETY: changes nothing: there is no such way to change the mask.
@@ -335,6 +346,7 @@ enum Mask {
 }
 
 impl Mask {
+    #[inline(never)] // in every image, and rarely called: small, not fast
     fn at(address: usize) -> Self {
         if address == 0 || !is_readable(address) {
             return Self::AsPassed(address);
@@ -352,7 +364,8 @@ impl Mask {
     }
 }
 
-unsafe extern "C" fn mask_first(
+/// The calls that take a mask as an argument of their own.
+unsafe extern "C" fn masked(
     a: usize,
     b: usize,
     c: usize,
@@ -361,47 +374,22 @@ unsafe extern "C" fn mask_first(
     f: usize,
     nr: usize,
 ) -> isize {
-    let mask = Mask::at(a);
-    pass!(mask.address(), b, c, d, e, f, nr)
-}
-
-unsafe extern "C" fn mask_second(
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
-    f: usize,
-    nr: usize,
-) -> isize {
-    let mask = Mask::at(b);
-    pass!(a, mask.address(), c, d, e, f, nr)
-}
-
-unsafe extern "C" fn mask_fourth(
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
-    f: usize,
-    nr: usize,
-) -> isize {
-    let mask = Mask::at(d);
-    pass!(a, b, c, mask.address(), e, f, nr)
-}
-
-unsafe extern "C" fn mask_fifth(
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
-    f: usize,
-    nr: usize,
-) -> isize {
-    let mask = Mask::at(e);
-    pass!(a, b, c, d, mask.address(), f, nr)
+    let is = |sysno: Sysno| nr == sysno.0 as usize;
+    let mut args = [a, b, c, d, e, f];
+    let address = if is(Sysno::rt_sigsuspend) {
+        &mut args[0]
+    } else if is(Sysno::rt_sigprocmask) {
+        &mut args[1]
+    } else if is(Sysno::ppoll) {
+        &mut args[3]
+    } else {
+        // epoll_pwait, epoll_pwait2
+        &mut args[4]
+    };
+    let mask = Mask::at(*address);
+    *address = mask.address();
+    let [a, b, c, d, e, f] = args;
+    pass!(a, b, c, d, e, f, nr)
 }
 
 /// pselect6's last argument is the address of a pair: the mask's address and its size.

@@ -108,6 +108,7 @@ pub fn code(index: usize) -> usize {
 }
 
 /// Makes `code` answer number `index`. The table must be writable: see `seal`.
+#[inline(never)] // in every image, and rarely called: small, not fast
 pub fn set_code(index: usize, code: usize) {
     if counting::is_on() {
         if let Some(counted) = counting::counted_code(index) {
