@@ -9,7 +9,15 @@
  * not, go to the platform and not to handlers, unless these are MUSLIN_REENTRANT. errno is kept
  * around it. It must not allocate with malloc if it answers the calls that malloc makes (mmap,
  * brk, munmap, mremap, madvise): muslin_alloc is always safe. It must not print with stdio if it
- * answers the calls that stdio makes: muslin_print is always safe. */
+ * answers the calls that stdio makes: muslin_print is always safe.
+ *
+ * Thread-locals: in a process's calls before arch_prctl and in the last two calls of a detached
+ * thread, the first 4 KiB of them read as zero and what is written is lost; more must not be
+ * touched.
+ *
+ * Cancellation: a wait below muslin_next can be cancelled if the program's call was a cancellation
+ * point. It ends with -EINTR, which the handler has to answer; one that calls muslin_next again
+ * gets -EINTR again. muslin_passthrough and muslin_call wait undisturbed. */
 #ifndef MUSLIN_H
 #define MUSLIN_H
 

@@ -81,6 +81,7 @@ __muslin_passthrough_base:
 2:  mov rax, fs:[0]
     cmp byte ptr [rax + {in_cp}], 0
     je __muslin_passthrough
+    mov byte ptr [rax + {in_cp}], 0
     mov [rax + {cp_stack}], rsp
     mov r10, rcx
     jmp __muslin_cp_begin

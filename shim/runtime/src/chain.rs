@@ -7,21 +7,23 @@
 //! - Calls made from inside a handler, by it or by a signal handler that interrupts it, go to the
 //!   bottom: a handler neither meets its own calls nor can wait for itself. One that is registered
 //!   REENTRANT is called for them too.
-//! - A handler left by longjmp counts as left once its thread is back above it on the stack.
+//! - A handler may be left by longjmp; and the child of a clone with a stack of its own is outside
+//!   of the handler that made it (see `inside`).
 //! - Cancellation: the bottom's own wait is a cancellation point if the program's call was one.
-//! - OWN_STACK: the handler runs on a stack that the thread keeps for it.
+//! - OWN_STACK: the handler runs on a stack that the thread keeps for it (see `own_stack`).
 
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use muslin_abi::handler::{Call, OWN_STACK, OWN_STACK_BYTES, REENTRANT};
-use muslin_abi::{SYSNO_MAX, Sysno};
+use muslin_abi::SYSNO_MAX;
+use muslin_abi::handler::{Call, OWN_STACK, REENTRANT};
 use muslin_arch::stack;
 use muslin_linux::passthrough::Code;
 
 use crate::dispatch;
-use crate::raw;
+use crate::inside;
+use crate::own_stack;
 use crate::thread::Thread;
 
 /// A handler: `muslin_handler_fn`.
@@ -101,9 +103,8 @@ pub unsafe extern "C" fn enter(
     let thread = Thread::current();
     let here = stack::pointer();
     // SAFETY: all three are fields of this thread's own block.
-    let (inside, in_cp, errno) = unsafe { (*thread.inside(), *thread.in_cp(), *thread.errno()) };
-    // A handler that was left by longjmp left its mark; its frame would be below this one.
-    let is_nested = here < inside;
+    let (mark, in_cp, errno) = unsafe { (*thread.inside(), *thread.in_cp(), *thread.errno()) };
+    let is_nested = inside::is_inside(thread, here);
     let mut state = 0;
     if in_cp != 0 {
         state |= IS_CANCELLABLE;
@@ -120,7 +121,7 @@ pub unsafe extern "C" fn enter(
         *thread.in_cp() = 0;
         *thread.inside() = here;
         let raw = run(handler, nr, [a, b, c, d, e, f], state);
-        *thread.inside() = if is_nested { inside } else { 0 };
+        *thread.inside() = if is_nested { mark } else { 0 };
         *thread.in_cp() = in_cp;
         *thread.errno() = errno;
         raw
@@ -141,7 +142,7 @@ pub unsafe fn run(handler: &Handler, nr: usize, args: [usize; 6], state: usize) 
     };
     if handler.flags & OWN_STACK as usize != 0 {
         // SAFETY: as the caller promises.
-        return unsafe { run_on_own_stack(handler, &call) };
+        return unsafe { own_stack::run(handler, &call) };
     }
     // SAFETY: whoever registered the function answers for it.
     unsafe { (handler.function)(&raw const call, handler.context) }
@@ -160,24 +161,35 @@ unsafe extern "C" fn muslin_next(call: *const Call) -> isize {
         // SAFETY: the call is passed on as it came.
         return unsafe { run(below, call.nr, call.args, call.state) };
     }
-    let [a, b, c, d, e, f] = call.args;
     let thread = Thread::current();
     // SAFETY: a field of this thread's own block; the call is the program's.
     unsafe {
+        // A signal handler may have interrupted another call that can be cancelled.
+        let cp_stack = *thread.cp_stack();
         if call.state & IS_CANCELLABLE != 0 {
             *thread.in_cp() = 1;
         }
-        // A signal handler may have interrupted another call that can be cancelled.
-        let cp_stack = *thread.cp_stack();
-        let lent = lend_own_stack(call.nr);
-        let raw = bottom(handler)(a, b, c, d, e, f, call.nr);
-        if lent {
-            *thread.own_stack() |= STACK_IS_BUSY;
-        }
+        let raw = from_handler(bottom(handler), call.nr, &call.args);
         *thread.in_cp() = 0;
         *thread.cp_stack() = cp_stack;
         raw
     }
+}
+
+/// Makes a handler's call with this code.
+///
+/// # Safety
+/// As any call.
+unsafe fn from_handler(code: Code, nr: usize, args: &[usize; 6]) -> isize {
+    let thread = Thread::current();
+    let [a, b, c, d, e, f] = *args;
+    let outside = inside::step_out(thread, nr, args);
+    // SAFETY: as the caller promises.
+    let raw = unsafe { code(a, b, c, d, e, f, nr) };
+    if let Some(outside) = outside {
+        inside::step_back(thread, &outside);
+    }
+    raw
 }
 
 /// Calls `handler`, which registration gave back, as if it were the top.
@@ -200,103 +212,12 @@ unsafe extern "C" fn muslin_call(
 /// `args` are six words; the call does what its man page says.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn muslin_passthrough(nr: isize, args: *const [usize; 6]) -> isize {
-    // SAFETY: as the caller promises.
-    let [a, b, c, d, e, f] = unsafe { *args };
     let index = nr as usize;
     // SAFETY: registrations live for ever.
     let top = CHAINS
         .get(index)
         .and_then(|chain| unsafe { chain.load(Ordering::Acquire).as_ref() });
-    match top {
-        // SAFETY: as the caller promises.
-        Some(top) => unsafe { bottom(top)(a, b, c, d, e, f, index) },
-        // SAFETY: as the caller promises.
-        None => unsafe { dispatch::__muslin_dispatch(a, b, c, d, e, f, index) },
-    }
-}
-
-/// Mark in the word of a thread's own stack: something runs on it.
-const STACK_IS_BUSY: usize = 1;
-/// The word of a thread that is exiting: no more stacks for it.
-const STACK_IS_GONE: usize = 2;
-
-const GUARD_BYTES: usize = 4096;
-
-/// Runs a handler on the thread's own stack; on the current one if that stack is in use already
-/// (which is then the current one, or that of the handler which a signal interrupted).
-///
-/// # Safety
-/// As [`run`].
-#[cold]
-unsafe fn run_on_own_stack(handler: &Handler, call: &Call) -> isize {
-    let word = Thread::current().own_stack();
-    // SAFETY: a field of this thread's own block.
-    let mut base = unsafe { *word };
-    if base == 0 {
-        base = new_stack().unwrap_or(0);
-    }
-    if base == 0 || base & (STACK_IS_BUSY | STACK_IS_GONE) != 0 {
-        // SAFETY: whoever registered the function answers for it.
-        return unsafe { (handler.function)(ptr::from_ref(call), handler.context) };
-    }
-    // SAFETY: the stack is this thread's, nothing runs on it, and its top is page-aligned. The
-    // function takes a call and a context, which are pointers.
-    unsafe {
-        *word = base | STACK_IS_BUSY;
-        let callee = core::mem::transmute::<Function, stack::Callee>(handler.function);
-        let top = (base + GUARD_BYTES + OWN_STACK_BYTES) as *mut u8;
-        let raw = stack::call_on(
-            callee,
-            ptr::from_ref(call).cast(),
-            handler.context.cast(),
-            top,
-        );
-        *word = base;
-        raw
-    }
-}
-
-/// A new stack above a guard page.
-fn new_stack() -> Option<usize> {
-    let base = raw::map(GUARD_BYTES + OWN_STACK_BYTES)? as usize;
-    // SAFETY: the first page of a mapping of ours, not used yet.
-    unsafe { raw::call(Sysno::mprotect, [base, GUARD_BYTES, 0, 0, 0, 0]) };
-    Some(base)
-}
-
-/// Calls that do not come back if they succeed: the child of a vfork makes them with its parent's
-/// thread state, so the stack counts as free while they run. True if the mark was taken off.
-///
-/// # Safety
-/// Runs on the thread whose state it changes.
-unsafe fn lend_own_stack(nr: usize) -> bool {
-    let leaves = [
-        Sysno::execve,
-        Sysno::execveat,
-        Sysno::exit,
-        Sysno::exit_group,
-    ];
-    let word = Thread::current().own_stack();
-    // SAFETY: a field of this thread's own block.
-    unsafe {
-        if *word & STACK_IS_BUSY == 0 || !leaves.iter().any(|sysno| sysno.0 as usize == nr) {
-            return false;
-        }
-        *word &= !STACK_IS_BUSY;
-    }
-    true
-}
-
-/// Gives back the exiting thread's own stack. One that is in use (a handler called pthread_exit)
-/// is lost.
-pub fn drop_own_stack() {
-    let word = Thread::current().own_stack();
-    // SAFETY: a field of this thread's own block, and a mapping of ours on which nothing runs.
-    unsafe {
-        let base = core::mem::replace(&mut *word, STACK_IS_GONE);
-        if base != 0 && base & (STACK_IS_BUSY | STACK_IS_GONE) == 0 {
-            let len_bytes = GUARD_BYTES + OWN_STACK_BYTES;
-            raw::call(Sysno::munmap, [base, len_bytes, 0, 0, 0, 0]);
-        }
-    }
+    let code = top.map_or(dispatch::__muslin_dispatch as Code, bottom);
+    // SAFETY: as the caller promises.
+    unsafe { from_handler(code, index, &*args) }
 }

@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use muslin_abi::Sysno;
 use muslin_arch::{pthread, thread_pointer};
 
-use crate::chain;
 use crate::counting;
 use crate::dispatch::Slot;
+use crate::own_stack;
 use crate::raw;
 
 /// The thread pointer of moments that have none of their own: before musl has set up thread-locals,
@@ -66,9 +66,11 @@ pub extern "C" fn __muslin_leave_thread() {
     let block = (&raw const ORPHAN.block).cast_mut().cast::<u8>();
     ORPHAN.block[0].store(block as usize, Ordering::Relaxed);
     // No handler that runs here may leave a trace for the next thread.
-    for word in &ORPHAN.block[1..] {
+    for word in ORPHAN.locals.iter().chain(&ORPHAN.block[1..]) {
         word.store(0, Ordering::Relaxed);
     }
+    let own_stack = &ORPHAN.block[(pthread::MUSLIN_OFFSET + 8) / 8];
+    own_stack.store(own_stack::IS_SHARED, Ordering::Relaxed);
     // SAFETY: a static block that starts with its own address.
     unsafe { __muslin_set_thread_pointer(block) };
 }
@@ -76,7 +78,7 @@ pub extern "C" fn __muslin_leave_thread() {
 /// The calling thread gives back what the runtime keeps for it; musl calls it as the thread exits.
 #[unsafe(no_mangle)]
 extern "C" fn __muslin_thread_exit() {
-    chain::drop_own_stack();
+    own_stack::drop_own();
 }
 
 /// Whether vfork may be made as the kernel offers it; if so, and counting is on, it is counted.

@@ -6,7 +6,8 @@
 //! - `table`: THE list, one line a call
 //! - `boot`: the first code of a process, before its first call
 //! - `dispatch`: slots and numbers; changing the code of a slot
-//! - `chain`: what runs when a slot has registered handlers
+//! - `chain`: what runs when a slot has registered handlers; `inside`: whether a thread is inside
+//!   one; `own_stack`: stacks for those that want one
 //! - `register`, `families`: registration from outside, the C symbols of `muslin.h`
 //! - `counting`, `seal`: the counters of `muslin run --count`; the table read-only
 //! - `heap`, `console`, `thread`, `raw`: what handlers stand on, none of it through libc
@@ -36,7 +37,11 @@ mod families;
 #[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]
+mod inside;
+#[cfg(target_os = "none")]
 mod note;
+#[cfg(target_os = "none")]
+mod own_stack;
 #[cfg(target_os = "none")]
 mod panic;
 #[cfg(target_os = "none")]
