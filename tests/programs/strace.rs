@@ -3,7 +3,8 @@
 //! The table counts a call when it returns to the program. Two kinds of calls make it differ from
 //! what programs ask for, and the trace shows both: a call still waiting when its process ended was
 //! made but never counted, and a call that a signal interrupted and the kernel began again was made
-//! once but counted twice.
+//! once but counted twice. A third cannot be seen from outside: a thread that was running when
+//! another ended the process may have counted a call and not have come to the instruction.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +21,17 @@ pub const EXEMPT: [&str; 5] = [
 /// The head of the table of counts.
 const TABLE_HEAD: &str = "% time ";
 
-/// Calls made, by name, without the exempt ones.
-pub fn calls_made(text: &str) -> BTreeMap<String, u64> {
+/// What a trace tells.
+#[derive(Debug)]
+pub struct Made {
+    /// Calls made, by name, without the exempt ones.
+    pub calls: BTreeMap<String, u64>,
+    /// Threads that were running, in no call, when another thread or a signal ended them.
+    pub ended_while_running: u64,
+}
+
+/// Reads a trace with its table.
+pub fn read(text: &str) -> Made {
     let (trace, table) = match text.find(TABLE_HEAD) {
         Some(at) => text.split_at(at),
         None => (text, ""),
@@ -39,7 +49,10 @@ pub fn calls_made(text: &str) -> BTreeMap<String, u64> {
         process.ended(&mut made);
     }
     made.retain(|name, calls| *calls != 0 && !EXEMPT.contains(&name.as_str()));
-    made
+    Made {
+        calls: made,
+        ended_while_running: processes.values().filter(|process| process.runs).count() as u64,
+    }
 }
 
 /// The table: `% time, seconds, usecs/call, calls, [errors,] syscall`.
@@ -64,8 +77,10 @@ struct Process<'a> {
     waiting: Option<&'a str>,
     /// Calls that a signal interrupted, the newest last, with the text they began with.
     interrupted: Vec<(&'a str, &'a str)>,
-    /// The text of the call it waits in.
+    /// The text of the call it began last.
     begun: &'a str,
+    /// It is in no call and has not asked to end.
+    runs: bool,
 }
 
 impl<'a> Process<'a> {
@@ -84,6 +99,7 @@ impl<'a> Process<'a> {
                 began_again(name, made);
             }
             self.begun = text;
+            self.runs = false;
             if event.ends_with("<unfinished ...>") {
                 self.waiting = Some(name);
             } else {
@@ -94,6 +110,7 @@ impl<'a> Process<'a> {
 
     fn returned(&mut self, name: &'a str, event: &'a str, made: &mut BTreeMap<String, u64>) {
         let result = event.rsplit_once(" = ").map_or("", |(_, result)| result);
+        self.runs = true;
         if name == "rt_sigreturn" {
             if let Some((name, _)) = self.interrupted.pop()
                 && !result.contains("EINTR")
@@ -105,6 +122,7 @@ impl<'a> Process<'a> {
         } else if result.contains("ERESTART") {
             self.interrupted.push((name, self.begun));
         } else if result == "?" {
+            self.runs = false;
             *made.entry(name.to_owned()).or_default() += 1;
         }
     }
@@ -128,8 +146,9 @@ fn first_word(text: &str) -> &str {
 
 /// Traces as `strace` writes them, shortened.
 pub mod samples {
-    /// Thread 11 waits in futex when thread 10 ends the process; thread 12 is told so by strace.
+    /// Threads 11 and 12 wait in futex when thread 10 ends the process; thread 13 runs.
     pub const WAITING: &str = "\
+13 write(1, \"y\", 1) = 1
 10 write(1, \"x\", 1) = 1
 11 futex(0x1, FUTEX_WAIT_PRIVATE, 2, NULL <unfinished ...>
 12 futex(0x2, FUTEX_WAIT_PRIVATE, 2, NULL <unfinished ...>
@@ -137,12 +156,13 @@ pub mod samples {
 12 <... futex resumed>) = ?
 11 +++ exited with 0 +++
 12 +++ exited with 0 +++
+13 +++ exited with 0 +++
 10 +++ exited with 0 +++
 % time     seconds  usecs/call     calls    errors syscall
 ------ ----------- ----------- --------- --------- ----------------
-100.00    0.000004           4         1           write
+100.00    0.000004           4         2           write
 ------ ----------- ----------- --------- --------- ----------------
-100.00    0.000004           4         1           total
+100.00    0.000004           4         2           total
 ";
 
     /// read goes on after a handler (which called getpid), wait4 after a signal without a handler.
