@@ -33,7 +33,7 @@ test-long: test  ## the same, and the tests that take minutes
 	@cargo test --workspace --features muslin/abi-check -- --ignored
 
 bench: all stock ## what a call costs: native, through the table, handled
-	@cargo bench --workspace
+	@tools/bench.sh
 
 lint: setup      ## formatting, clippy and, where it is installed, cargo deny
 	@tools/lint.sh

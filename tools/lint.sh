@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
 cargo clippy --quiet --workspace --all-targets --features muslin/abi-check -- --deny warnings
+# Benches of handlers exist only with Muslin's libc.
+cargo clippy --quiet --package muslin-bench --all-targets --features muslin -- --deny warnings
 # Most of the runtime exists only for the target without an operating system.
 cargo clippy --quiet --package muslin-runtime --target x86_64-unknown-none -- --deny warnings
 if command -v cargo-deny >/dev/null; then

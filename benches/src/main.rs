@@ -1,0 +1,57 @@
+//! `make bench`: measures what Muslin costs beside stock musl, and prints it with the targets.
+//!
+//! - `images`: the benches, linked with either libc; their rounds in turn
+//! - `programs`: small programs: size and start
+//! - `report`: the table, and which targets are met
+
+mod images;
+mod programs;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where things are.
+pub struct Places {
+    /// The stock sysroot.
+    stock: PathBuf,
+    /// Muslin's.
+    muslin: PathBuf,
+    /// Where measurements and programs go.
+    scratch: PathBuf,
+}
+
+/// A failure, in one line.
+type Result<T> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => {
+            eprintln!("bench: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [stock, muslin, scratch] = <[PathBuf; 3]>::try_from(arguments)
+        .map_err(|_| "usage: muslin-bench STOCK-SYSROOT SYSROOT SCRATCH-DIR; run make bench")?;
+    let places = Places {
+        stock,
+        muslin,
+        scratch,
+    };
+    std::fs::create_dir_all(&places.scratch)
+        .map_err(|why| format!("making {}: {why}", places.scratch.display()))?;
+    eprintln!("bench: linking the benches with stock musl and with Muslin's");
+    let images = images::Images::build(&places)?;
+    eprintln!("bench: measuring calls, about a minute; a quiet machine helps");
+    let times = images.measure(&places)?;
+    eprintln!("bench: measuring programs");
+    let sizes = programs::sizes(&places)?;
+    let starts = programs::starts(&places)?;
+    report::print(&times, &sizes, &starts);
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! What was measured, side by side, and the targets.
+
+use crate::images::Times;
+use crate::programs::{Size, Start};
+
+/// Prints everything. The quickest samples are compared: the others say how busy the machine was.
+pub fn print(times: &Times, sizes: &[Size], starts: &[Start]) {
+    println!("Times in ns: the quickest sample, then the median. Comparisons are of the quickest.");
+    calls(times);
+    heaps(times);
+    println!("\nSize of stripped programs, in bytes");
+    println!("  {:34}{:>10}{:>10}{:>10}", "", "stock", "Muslin", "more");
+    for Size {
+        name,
+        stock,
+        muslin,
+    } in sizes
+    {
+        let more = *muslin as i64 - *stock as i64;
+        println!("  {name:34}{stock:>10}{muslin:>10}{more:>+10}");
+    }
+    println!("\nStart of a program that does nothing: spawn to end in µs, and instructions");
+    for start in starts {
+        let instructions = match start.instructions {
+            Some(count) => count.to_string(),
+            None => "skipped: no valgrind".into(),
+        };
+        println!(
+            "  {:34}{:>10.1}{:>10.1}{instructions:>10}",
+            start.name, start.fastest_us, start.median_us
+        );
+    }
+    println!("\nTargets");
+    for target in targets(times, sizes) {
+        target.print();
+    }
+}
+
+fn calls(times: &Times) {
+    let row = |what: &str, name: &str, note: String| {
+        let time = times.of(name);
+        println!(
+            "  {what:34}{:>10.2}{:>10.2}  {note}",
+            time.fastest, time.median
+        );
+    };
+    let plain = |what: &str, name: &str| row(what, name, String::new());
+    // Beside the instruction of the same call.
+    let handled = |what: &str, name: &str| {
+        let (call, _) = name.split_once('/').unwrap_or((name, ""));
+        let instruction = times.of(&format!("muslin/{call}/instruction")).fastest;
+        let name = format!("muslin/{name}");
+        let cheaper = instruction / times.of(&name).fastest;
+        row(
+            what,
+            &name,
+            format!("{cheaper:.0} times cheaper than the instruction"),
+        );
+    };
+    // Beside the same function of stock musl.
+    let passed = |what: &str, name: &str| {
+        let stock = times.of(&format!("stock/{name}")).fastest;
+        let name = format!("muslin/{name}");
+        let percent = (times.of(&name).fastest / stock - 1.0) * 100.0;
+        row(what, &name, format!("{percent:+.1} % beside stock"));
+    };
+    println!("\ngetppid: what a call costs by itself");
+    handled("plain indirect call", "getppid/plain");
+    handled("code in the slot", "getppid/code in the slot");
+    handled("handler in C", "getppid/C handler");
+    handled("  that sets errno", "getppid/C handler, errno");
+    handled("  on its own stack", "getppid/C handler, own stack");
+    handled("  on top of another", "getppid/two handlers");
+    handled("  by syscall(SYS_getppid)", "getppid/C handler by number");
+    handled("handler in Rust", "getppid/Rust handler");
+    handled("  with data", "getppid/Rust closure");
+    handled("  static (getuid)", "getppid/static Rust handler");
+    plain("instruction", "muslin/getppid/instruction");
+    plain("stock", "stock/getppid/libc");
+    passed("Muslin", "getppid/libc");
+    plain("Muslin, a handler passes it on", "muslin/getppid/passed on");
+    plain("stock, by syscall()", "stock/getppid/by number");
+    passed("Muslin, by syscall()", "getppid/by number");
+    println!("\nclock_gettime(CLOCK_MONOTONIC)");
+    plain("instruction", "muslin/clock_gettime/instruction");
+    plain("stock", "stock/clock_gettime/libc");
+    passed("Muslin", "clock_gettime/libc");
+    println!("\nwrite of one byte to /dev/null");
+    plain("instruction", "muslin/write/instruction");
+    plain("stock", "stock/write/libc");
+    passed("Muslin", "write/libc");
+    handled("handler in C", "write/C handler");
+}
+
+fn heaps(times: &Times) {
+    println!("\nHeap of the runtime, and linked_list_allocator under a spin lock");
+    println!("  {:34}{:>10}{:>10}", "", "runtime", "list");
+    for bench in ["one block", "256 blocks", "one block beside a thread"] {
+        let [own, list] = ["runtime", "linked_list_allocator"]
+            .map(|heap| times.of(&format!("muslin/heap {heap}/{bench}")).fastest);
+        println!("  {bench:34}{own:>10.2}{list:>10.2}");
+    }
+}
+
+/// Something promised: a number that should not be above, or not below, another.
+struct Target {
+    what: &'static str,
+    wanted: f64,
+    measured: f64,
+    unit: &'static str,
+    at_least: bool,
+}
+
+impl Target {
+    fn is_met(&self) -> bool {
+        if self.at_least {
+            self.measured >= self.wanted
+        } else {
+            self.measured <= self.wanted
+        }
+    }
+
+    fn print(&self) {
+        let Self {
+            what,
+            wanted,
+            measured,
+            unit,
+            at_least,
+        } = self;
+        let bound = if *at_least { "at least" } else { "at most" };
+        let verdict = if self.is_met() { "met" } else { "MISSED" };
+        println!("  {verdict:8}{what}: {measured:.2}{unit} ({bound} {wanted}{unit})");
+    }
+}
+
+fn targets(times: &Times, sizes: &[Size]) -> Vec<Target> {
+    let ns = |name: &str| times.of(name).fastest;
+    let at_most = |what, wanted, measured, unit| Target {
+        what,
+        wanted,
+        measured,
+        unit,
+        at_least: false,
+    };
+    let plain = ns("muslin/getppid/plain");
+    let more_percent = |ours: f64, than: f64| (ours / than - 1.0) * 100.0;
+    let mut targets = vec![
+        at_most(
+            "code in a slot, beyond a plain indirect call",
+            2.0,
+            ns("muslin/getppid/code in the slot") - plain,
+            " ns",
+        ),
+        at_most(
+            "registered empty handler, beyond a plain indirect call",
+            2.0,
+            ns("muslin/getppid/C handler") - plain,
+            " ns",
+        ),
+        Target {
+            what: "the instruction, in empty handlers",
+            wanted: 40.0,
+            measured: ns("muslin/getppid/instruction") / ns("muslin/getppid/C handler"),
+            unit: "",
+            at_least: true,
+        },
+        at_most(
+            "getppid passed through, beyond stock",
+            5.0,
+            more_percent(ns("muslin/getppid/libc"), ns("stock/getppid/libc")),
+            " %",
+        ),
+        at_most(
+            "write passed through, beyond stock",
+            5.0,
+            more_percent(ns("muslin/write/libc"), ns("stock/write/libc")),
+            " %",
+        ),
+        at_most(
+            "clock_gettime, beyond stock",
+            15.0,
+            more_percent(
+                ns("muslin/clock_gettime/libc"),
+                ns("stock/clock_gettime/libc"),
+            ),
+            " %",
+        ),
+    ];
+    targets.extend(
+        sizes
+            .iter()
+            .filter(|size| size.name.starts_with('C'))
+            .map(|size| {
+                let more_bytes = size.muslin as f64 - size.stock as f64;
+                at_most(size.name, 5.0, more_bytes / 1024.0, " KiB more")
+            }),
+    );
+    targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Target;
+
+    #[test]
+    fn targets_are_met_on_their_own_side() {
+        let target = |measured, at_least| Target {
+            what: "",
+            wanted: 5.0,
+            measured,
+            unit: "",
+            at_least,
+        };
+        assert!(target(4.9, false).is_met() && !target(5.1, false).is_met());
+        assert!(target(5.1, true).is_met() && !target(4.9, true).is_met());
+    }
+}
