@@ -1,6 +1,4 @@
 // flags: -pthread
-// also-with: MUSLIN_COUNT=counters
-// also-with: MUSLIN_CATCH_STRAY=1
 /* A thread that is blocked below a handler can be cancelled as one that is blocked in libc: at any
  * moment, also between the check and the call, and after signal handlers that make calls. */
 #include "check.h"

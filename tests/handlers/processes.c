@@ -1,4 +1,6 @@
 // flags: -pthread
+// only: plain
+// only: counted
 /* Handlers of the calls that make processes and threads: they pass the call on, twice return, and
  * the child has all handlers. */
 #include "check.h"

@@ -1,0 +1,154 @@
+//! The C programs. The first lines of each say how it is built and what it comes to:
+//!
+//! ```c
+//! // flags: -pthread          for the compiler
+//! // environment: A=B         always set
+//! // only: plain              in this mode alone (a line for each that is wanted)
+//! // ends: status 1           instead of `status 0`
+//! // says: some words         on standard error, instead of nothing
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libtest_mimic::{Failed, Trial};
+use muslin_sysroot::Flavour;
+
+use crate::{run, sysroots};
+
+/// How a program is run: a name, and what is in its environment.
+const MODES: [(&str, Option<(&str, &str)>); 3] = [
+    ("plain", None),
+    ("counted", Some(("MUSLIN_COUNT", "counters"))),
+    ("catch_stray", Some(("MUSLIN_CATCH_STRAY", "1"))),
+];
+
+/// What an image says at its start when this machine cannot catch stray calls.
+const CANNOT_CATCH: &str = "this kernel cannot catch stray system calls";
+
+#[derive(Debug, Default)]
+struct Program {
+    name: String,
+    source: PathBuf,
+    flags: Vec<String>,
+    environment: Vec<(String, String)>,
+    only: Vec<String>,
+    ends: Option<String>,
+    says: Option<String>,
+}
+
+/// The tests: each program in each mode.
+///
+/// # Errors
+/// A file that cannot be read or a line that nobody understands.
+pub fn trials() -> Result<Vec<Trial>, String> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/handlers");
+    let entries = fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let mut sources: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    sources.sort();
+    let no_compiler = Command::new("gcc").arg("--version").output().is_err();
+    if no_compiler {
+        println!("skipped: all C programs of tests/handlers: there is no gcc");
+    }
+    let mut trials = Vec::new();
+    for source in sources {
+        let program = std::sync::Arc::new(read(source)?);
+        for (mode, variable) in MODES {
+            if !program.only.is_empty() && !program.only.iter().any(|only| only == mode) {
+                continue;
+            }
+            let program = program.clone();
+            let name = format!("{}::{mode}", program.name);
+            let test = move || judge(&program, mode, variable);
+            trials.push(Trial::test(name, test).with_ignored_flag(no_compiler));
+        }
+    }
+    Ok(trials)
+}
+
+fn read(source: PathBuf) -> Result<Program, String> {
+    let text =
+        fs::read_to_string(&source).map_err(|error| format!("{}: {error}", source.display()))?;
+    let name = source.file_stem().unwrap_or_default().to_string_lossy();
+    let mut program = Program {
+        name: name.into_owned(),
+        source: source.clone(),
+        ..Program::default()
+    };
+    for line in text.lines().map_while(|line| line.strip_prefix("// ")) {
+        match line.split_once(": ") {
+            Some(("flags", flags)) => program.flags.extend(flags.split(' ').map(str::to_owned)),
+            Some(("only", mode)) => program.only.push(mode.to_owned()),
+            Some(("ends", end)) => program.ends = Some(end.to_owned()),
+            Some(("says", words)) => program.says = Some(words.to_owned()),
+            Some(("environment", pair)) => {
+                let (name, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| format!("{}: environment without =", program.name))?;
+                program.environment.push((name.to_owned(), value.to_owned()));
+            }
+            _ => return Err(format!("{}: cannot understand '// {line}'", program.name)),
+        }
+    }
+    Ok(program)
+}
+
+fn judge(program: &Program, mode: &str, variable: Option<(&str, &str)>) -> Result<(), Failed> {
+    let dir = run::work_dir(&format!("{}-{mode}", program.name))?;
+    let image = dir.join(&program.name);
+    compile(program, &image)?;
+    let mut command = Command::new(&image);
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .envs(variable)
+        .envs(program.environment.iter().map(|(name, value)| (name, value)));
+    let outcome = run::run(command, &dir)?;
+    if outcome.errors.contains(CANNOT_CATCH) {
+        println!("skipped: {}::{mode}: {CANNOT_CATCH}", program.name);
+        return Ok(());
+    }
+    let ends = program.ends.as_deref().unwrap_or("status 0");
+    let says = match &program.says {
+        Some(words) => outcome.errors.contains(words),
+        None => outcome.errors.is_empty(),
+    };
+    // A program that is to end well says how much it has checked.
+    let has_checked = ends != "status 0"
+        || outcome
+            .output
+            .lines()
+            .last()
+            .and_then(|line| line.strip_prefix("checked "))
+            .and_then(|count| count.parse::<u32>().ok())
+            .is_some_and(|count| count > 0);
+    if outcome.end == ends && says && has_checked {
+        Ok(())
+    } else {
+        Err(outcome.told().into())
+    }
+}
+
+fn compile(program: &Program, image: &Path) -> Result<(), String> {
+    let output = Command::new(sysroots::muslin()?)
+        .args(["cc", "--muslin-sysroot"])
+        .arg(sysroots::sysroot(Flavour::Linux)?)
+        // Optimized as programs are, but with every call to malloc left in.
+        .args(["-std=gnu11", "-O1", "-fno-builtin", "-Wall", "-Wextra"])
+        .args(&program.flags)
+        .arg(&program.source)
+        .arg("-o")
+        .arg(image)
+        .output()
+        .map_err(|error| format!("cannot run muslin cc: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() && said.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("compiling {}:\n{said}", program.name))
+    }
+}
