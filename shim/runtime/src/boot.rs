@@ -61,7 +61,7 @@ unsafe extern "C" fn __muslin_boot(envp: *const *const u8) {
     // SAFETY: as the caller promises.
     let auxv = unsafe { Auxv::behind(envp) };
     entry::set_wrfsbase(auxv.get(AT_HWCAP2) & HWCAP2_FSGSBASE != 0);
-    entry::__muslin_leave_thread();
+    entry::begin_without_thread();
     vdso::set_header(auxv.get(AT_SYSINFO_EHDR));
     ENVIRONMENT.store(envp as usize, Ordering::Relaxed);
     let is_secure = auxv.get(AT_SECURE) != 0;

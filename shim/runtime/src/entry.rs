@@ -62,13 +62,18 @@ unsafe extern "C" fn __muslin_set_thread_pointer(block: *mut u8) {
 
 /// Gives the calling thread the orphan's thread pointer.
 #[unsafe(no_mangle)]
-pub extern "C" fn __muslin_leave_thread() {
-    let block = (&raw const ORPHAN.block).cast_mut().cast::<u8>();
-    ORPHAN.block[0].store(block as usize, Ordering::Relaxed);
+extern "C" fn __muslin_leave_thread() {
     // No handler that runs here may leave a trace for the next thread.
-    for word in ORPHAN.locals.iter().chain(&ORPHAN.block[1..]) {
+    for word in ORPHAN.locals.iter().chain(&ORPHAN.block) {
         word.store(0, Ordering::Relaxed);
     }
+    begin_without_thread();
+}
+
+/// The same for a process that begins: nothing has been left there yet.
+pub fn begin_without_thread() {
+    let block = (&raw const ORPHAN.block).cast_mut().cast::<u8>();
+    ORPHAN.block[0].store(block as usize, Ordering::Relaxed);
     let own_stack = &ORPHAN.block[(pthread::MUSLIN_OFFSET + 8) / 8];
     own_stack.store(own_stack::IS_SHARED, Ordering::Relaxed);
     // SAFETY: a static block that starts with its own address.

@@ -98,7 +98,7 @@ fn push(handler: &'static Handler) -> *const Handler {
         handler.bottom.store(bottom, Ordering::Relaxed);
         handler.next.store(top, Ordering::Relaxed);
         chain.store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
-        dispatch::set_code(handler.nr, address(chain::enter));
+        dispatch::set_code(handler.nr, address(chain::__muslin_enter));
         top.cast_const()
     })
 }
@@ -244,7 +244,7 @@ unsafe extern "C" fn muslin_reinstate(handler: *const Handler) -> i32 {
     };
     locked(|| {
         chain.store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
-        dispatch::set_code(handler.nr, address(chain::enter));
+        dispatch::set_code(handler.nr, address(chain::__muslin_enter));
     });
     0
 }
