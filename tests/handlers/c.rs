@@ -89,7 +89,9 @@ fn read(source: PathBuf) -> Result<Program, String> {
                 let (name, value) = pair
                     .split_once('=')
                     .ok_or_else(|| format!("{}: environment without =", program.name))?;
-                program.environment.push((name.to_owned(), value.to_owned()));
+                program
+                    .environment
+                    .push((name.to_owned(), value.to_owned()));
             }
             _ => return Err(format!("{}: cannot understand '// {line}'", program.name)),
         }
@@ -106,7 +108,12 @@ fn judge(program: &Program, mode: &str, variable: Option<(&str, &str)>) -> Resul
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .envs(variable)
-        .envs(program.environment.iter().map(|(name, value)| (name, value)));
+        .envs(
+            program
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
     let outcome = run::run(command, &dir)?;
     if outcome.errors.contains(CANNOT_CATCH) {
         println!("skipped: {}::{mode}: {CANNOT_CATCH}", program.name);

@@ -36,7 +36,9 @@ pub fn trials() -> Vec<Trial> {
             let (dir, output) = link("dropped", &["archive.a"])?;
             let said = String::from_utf8_lossy(&output.stderr);
             let is_told = said.lines().any(|line| {
-                line.contains("from_an_archive") && line.contains("archive.a") && line.contains("dropped")
+                line.contains("from_an_archive")
+                    && line.contains("archive.a")
+                    && line.contains("dropped")
             });
             if !output.status.success() || !is_told {
                 return Err(format!("no line about the handler: {said}").into());

@@ -95,7 +95,10 @@ pub fn build(crate_dir: &str) -> Result<PathBuf, String> {
     // What cargo sets for this test is not the crate's business.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG") || name.starts_with("CARGO_MANIFEST") || name == "RUSTFLAGS" {
+        if name.starts_with("CARGO_PKG")
+            || name.starts_with("CARGO_MANIFEST")
+            || name == "RUSTFLAGS"
+        {
             command.env_remove(&*name);
         }
     }
