@@ -46,6 +46,7 @@ struct muslin_handler {
 	long flags;
 	const struct muslin_handler *next;
 	void *bottom;
+	void *direct;
 };
 
 /* Call the handler also for calls that are made inside another handler. */
@@ -110,7 +111,7 @@ extern const long muslin_sleeps[];      /* nanosleep, clock_nanosleep, pause */
  * in an archive must be linked in: `muslin cc` warns of one that was dropped. */
 #define MUSLIN_STATIC(name, nr, function, context, flags) \
 	static struct muslin_handler __muslin_handler_##name = \
-		{ function, context, nr, flags, 0, 0 }; \
+		{ function, context, nr, flags, 0, 0, 0 }; \
 	void __muslin_static_##name(void); \
 	void __muslin_static_##name(void) { muslin_register_static(&__muslin_handler_##name); } \
 	__attribute__((__used__, __section__(".preinit_array"))) \

@@ -107,8 +107,9 @@ where
     answer(handler, call)
 }
 
+/// Calls a handler with a call, and makes its answer one for C.
 #[inline(always)]
-fn answer<F>(handler: &F, call: &ffi::Call) -> isize
+pub fn answer<F>(handler: &F, call: &ffi::Call) -> isize
 where
     F: Fn(&Context<'_>, &SyscallArgs) -> SyscallResult,
 {

@@ -4,7 +4,9 @@ use core::ffi::{c_char, c_void};
 
 use muslin_abi::{SyscallArgs, SyscallResult};
 
-use crate::context::{Context, adapt};
+use muslin_arch::{pthread, stack, thread_pointer};
+
+use crate::context::{Context, adapt, answer};
 
 pub use muslin_abi::handler::{Call, OWN_STACK, REENTRANT};
 
@@ -24,12 +26,27 @@ pub struct StaticHandler {
     pub flags: usize,
     /// The runtime's.
     pub rest: [core::sync::atomic::AtomicUsize; 2],
+    /// What the slot may hold while this handler is alone: see [`direct`].
+    pub direct: Option<Code>,
 }
+
+/// The code of a slot: six words and the number.
+pub type Code = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
 
 // SAFETY: only the runtime touches what changes, and it does so atomically.
 unsafe impl Sync for StaticHandler {}
 
 unsafe extern "C" {
+    /// The code of a slot that has handlers.
+    fn __muslin_enter(
+        a: usize,
+        b: usize,
+        c: usize,
+        d: usize,
+        e: usize,
+        f: usize,
+        nr: usize,
+    ) -> isize;
     /// See `muslin.h`.
     pub fn muslin_register(
         nr: isize,
@@ -79,4 +96,46 @@ where
 {
     assert!(size_of::<F>() == 0, "a static handler captures nothing");
     adapt::<F>
+}
+
+/// What the runtime does around a handler (see `shim/runtime/src/chain.rs`), with the handler as
+/// part of it: the code of a slot whose one handler is a static one without wishes.
+///
+/// # Safety
+/// The runtime calls it as the code of `handler`'s slot.
+#[inline(always)]
+pub unsafe fn direct<F>(
+    handler: &'static StaticHandler,
+    answer_with: &F,
+    args: [usize; 6],
+    nr: usize,
+) -> isize
+where
+    F: Fn(&Context<'_>, &SyscallArgs) -> SyscallResult,
+{
+    let block = thread_pointer::read();
+    // SAFETY: fields of the calling thread's own block. Volatile, because a signal handler that
+    // interrupts this one reads them.
+    unsafe {
+        let inside = block.add(pthread::MUSLIN_OFFSET).cast::<usize>();
+        let in_cp = block.add(pthread::IN_CP_OFFSET);
+        let errno = block.add(pthread::ERRNO_OFFSET).cast::<i32>();
+        if inside.read_volatile() != 0 || in_cp.read_volatile() != 0 {
+            let [a, b, c, d, e, f] = args;
+            return __muslin_enter(a, b, c, d, e, f, nr);
+        }
+        let errno_before = errno.read();
+        inside.write_volatile(stack::pointer());
+        let call = Call {
+            handler: (&raw const *handler).cast(),
+            nr,
+            args,
+            state: 0,
+        };
+        let raw = answer(answer_with, &call);
+        inside.write_volatile(0);
+        in_cp.write_volatile(0);
+        errno.write(errno_before);
+        raw
+    }
 }

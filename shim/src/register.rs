@@ -190,13 +190,23 @@ pub fn restore(nr: Sysno) -> Result<(), Errno> {
 macro_rules! static_handler {
     ($nr:expr, $handler:expr $(, $wish:ident)* $(,)?) => {
         const _: () = {
+            const FLAGS: u32 = 0 $(| $crate::ffi::wish::$wish)*;
+
             static HANDLER: $crate::ffi::StaticHandler = $crate::ffi::StaticHandler {
                 function: $crate::ffi::adapter(&$handler),
                 context: ::core::ptr::null_mut(),
                 nr: $nr.0 as usize,
-                flags: (0 $(| $crate::ffi::wish::$wish)*) as usize,
+                flags: FLAGS as usize,
                 rest: [const { ::core::sync::atomic::AtomicUsize::new(0) }; 2],
+                direct: if FLAGS == 0 { Some(code) } else { None },
             };
+
+            unsafe extern "C" fn code(
+                a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, nr: usize,
+            ) -> isize {
+                // SAFETY: the runtime calls it as the code of this handler's slot.
+                unsafe { $crate::ffi::direct(&HANDLER, &$handler, [a, b, c, d, e, f], nr) }
+            }
 
             #[unsafe(export_name = concat!(
                 "__muslin_static_", module_path!(), "_", line!(), "_", column!()

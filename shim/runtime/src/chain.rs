@@ -46,6 +46,9 @@ pub struct Handler {
     pub next: AtomicPtr<Handler>,
     /// The platform's own code, at the bottom.
     pub bottom: AtomicUsize,
+    /// A [`Code`] that does the same as `__muslin_enter` for this handler alone, or 0: see
+    /// `static_handler!`.
+    pub direct: usize,
 }
 
 /// The top of each number's chain, or null. The stub below reads it.

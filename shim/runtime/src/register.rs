@@ -98,7 +98,13 @@ fn push(handler: &'static Handler) -> *const Handler {
         handler.bottom.store(bottom, Ordering::Relaxed);
         handler.next.store(top, Ordering::Relaxed);
         chain.store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
-        dispatch::set_code(handler.nr, address(chain::__muslin_enter));
+        let is_alone = top.is_null() && handler.direct != 0;
+        let enter = if is_alone {
+            handler.direct
+        } else {
+            address(chain::__muslin_enter)
+        };
+        dispatch::set_code(handler.nr, enter);
         top.cast_const()
     })
 }
@@ -140,6 +146,7 @@ unsafe extern "C" fn muslin_register(
             flags: flags as usize,
             next: AtomicPtr::new(ptr::null_mut()),
             bottom: AtomicUsize::new(0),
+            direct: 0,
         });
         &*place
     };
