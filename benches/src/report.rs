@@ -169,8 +169,13 @@ fn targets(times: &Times, sizes: &[Size]) -> Vec<Target> {
             "muslin/getppid/code in the slot",
         ),
         (
-            "empty registered handler, beyond a plain indirect call",
-            "the instruction, in times of an empty registered handler",
+            "empty static handler in Rust, beyond a plain indirect call",
+            "the instruction, in times of an empty static handler in Rust",
+            "muslin/getppid/static Rust handler",
+        ),
+        (
+            "empty handler registered in C, beyond a plain indirect call",
+            "the instruction, in times of an empty handler registered in C",
             "muslin/getppid/C handler",
         ),
     ] {
