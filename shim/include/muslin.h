@@ -7,9 +7,10 @@
  * What a handler may do: it runs where the call was made, possibly in a signal handler, before
  * main, on a small stack, or while libc holds a lock. Calls that it makes itself, through libc or
  * not, go to the platform and not to handlers, unless these are MUSLIN_REENTRANT. errno is kept
- * around it. It must not allocate with malloc if it answers the calls that malloc makes (mmap,
- * brk, munmap, mremap, madvise): muslin_alloc is always safe. It must not print with stdio if it
- * answers the calls that stdio makes: muslin_print is always safe.
+ * around it. It must not allocate with malloc if it answers calls that are made inside malloc (mmap,
+ * brk, munmap, mremap, madvise; fork, which stops malloc meanwhile): the process would end with a
+ * line that says so. muslin_alloc is always safe. It must not print with stdio if it answers the
+ * calls that stdio makes: muslin_print is always safe.
  *
  * Thread-locals: in a process's calls before arch_prctl and in the last two calls of a detached
  * thread, the first 4 KiB of them read as zero and what is written is lost; more must not be

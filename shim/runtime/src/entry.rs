@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use muslin_abi::Sysno;
 use muslin_arch::{pthread, thread_pointer};
 
+use crate::console;
 use crate::counting;
 use crate::dispatch::Slot;
 use crate::own_stack;
@@ -84,6 +85,14 @@ pub fn begin_without_thread() {
 #[unsafe(no_mangle)]
 extern "C" fn __muslin_thread_exit() {
     own_stack::drop_own();
+}
+
+/// A thread came to malloc while it was inside malloc; musl calls it instead of waiting for ever.
+#[unsafe(no_mangle)]
+extern "C" fn __muslin_malloc_reentered() -> ! {
+    console::fatal(&[
+        b"muslin: malloc was called from inside malloc, by a handler of a call that malloc makes or by a signal handler; handlers can use muslin_alloc (in Rust: the allocator muslin::Heap)",
+    ])
 }
 
 /// Whether vfork may be made as the kernel offers it; if so, and counting is on, it is counted.
