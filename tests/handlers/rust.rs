@@ -89,7 +89,7 @@ pub fn build(crate_dir: &str) -> Result<PathBuf, String> {
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("handlers-target");
     let mut command = Command::new(env!("CARGO"));
     command
-        .args(["build", "--quiet", "--locked", "--target", target])
+        .args(["build", "--quiet", "--target", target])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(crate_dir))
         .env("CARGO_TARGET_DIR", &target_dir);
     // What cargo sets for this test is not the crate's business.
