@@ -4,7 +4,8 @@
 #   tests/programs/build.sh SYSROOT PROGRAM...
 #
 # SYSROOT is out/linux (through the table) or a stock one. For each PROGRAM the directory with its
-# executables is printed on stdout; what the build says goes to a log.
+# executables is printed on stdout; what the build says goes to a log. Exit code 77, with the reason
+# as the last line on stderr: this machine lacks what the program needs.
 #
 # Both sysroots have the same headers, so a program is compiled once and linked once for each: a
 # change in libc.a costs a link, not a build. Results are kept in the cache by content.
@@ -21,6 +22,12 @@ trees_kept=2
 fail() {
     echo "programs: $*" >&2
     exit 1
+}
+
+# This machine lacks something that the program's sources or its build need: exit code 77.
+lacks() {
+    echo "$*" >&2
+    exit 77
 }
 
 if [ $# -lt 2 ]; then
@@ -57,12 +64,14 @@ fetch() {
     flock 8
     case $registry in
         debian)
+            command -v apt-get >/dev/null || lacks "$program needs apt-get to fetch its source from Debian"
             archive=$("$root/tools/fetch-deb-source.sh" "$package" "$suite" "$cache/archives")
             ;;
         pypi)
             archive=$cache/archives/$package-$version.tar.gz
             if [ ! -f "$archive" ]; then
-                python3 -m pip --version >/dev/null 2>&1 || fail "$program: needs pip (apt-get install python3-pip)"
+                python3 -m pip --version >/dev/null 2>&1 \
+                    || lacks "$program needs pip to fetch its source"
                 python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
                     --dest "$cache/archives" "$package==$version" >&2 \
                     || fail "$program: pip could not download $package $version"
@@ -98,7 +107,7 @@ build() (
     # shellcheck disable=SC1090
     . "$recipe"
     for tool in $needs; do
-        command -v "$tool" >/dev/null || fail "$program: needs $tool"
+        command -v "$tool" >/dev/null || lacks "$program needs $tool to be built"
     done
 
     source_key=$(cat "$recipe" <(grep "^$program " "$here/sources.txt"))

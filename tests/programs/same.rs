@@ -24,28 +24,31 @@ const SOAK_ROUNDS: usize = 20;
 /// The tests of a program: its outputs, its counts, and (ignored unless asked for) its counts many
 /// times over.
 pub fn trials(name: &'static str, program: &'static str, session: Session) -> [Trial; 3] {
-    let counts = move |rounds| {
-        if let Some(reason) = no_strace() {
-            return Ok(Completion::ignored_with(reason));
-        }
-        for _ in 0..rounds {
-            same_counts(program, name, session).map_err(into_failed)?;
-        }
-        Ok(Completion::Completed)
+    let counts = move |rounds| match no_strace() {
+        Some(reason) => Err(Failure::skip(reason)),
+        None => (0..rounds).try_for_each(|_| same_counts(program, name, session)),
     };
     [
-        Trial::test(format!("{name}::same_output"), move || {
-            same_output(program, name, session).map_err(into_failed)
+        Trial::ignorable_test(format!("{name}::same_output"), move || {
+            completion(same_output(program, name, session))
         }),
-        Trial::ignorable_test(format!("{name}::same_counts"), move || counts(1)),
-        Trial::ignorable_test(format!("{name}::soak"), move || counts(SOAK_ROUNDS))
-            .with_ignored_flag(true),
+        Trial::ignorable_test(format!("{name}::same_counts"), move || {
+            completion(counts(1))
+        }),
+        Trial::ignorable_test(format!("{name}::soak"), move || {
+            completion(counts(SOAK_ROUNDS))
+        })
+        .with_ignored_flag(true),
     ]
 }
 
-/// The failure as the test harness wants it.
-pub fn into_failed(failure: Failure) -> Failed {
-    Failed::from(failure.to_string())
+/// The result as the test harness wants it.
+fn completion(result: Step<()>) -> Result<Completion, Failed> {
+    match result {
+        Ok(()) => Ok(Completion::Completed),
+        Err(failure) if failure.is_skip => Ok(Completion::ignored_with(failure)),
+        Err(failure) => Err(Failed::from(failure.to_string())),
+    }
 }
 
 fn same_output(program: &str, inputs: &str, session: Session) -> Step<()> {
@@ -224,8 +227,8 @@ fn no_strace() -> Option<&'static str> {
             .status();
         match tried {
             Ok(status) if status.success() => None,
-            Ok(_) => Some("skipped: strace may not trace here (no ptrace)"),
-            Err(_) => Some("skipped: no strace (apt-get install strace)"),
+            Ok(_) => Some("strace may not trace here (no ptrace)"),
+            Err(_) => Some("no strace here (Debian: apt-get install strace)"),
         }
     })
 }
