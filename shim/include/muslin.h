@@ -10,7 +10,8 @@
  * around it. It must not allocate with malloc if it answers calls that are made inside malloc (mmap,
  * brk, munmap, mremap, madvise; fork, which stops malloc meanwhile): the process would end with a
  * line that says so. muslin_alloc is always safe. It must not print with stdio if it answers the
- * calls that stdio makes: muslin_print is always safe.
+ * calls that stdio makes: muslin_print is always safe. A lock of its own may be held by a thread
+ * that a child of fork does not have.
  *
  * Thread-locals: in a process's calls before arch_prctl and in the last two calls of a detached
  * thread, the first 4 KiB of them read as zero and what is written is lost; more must not be

@@ -81,6 +81,7 @@ int main(void)
 	CHECK(muslin_alloc(1ul << 60, 16) == NULL);
 	CHECK(muslin_alloc(100, 24) == NULL);
 	CHECK(muslin_alloc(100, 0) == NULL);
+	CHECK(muslin_alloc(100, 1ul << 33) == NULL);
 	muslin_free(NULL);
 	char *none = muslin_alloc(0, 1), *page = muslin_alloc(10, 1 << 20);
 	CHECK(none != NULL && page != NULL && (unsigned long)page % (1 << 20) == 0);

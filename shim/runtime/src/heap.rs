@@ -27,6 +27,8 @@ const CLASSES: usize = 10;
 const CHUNK_BYTES: usize = 64 * 1024;
 const MAPPED: u32 = u32::MAX;
 const PAGE_BYTES: usize = 4096;
+/// What a header can tell of a block's start.
+const ALIGN_BYTES_MAX: usize = 1 << 30;
 
 /// A list of free blocks. The word holds the first block's address and, in the 16 bits above an
 /// address, a count of changes, so that a list which changed and changed back is noticed.
@@ -85,7 +87,7 @@ fn class_bytes(class: usize) -> usize {
 
 /// `size_bytes` of memory at a multiple of `align_bytes` (a power of two), zeroed only by chance.
 pub fn allocate(size_bytes: usize, align_bytes: usize) -> Option<*mut u8> {
-    if !align_bytes.is_power_of_two() {
+    if !align_bytes.is_power_of_two() || align_bytes > ALIGN_BYTES_MAX {
         return None;
     }
     let slack_bytes = align_bytes.max(HEADER_BYTES);
