@@ -18,10 +18,9 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use muslin_abi::handler::{Call, OWN_STACK, OWN_STACK_BYTES, REENTRANT};
 use muslin_abi::{SYSNO_MAX, Sysno};
 use muslin_arch::stack;
-use muslin_linux::passthrough::Code;
 
 use crate::dispatch;
-use crate::raw;
+use crate::raw::{self, Code};
 use crate::thread::Thread;
 
 /// A handler: `muslin_handler_fn`.
@@ -260,7 +259,7 @@ unsafe fn run_on_own_stack(handler: &Handler, call: &Call) -> isize {
 fn new_stack() -> Option<usize> {
     let base = raw::map(GUARD_BYTES + OWN_STACK_BYTES)? as usize;
     // SAFETY: the first page of a mapping of ours, not used yet.
-    unsafe { raw::call(Sysno::mprotect, [base, GUARD_BYTES, 0, 0, 0, 0]) };
+    unsafe { raw::guard(base, GUARD_BYTES) };
     Some(base)
 }
 
@@ -295,8 +294,7 @@ pub fn drop_own_stack() {
     unsafe {
         let base = core::mem::replace(&mut *word, STACK_IS_GONE);
         if base != 0 && base & (STACK_IS_BUSY | STACK_IS_GONE) == 0 {
-            let len_bytes = GUARD_BYTES + OWN_STACK_BYTES;
-            raw::call(Sysno::munmap, [base, len_bytes, 0, 0, 0, 0]);
+            raw::unmap(base, GUARD_BYTES + OWN_STACK_BYTES);
         }
     }
 }

@@ -6,8 +6,6 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use muslin_abi::Sysno;
-
 use crate::raw;
 
 /// Before each block that is handed out.
@@ -138,12 +136,7 @@ pub unsafe fn free(address: *mut u8) {
         // SAFETY: the block is of this class and free from here on.
         Some(list) => unsafe { list.push(block) },
         // SAFETY: the block is a mapping of its own.
-        None => unsafe {
-            raw::call(
-                Sysno::munmap,
-                [block as usize, header.len_bytes, 0, 0, 0, 0],
-            );
-        },
+        None => unsafe { raw::unmap(block as usize, header.len_bytes) },
     }
 }
 

@@ -28,6 +28,9 @@ use specs::Specs;
 /// The environment variable that names the compiler behind the driver.
 const COMPILER_VARIABLE: &str = "MUSLIN_GCC";
 
+/// The options that ask for an image that can lie anywhere.
+const POSITION_INDEPENDENT: [&str; 2] = ["-pie", "-static-pie"];
+
 /// The environment variable that makes a dropped handler an error.
 const DROPPED_VARIABLE: &str = "MUSLIN_DROPPED";
 
@@ -44,11 +47,12 @@ Compile and link C with a sysroot of Muslin: gcc with the host's libc replaced
 Usage: muslin cc [--platform PLATFORM] [--muslin-sysroot DIR] GCC-ARGUMENTS...
        muslin-cc GCC-ARGUMENTS...
 
-The images are static: static-pie unless -static or -no-pie is given.
+The images are static: static-pie unless -static or -no-pie is given, or the platform
+takes none (solo5-spt).
 All other arguments go to gcc as they are.
 
 Options:
-  --platform PLATFORM   what the image is for: linux [default: linux]
+  --platform PLATFORM   what the image is for: linux, solo5-spt [default: linux]
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
   --help                print this help (muslin-cc --help prints that of gcc)
 
@@ -73,7 +77,12 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         print(HELP)?;
         return Ok(0);
     }
-    let own = OwnOptions::take(line)?;
+    let mut own = OwnOptions::take(line)?;
+    if own.platform.is_fixed() {
+        // Build systems ask for such images where they can; here there is no choice.
+        own.rest
+            .retain(|word| !POSITION_INDEPENDENT.iter().any(|option| word == option));
+    }
     let arguments = Arguments::look_at(&own.rest);
     if let Some(refusal) = &arguments.refusal {
         return Err(refuse(refusal));
@@ -112,7 +121,7 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
                 .arg(script);
         }
     } else {
-        specs = Specs::new(&sysroot).map_err(|error| {
+        specs = Specs::new(&sysroot, own.platform).map_err(|error| {
             Failure::new(
                 format_args!(
                     "cannot hold the compiler's specs in memory: {}",
@@ -122,7 +131,7 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
             )
         })?;
         command.arg(specs.option());
-        if arguments.linker.as_deref() == Some("gold") {
+        if own.platform.is_fixed() || arguments.linker.as_deref() == Some("gold") {
             // gold cannot make a static-pie image.
             command.arg("-no-pie");
         }

@@ -15,11 +15,13 @@ pub const SYSROOT_VARIABLE: &str = "MUSLIN_SYSROOT";
 pub enum Platform {
     /// A Linux process: calls without a handler go to the kernel.
     Linux,
+    /// A guest of Solo5's spt tender: calls go to the library OS in the image.
+    Solo5Spt,
 }
 
 impl Platform {
     /// All platforms of this version.
-    pub const ALL: &[Self] = &[Self::Linux];
+    pub const ALL: &[Self] = &[Self::Linux, Self::Solo5Spt];
 
     /// The platform with this name.
     pub fn named(name: &OsStr) -> Result<Self, Failure> {
@@ -36,12 +38,30 @@ impl Platform {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linux => "linux",
+            Self::Solo5Spt => "solo5-spt",
         }
+    }
+
+    /// What `make` calls it.
+    pub const fn make_name(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Solo5Spt => "solo5",
+        }
+    }
+
+    /// Must an image lie where it was linked for?
+    pub const fn is_fixed(self) -> bool {
+        matches!(self, Self::Solo5Spt)
     }
 
     /// The platform with this number in the image's note.
     pub fn numbered(number: u32) -> Option<Self> {
-        (number == 0).then_some(Self::Linux)
+        match number {
+            0 => Some(Self::Linux),
+            1 => Some(Self::Solo5Spt),
+            _ => None,
+        }
     }
 
     fn names() -> String {
@@ -133,7 +153,7 @@ pub fn sysroot(
             ),
             format_args!(
                 "run make PLATFORM={}, or set {SYSROOT_VARIABLE}",
-                platform.name()
+                platform.make_name()
             ),
         )),
     }
@@ -193,7 +213,7 @@ mod tests {
         let failure = Platform::named(OsStr::new("vax")).map_or_else(|f| f.line, |_| None);
         assert_eq!(
             failure.as_deref(),
-            Some("unknown platform 'vax'; this version knows: linux")
+            Some("unknown platform 'vax'; this version knows: linux, solo5-spt")
         );
     }
 
