@@ -102,6 +102,17 @@ impl Sysroot {
         script.is_file().then_some(script)
     }
 
+    /// What the images of this sysroot run on; a stock one does not say, and its images are
+    /// processes of Linux.
+    pub fn platform(&self) -> Platform {
+        let name = fs::read_to_string(self.lib().join("muslin-platform")).unwrap_or_default();
+        Platform::ALL
+            .iter()
+            .copied()
+            .find(|platform| platform.name() == name.trim())
+            .unwrap_or(Platform::Linux)
+    }
+
     /// The compiler driver that belongs to this sysroot.
     pub fn driver(&self) -> Result<PathBuf, Failure> {
         let driver = self.dir.join("bin/muslin-cc");

@@ -145,6 +145,7 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
 
     let mut key = Key::new(BUILDER_VERSION);
     key.text("musl", &musl_name);
+    key.text("platform", request.flavour.name());
     key.text("kernel headers", install::kernel_headers_state());
     if feature.is_some() {
         runtime::add_inputs(&mut key, &root, &toolchain)?;
@@ -168,6 +169,7 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
         install::link_kernel_headers(dir)?;
         if let Some(feature) = feature {
             runtime::add(&root, cache.dir(), dir, feature)?;
+            install::name_platform(dir, request.flavour.name())?;
         }
         Ok(())
     })?;
