@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use crate::manifest::{AttachedBlock, Kind, Manifest};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, words};
 
 /// The size of a sector in bytes.
 const SECTOR_BYTES: u16 = 512;
@@ -76,7 +76,10 @@ fn open(block: &BlockFile) -> Result<(File, u64), Refusal> {
     let shown = block.path.display();
     let failed = |error: std::io::Error| {
         Refusal::new(
-            format_args!("cannot open {shown} for reading and writing: {error}"),
+            format_args!(
+                "cannot open {shown} for reading and writing: {}",
+                words(&error)
+            ),
             "name a file or a block device",
         )
     };

@@ -3,10 +3,12 @@
 use std::arch::asm;
 use std::ffi::c_void;
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::{ptr, slice};
 
 use rustix::event::epoll;
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
@@ -17,7 +19,7 @@ use crate::boot_info::{BOOT_INFO_ADDRESS, BootInfo, MEMORY_BASE, check_command_l
 use crate::devices::{BlockFile, attach};
 use crate::filter;
 use crate::image::{Image, Segment};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, words};
 use crate::report::Report;
 use crate::trace;
 
@@ -146,7 +148,7 @@ fn memory_bytes(memory_mib: u64, image: &Image<'_>) -> Result<u64, Refusal> {
 }
 
 /// The timer that wakes a guest, in the set of what it waits for.
-fn alarm() -> Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
+fn alarm() -> Result<(OwnedFd, OwnedFd), Errno> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let timer = timerfd_create(
         TimerfdClockId::Monotonic,
@@ -163,7 +165,7 @@ fn alarm() -> Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
 
 fn refused(what: &str, error: &io::Error) -> Refusal {
     Refusal::new(
-        format_args!("cannot {what}: {error}"),
+        format_args!("cannot {what}: {}", words(error)),
         "see what this system allows",
     )
 }
@@ -185,8 +187,12 @@ fn enter(plan: &Plan<'_>) -> String {
 }
 
 fn prepare(plan: &Plan<'_>) -> Result<(), String> {
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| format!("cannot tie the guest to the tender: {error}"))?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| {
+        format!(
+            "cannot tie the guest to the tender: {}",
+            words(&error.into())
+        )
+    })?;
     drop_habits()?;
     let memory_bytes = plan.memory_bytes;
     // SAFETY: fresh pages that replace nothing.
@@ -204,7 +210,11 @@ fn prepare(plan: &Plan<'_>) -> Result<(), String> {
         Ok(_) => return Err("guest memory is in use by the tender itself".to_owned()),
         Err(error) => {
             let mib = memory_bytes >> 20;
-            return Err(format!("cannot get {mib} MiB of guest memory: {error}"));
+            let reason = match error {
+                Errno::EXIST => "the tender itself is in the way".to_owned(),
+                error => words(&error.into()),
+            };
+            return Err(format!("cannot get {mib} MiB of guest memory: {reason}"));
         }
     }
     // SAFETY: the addresses are below the image, and the boot info is shorter than what is there.
@@ -229,8 +239,17 @@ fn drop_habits() -> Result<(), String> {
             return Err("this process would make all memory executable".to_owned());
         }
     }
-    // SAFETY: a default action is no code. Rust ignores this signal, and ignoring is inherited.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    // Rust handles faults and ignores a closed pipe; a program may do more. None of it is for guests.
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: a default action is no code. Those that cannot be changed stay as they are.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set is ours, and empty.
+    unsafe {
+        let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
     Ok(())
 }
 

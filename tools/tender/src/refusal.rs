@@ -1,6 +1,7 @@
 //! Why a guest is not started.
 
 use std::fmt;
+use std::io;
 
 /// Why a guest is not started: one line, whatever the image says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,4 +45,13 @@ pub(crate) fn one_line(text: &str) -> String {
         }
     }
     line
+}
+
+/// The system's words for an error without the number that Rust adds.
+pub(crate) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
+    }
 }

@@ -12,6 +12,7 @@ mod build_systems;
 mod cargo;
 mod cc;
 mod check;
+mod guests;
 mod lab;
 mod run;
 mod wrong_input;
