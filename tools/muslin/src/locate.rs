@@ -5,6 +5,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use muslin_abi::Sysno;
+use muslin_runtime::support::Support;
+use muslin_runtime::table;
+
 use crate::failure::{Failure, one_line, shown};
 
 /// The environment variable that names a sysroot.
@@ -53,6 +57,19 @@ impl Platform {
     /// Must an image lie where it was linked for?
     pub const fn is_fixed(self) -> bool {
         matches!(self, Self::Solo5Spt)
+    }
+
+    /// How well this platform supports a call.
+    pub fn support(self, nr: Sysno) -> Support {
+        table::line(nr).map_or(table::UNKNOWN, |line| match self {
+            Self::Linux => line.support,
+            Self::Solo5Spt => line.bare_support,
+        })
+    }
+
+    /// Can an image protect the pages of its table once it runs?
+    pub const fn seals(self) -> bool {
+        matches!(self, Self::Linux)
     }
 
     /// The platform with this number in the image's note.

@@ -120,10 +120,7 @@ fn row(nr: Sysno, platform: Platform) -> Row {
             Platform::Linux => line.handler,
             Platform::Solo5Spt => line.bare_handler,
         }),
-        support: line.map_or(table::UNKNOWN, |line| match platform {
-            Platform::Linux => line.support,
-            Platform::Solo5Spt => line.bare_support,
-        }),
+        support: platform.support(nr),
     }
 }
 
