@@ -57,7 +57,7 @@ impl Process {
             files: Files::new(platform, setup.initrd),
             signals: Signals::new(),
             random: Random::new(),
-            identity: Identity::new(),
+            identity: Identity::new(platform),
             threads: Threads::new(setup.set_thread_pointer),
         }
     }

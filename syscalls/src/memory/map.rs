@@ -1,8 +1,9 @@
 //! The region map: what is mapped where, and what may be done there.
 //!
 //! Regions do not overlap and are kept by their start, so that a look-up costs O(log n). Regions
-//! within the platform's memory own their pages; the image and the boot stack do not. Every change
-//! either happens or leaves all as it was: memory that the change itself needs is asked for first.
+//! within the platform's memory own their pages; the image and the boot stack do not. Memory that a
+//! change of the map itself needs is asked for before anything is changed, so that `ENOMEM` leaves
+//! all as it was.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -296,6 +297,13 @@ impl AddressSpace {
                 return Err(Errno::EINVAL);
             }
         }
+        if new_bytes <= old_bytes && !matches!(flags, MoveFlags::To(_)) {
+            // The rest goes, whatever it is.
+            if new_bytes < old_bytes {
+                self.drop_range(&mut map, old_start + new_bytes..old_end)?;
+            }
+            return Ok(old_start);
+        }
         if region.end < old_end {
             return Err(Errno::EFAULT);
         }
@@ -310,12 +318,6 @@ impl AddressSpace {
                 map.program_bytes -= piece.len();
             }
             return self.move_to(&mut map, old_start..old_end, kept_bytes, new_start..new_end, region);
-        }
-        if new_bytes <= old_bytes {
-            if new_bytes < old_bytes {
-                self.drop_range(&mut map, old_start + new_bytes..old_end)?;
-            }
-            return Ok(old_start);
         }
         // Longer: where it is, if the region ends here and the pages behind it are free.
         let new_end = old_start.checked_add(new_bytes).ok_or(Errno::ENOMEM)?;
