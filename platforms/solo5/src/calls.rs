@@ -26,7 +26,9 @@ pub enum ClockId {
 
 /// # Safety
 /// The call is on the tender's list, and its arguments point to what it reads and writes.
+// The section that tells the runtime's own instructions from stray ones.
 #[inline(never)]
+#[cfg_attr(target_os = "none", unsafe(link_section = "muslin_text"))]
 unsafe fn call(nr: usize, args: [usize; 6]) -> isize {
     let raw;
     // SAFETY: the kernel changes rax, rcx, r11 and what the arguments point to.

@@ -20,7 +20,8 @@ struct Header {
 }
 
 const HEADER_BYTES: usize = size_of::<Header>();
-const CLASS_SHIFT_MIN: usize = 6;
+/// Sizes of the classes in bytes: a page with its header fits one of them closely.
+const CLASS_BYTES: [usize; CLASSES] = [64, 128, 256, 512, 1024, 2048, 4160, 8192, 16384, 32768];
 const CLASSES: usize = 10;
 const CHUNK_BYTES: usize = 64 * 1024;
 const MAPPED: u32 = u32::MAX;
@@ -77,10 +78,6 @@ impl FreeList {
 
 static FREE: [FreeList; CLASSES] = [const { FreeList(AtomicU64::new(0)) }; CLASSES];
 
-fn class_bytes(class: usize) -> usize {
-    1 << (class + CLASS_SHIFT_MIN)
-}
-
 /// `size_bytes` of memory at a multiple of `align_bytes` (a power of two), zeroed only by chance.
 pub fn allocate(size_bytes: usize, align_bytes: usize) -> Option<*mut u8> {
     if !align_bytes.is_power_of_two() {
@@ -90,9 +87,9 @@ pub fn allocate(size_bytes: usize, align_bytes: usize) -> Option<*mut u8> {
     let need_bytes = size_bytes
         .checked_add(slack_bytes)?
         .checked_add(HEADER_BYTES)?;
-    let class = (0..CLASSES).find(|&class| need_bytes <= class_bytes(class));
+    let class = CLASS_BYTES.iter().position(|&bytes| need_bytes <= bytes);
     let (block, len_bytes) = match class {
-        Some(class) => (take(class)?, class_bytes(class)),
+        Some(class) => (take(class)?, CLASS_BYTES[class]),
         None => {
             let len_bytes = need_bytes.checked_next_multiple_of(PAGE_BYTES)?;
             (raw::map(len_bytes)?, len_bytes)
@@ -117,7 +114,8 @@ fn take(class: usize) -> Option<*mut u8> {
         return Some(block);
     }
     let chunk = raw::map(CHUNK_BYTES)?;
-    for at in (class_bytes(class)..CHUNK_BYTES).step_by(class_bytes(class)) {
+    let bytes = CLASS_BYTES[class];
+    for at in (bytes..=CHUNK_BYTES - bytes).step_by(bytes) {
         // SAFETY: a part of the new chunk that nobody else knows.
         unsafe { list.push(chunk.add(at)) };
     }
@@ -139,6 +137,28 @@ pub unsafe fn free(address: *mut u8) {
         None => unsafe { raw::unmap(block as usize, header.len_bytes) },
     }
 }
+
+/// The library OS allocates here.
+#[cfg(feature = "platform-solo5")]
+struct RuntimeHeap;
+
+// SAFETY: `allocate` gives distinct blocks of at least the asked size, at a multiple of the asked
+// alignment.
+#[cfg(feature = "platform-solo5")]
+unsafe impl core::alloc::GlobalAlloc for RuntimeHeap {
+    unsafe fn alloc(&self, layout: core::alloc::Layout) -> *mut u8 {
+        allocate(layout.size(), layout.align()).unwrap_or(core::ptr::null_mut())
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, _layout: core::alloc::Layout) {
+        // SAFETY: by this trait's contract the memory came from `alloc`.
+        unsafe { free(memory) }
+    }
+}
+
+#[cfg(feature = "platform-solo5")]
+#[global_allocator]
+static HEAP: RuntimeHeap = RuntimeHeap;
 
 /// `muslin_alloc`: null when there is no memory.
 #[unsafe(no_mangle)]

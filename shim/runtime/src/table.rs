@@ -36,10 +36,18 @@ macro_rules! syscall_table {
         }
 
         #[cfg(all(target_os = "none", feature = "platform-solo5"))]
-        mod symbols {
-            use crate::process as own;
+        pub mod symbols {
             use muslin_abi::Sysno;
             $(bare_symbol!($name, $($bare)::+);)*
+
+            /// The code of a number that a program makes by `syscall()`: the linker cannot see which
+            /// numbers those are, so all that is answered stands here. It is in an image only if
+            /// `syscall()` is.
+            pub fn by_number(nr: usize) -> Option<crate::raw::Code> {
+                let nr = Sysno(u32::try_from(nr).ok()?);
+                $(bare_code!(nr, $name, $($bare)::+);)*
+                None
+            }
         }
     };
 }
@@ -51,6 +59,17 @@ macro_rules! bare_support {
     };
     ($support:expr) => {
         $support
+    };
+}
+
+/// A line of `by_number`.
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+macro_rules! bare_code {
+    ($nr:ident, $name:ident, missing) => {};
+    ($nr:ident, $name:ident, $module:ident::$function:ident) => {
+        if $nr == Sysno::$name {
+            return Some($name::code);
+        }
     };
 }
 
@@ -66,7 +85,7 @@ macro_rules! bare_symbol {
         );
     };
     ($name:ident, $module:ident::$function:ident) => {
-        mod $name {
+        pub mod $name {
             /// # Safety
             /// As any code of a slot: the call is the program's own.
             pub unsafe extern "C" fn code(
@@ -78,7 +97,7 @@ macro_rules! bare_symbol {
                 f: usize,
                 _: usize,
             ) -> isize {
-                crate::process::answer(super::$module::$function, [a, b, c, d, e, f])
+                crate::process::answer(muslin_syscalls::$module::$function, [a, b, c, d, e, f])
             }
         }
         core::arch::global_asm!(
@@ -99,47 +118,47 @@ pub fn line(nr: Sysno) -> Option<&'static Line> {
 pub const UNKNOWN: Support = Support::Missing(Errno::ENOSYS, "no such call is known");
 
 syscall_table! {
-    read = passthrough::__muslin_passthrough, Full => missing;
-    write = passthrough::__muslin_passthrough, Full => own::sys_write, Full;
-    open = passthrough::__muslin_passthrough, Full => missing;
-    close = passthrough::__muslin_passthrough, Full => missing;
-    stat = passthrough::__muslin_passthrough, Full => missing;
-    fstat = passthrough::__muslin_passthrough, Full => missing;
-    lstat = passthrough::__muslin_passthrough, Full => missing;
-    poll = passthrough::__muslin_passthrough, Full => missing;
-    lseek = passthrough::__muslin_passthrough, Full => missing;
-    mmap = passthrough::__muslin_passthrough, Full => missing;
-    mprotect = passthrough::__muslin_passthrough, Full => missing;
-    munmap = passthrough::__muslin_passthrough, Full => missing;
-    brk = passthrough::__muslin_passthrough, Full => missing;
-    rt_sigaction = passthrough::__muslin_passthrough, Full => missing;
-    rt_sigprocmask = passthrough::__muslin_passthrough, Full => missing;
+    read = passthrough::__muslin_passthrough, Full => files::sys_read, Partial("a buffer that is bad anywhere is EFAULT, even if less would have been read");
+    write = passthrough::__muslin_passthrough, Full => files::sys_write, Full;
+    open = passthrough::__muslin_passthrough, Full => files::sys_open, Full;
+    close = passthrough::__muslin_passthrough, Full => files::sys_close, Full;
+    stat = passthrough::__muslin_passthrough, Full => files::sys_stat, Full;
+    fstat = passthrough::__muslin_passthrough, Full => files::sys_fstat, Full;
+    lstat = passthrough::__muslin_passthrough, Full => files::sys_lstat, Full;
+    poll = passthrough::__muslin_passthrough, Full => files::sys_poll, Full;
+    lseek = passthrough::__muslin_passthrough, Full => files::sys_lseek, Full;
+    mmap = passthrough::__muslin_passthrough, Full => memory::sys_mmap, Full;
+    mprotect = passthrough::__muslin_passthrough, Full => memory::sys_mprotect, Partial("where the platform cannot protect pages, only calls respect it");
+    munmap = passthrough::__muslin_passthrough, Full => memory::sys_munmap, Full;
+    brk = passthrough::__muslin_passthrough, Full => memory::sys_brk, Full;
+    rt_sigaction = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigaction, Partial("functions run where the program sends itself the signal; SA_ONSTACK changes nothing");
+    rt_sigprocmask = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigprocmask, Full;
     rt_sigreturn = passthrough::__muslin_passthrough, Partial("the kernel returns from signal handlers into it directly: no handler can be registered") => missing;
-    ioctl = passthrough::__muslin_passthrough, Full => own::sys_ioctl, Full;
-    pread64 = passthrough::__muslin_passthrough, Full => missing;
-    pwrite64 = passthrough::__muslin_passthrough, Full => missing;
-    readv = passthrough::__muslin_passthrough, Full => missing;
-    writev = passthrough::__muslin_passthrough, Full => own::sys_writev, Full;
-    access = passthrough::__muslin_passthrough, Full => missing;
-    pipe = passthrough::__muslin_passthrough, Full => missing;
-    select = passthrough::__muslin_passthrough, Full => missing;
-    sched_yield = passthrough::__muslin_passthrough, Full => missing;
-    mremap = passthrough::__muslin_passthrough, Full => missing;
-    msync = passthrough::__muslin_passthrough, Full => missing;
-    mincore = passthrough::__muslin_passthrough, Full => missing;
-    madvise = passthrough::__muslin_passthrough, Full => missing;
+    ioctl = passthrough::__muslin_passthrough, Full => files::sys_ioctl, Full;
+    pread64 = passthrough::__muslin_passthrough, Full => files::sys_pread64, Full;
+    pwrite64 = passthrough::__muslin_passthrough, Full => files::sys_pwrite64, Full;
+    readv = passthrough::__muslin_passthrough, Full => files::sys_readv, Full;
+    writev = passthrough::__muslin_passthrough, Full => files::sys_writev, Full;
+    access = passthrough::__muslin_passthrough, Full => files::sys_access, Full;
+    pipe = passthrough::__muslin_passthrough, Full => files::sys_pipe, Full;
+    select = passthrough::__muslin_passthrough, Full => files::sys_select, Partial("the time left is not written back");
+    sched_yield = passthrough::__muslin_passthrough, Full => process::sys_sched_yield, Full;
+    mremap = passthrough::__muslin_passthrough, Full => memory::sys_mremap, Partial("MREMAP_DONTUNMAP is EINVAL, and so is an old size of 0");
+    msync = passthrough::__muslin_passthrough, Full => memory::sys_msync, Full;
+    mincore = passthrough::__muslin_passthrough, Full => memory::sys_mincore, Full;
+    madvise = passthrough::__muslin_passthrough, Full => memory::sys_madvise, Partial("MADV_DONTNEED leaves mappings of files as they are");
     shmget = passthrough::__muslin_passthrough, Full => missing;
     shmat = passthrough::__muslin_passthrough, Full => missing;
     shmctl = passthrough::__muslin_passthrough, Full => missing;
-    dup = passthrough::__muslin_passthrough, Full => missing;
-    dup2 = passthrough::__muslin_passthrough, Full => missing;
-    pause = passthrough::__muslin_passthrough, Full => missing;
-    nanosleep = passthrough::__muslin_passthrough, Full => missing;
+    dup = passthrough::__muslin_passthrough, Full => files::sys_dup, Full;
+    dup2 = passthrough::__muslin_passthrough, Full => files::sys_dup2, Full;
+    pause = passthrough::__muslin_passthrough, Full => signals::sys_pause, Partial("where Linux would wait for ever, the program ends with a message and status 134");
+    nanosleep = passthrough::__muslin_passthrough, Full => time::sys_nanosleep, Partial("not interrupted by signals, so rem is never written");
     getitimer = passthrough::__muslin_passthrough, Full => missing;
     alarm = passthrough::__muslin_passthrough, Full => missing;
     setitimer = passthrough::__muslin_passthrough, Full => missing;
-    getpid = passthrough::__muslin_passthrough, Full => missing;
-    sendfile = passthrough::__muslin_passthrough, Full => missing;
+    getpid = passthrough::__muslin_passthrough, Full => process::sys_getpid, Full;
+    sendfile = passthrough::__muslin_passthrough, Full => files::sys_sendfile, Full;
     socket = passthrough::__muslin_passthrough, Full => missing;
     connect = passthrough::__muslin_passthrough, Full => missing;
     accept = passthrough::__muslin_passthrough, Full => missing;
@@ -159,10 +178,10 @@ syscall_table! {
     fork = passthrough::__muslin_passthrough, Full => missing;
     vfork = passthrough::__muslin_passthrough, Partial("once a handler is registered for it, the child gets a copy of the memory, as by fork") => missing;
     execve = passthrough::__muslin_passthrough, Full => missing;
-    exit = passthrough::__muslin_passthrough, Full => missing;
-    wait4 = passthrough::__muslin_passthrough, Full => missing;
-    kill = passthrough::__muslin_passthrough, Full => missing;
-    uname = passthrough::__muslin_passthrough, Full => missing;
+    exit = passthrough::__muslin_passthrough, Full => process::sys_exit, Full;
+    wait4 = passthrough::__muslin_passthrough, Full => process::sys_wait4, Full;
+    kill = passthrough::__muslin_passthrough, Full => process::sys_kill, Partial("-1 reaches the caller. Signals that stop a program do nothing: nobody could continue it");
+    uname = passthrough::__muslin_passthrough, Full => process::sys_uname, Full;
     semget = passthrough::__muslin_passthrough, Full => missing;
     semop = passthrough::__muslin_passthrough, Full => missing;
     semctl = passthrough::__muslin_passthrough, Full => missing;
@@ -171,97 +190,97 @@ syscall_table! {
     msgsnd = passthrough::__muslin_passthrough, Full => missing;
     msgrcv = passthrough::__muslin_passthrough, Full => missing;
     msgctl = passthrough::__muslin_passthrough, Full => missing;
-    fcntl = passthrough::__muslin_passthrough, Full => missing;
-    flock = passthrough::__muslin_passthrough, Full => missing;
-    fsync = passthrough::__muslin_passthrough, Full => missing;
-    fdatasync = passthrough::__muslin_passthrough, Full => missing;
-    truncate = passthrough::__muslin_passthrough, Full => missing;
-    ftruncate = passthrough::__muslin_passthrough, Full => missing;
-    getdents = passthrough::__muslin_passthrough, Full => missing;
-    getcwd = passthrough::__muslin_passthrough, Full => missing;
-    chdir = passthrough::__muslin_passthrough, Full => missing;
-    fchdir = passthrough::__muslin_passthrough, Full => missing;
-    rename = passthrough::__muslin_passthrough, Full => missing;
-    mkdir = passthrough::__muslin_passthrough, Full => missing;
-    rmdir = passthrough::__muslin_passthrough, Full => missing;
-    creat = passthrough::__muslin_passthrough, Full => missing;
-    link = passthrough::__muslin_passthrough, Full => missing;
-    unlink = passthrough::__muslin_passthrough, Full => missing;
-    symlink = passthrough::__muslin_passthrough, Full => missing;
-    readlink = passthrough::__muslin_passthrough, Full => missing;
-    chmod = passthrough::__muslin_passthrough, Full => missing;
-    fchmod = passthrough::__muslin_passthrough, Full => missing;
-    chown = passthrough::__muslin_passthrough, Full => missing;
-    fchown = passthrough::__muslin_passthrough, Full => missing;
-    lchown = passthrough::__muslin_passthrough, Full => missing;
-    umask = passthrough::__muslin_passthrough, Full => missing;
-    gettimeofday = passthrough::__muslin_passthrough, Full => missing;
-    getrlimit = passthrough::__muslin_passthrough, Full => missing;
-    getrusage = passthrough::__muslin_passthrough, Full => missing;
-    sysinfo = passthrough::__muslin_passthrough, Full => missing;
-    times = passthrough::__muslin_passthrough, Full => missing;
+    fcntl = passthrough::__muslin_passthrough, Full => files::sys_fcntl, Partial("locks of ranges are checked and granted: there is one process");
+    flock = passthrough::__muslin_passthrough, Full => files::sys_flock, Partial("one that would wait for ever, since no other thread could give it back, is EDEADLK");
+    fsync = passthrough::__muslin_passthrough, Full => files::sys_fsync, Full;
+    fdatasync = passthrough::__muslin_passthrough, Full => files::sys_fdatasync, Full;
+    truncate = passthrough::__muslin_passthrough, Full => files::sys_truncate, Full;
+    ftruncate = passthrough::__muslin_passthrough, Full => files::sys_ftruncate, Full;
+    getdents = passthrough::__muslin_passthrough, Full => files::sys_getdents, Full;
+    getcwd = passthrough::__muslin_passthrough, Full => files::sys_getcwd, Full;
+    chdir = passthrough::__muslin_passthrough, Full => files::sys_chdir, Full;
+    fchdir = passthrough::__muslin_passthrough, Full => files::sys_fchdir, Full;
+    rename = passthrough::__muslin_passthrough, Full => files::sys_rename, Full;
+    mkdir = passthrough::__muslin_passthrough, Full => files::sys_mkdir, Full;
+    rmdir = passthrough::__muslin_passthrough, Full => files::sys_rmdir, Full;
+    creat = passthrough::__muslin_passthrough, Full => files::sys_creat, Full;
+    link = passthrough::__muslin_passthrough, Full => files::sys_link, Full;
+    unlink = passthrough::__muslin_passthrough, Full => files::sys_unlink, Full;
+    symlink = passthrough::__muslin_passthrough, Full => files::sys_symlink, Full;
+    readlink = passthrough::__muslin_passthrough, Full => files::sys_readlink, Full;
+    chmod = passthrough::__muslin_passthrough, Full => files::sys_chmod, Full;
+    fchmod = passthrough::__muslin_passthrough, Full => files::sys_fchmod, Full;
+    chown = passthrough::__muslin_passthrough, Full => files::sys_chown, Full;
+    fchown = passthrough::__muslin_passthrough, Full => files::sys_fchown, Full;
+    lchown = passthrough::__muslin_passthrough, Full => files::sys_lchown, Full;
+    umask = passthrough::__muslin_passthrough, Full => files::sys_umask, Full;
+    gettimeofday = passthrough::__muslin_passthrough, Full => time::sys_gettimeofday, Full;
+    getrlimit = passthrough::__muslin_passthrough, Full => process::sys_getrlimit, Full;
+    getrusage = passthrough::__muslin_passthrough, Full => process::sys_getrusage, Partial("all time is the program's, sleeps as well; faults, switches and transfers are not counted");
+    sysinfo = passthrough::__muslin_passthrough, Full => process::sys_sysinfo, Full;
+    times = passthrough::__muslin_passthrough, Full => time::sys_times, Partial("all time since the start is the program's");
     ptrace = passthrough::__muslin_passthrough, Full => missing;
-    getuid = passthrough::__muslin_passthrough, Full => missing;
+    getuid = passthrough::__muslin_passthrough, Full => process::sys_getuid, Full;
     syslog = passthrough::__muslin_passthrough, Full => missing;
-    getgid = passthrough::__muslin_passthrough, Full => missing;
-    setuid = passthrough::__muslin_passthrough, Full => missing;
-    setgid = passthrough::__muslin_passthrough, Full => missing;
-    geteuid = passthrough::__muslin_passthrough, Full => missing;
-    getegid = passthrough::__muslin_passthrough, Full => missing;
-    setpgid = passthrough::__muslin_passthrough, Full => missing;
-    getppid = passthrough::__muslin_passthrough, Full => missing;
-    getpgrp = passthrough::__muslin_passthrough, Full => missing;
-    setsid = passthrough::__muslin_passthrough, Full => missing;
+    getgid = passthrough::__muslin_passthrough, Full => process::sys_getgid, Full;
+    setuid = passthrough::__muslin_passthrough, Full => process::sys_setuid, Full;
+    setgid = passthrough::__muslin_passthrough, Full => process::sys_setgid, Full;
+    geteuid = passthrough::__muslin_passthrough, Full => process::sys_geteuid, Full;
+    getegid = passthrough::__muslin_passthrough, Full => process::sys_getegid, Full;
+    setpgid = passthrough::__muslin_passthrough, Full => process::sys_setpgid, Full;
+    getppid = passthrough::__muslin_passthrough, Full => process::sys_getppid, Full;
+    getpgrp = passthrough::__muslin_passthrough, Full => process::sys_getpgrp, Full;
+    setsid = passthrough::__muslin_passthrough, Full => process::sys_setsid, Full;
     setreuid = passthrough::__muslin_passthrough, Full => missing;
     setregid = passthrough::__muslin_passthrough, Full => missing;
-    getgroups = passthrough::__muslin_passthrough, Full => missing;
-    setgroups = passthrough::__muslin_passthrough, Full => missing;
-    setresuid = passthrough::__muslin_passthrough, Full => missing;
-    getresuid = passthrough::__muslin_passthrough, Full => missing;
-    setresgid = passthrough::__muslin_passthrough, Full => missing;
-    getresgid = passthrough::__muslin_passthrough, Full => missing;
-    getpgid = passthrough::__muslin_passthrough, Full => missing;
+    getgroups = passthrough::__muslin_passthrough, Full => process::sys_getgroups, Full;
+    setgroups = passthrough::__muslin_passthrough, Full => process::sys_setgroups, Full;
+    setresuid = passthrough::__muslin_passthrough, Full => process::sys_setresuid, Full;
+    getresuid = passthrough::__muslin_passthrough, Full => process::sys_getresuid, Full;
+    setresgid = passthrough::__muslin_passthrough, Full => process::sys_setresgid, Full;
+    getresgid = passthrough::__muslin_passthrough, Full => process::sys_getresgid, Full;
+    getpgid = passthrough::__muslin_passthrough, Full => process::sys_getpgid, Full;
     setfsuid = passthrough::__muslin_passthrough, Full => missing;
     setfsgid = passthrough::__muslin_passthrough, Full => missing;
-    getsid = passthrough::__muslin_passthrough, Full => missing;
+    getsid = passthrough::__muslin_passthrough, Full => process::sys_getsid, Full;
     capget = passthrough::__muslin_passthrough, Full => missing;
     capset = passthrough::__muslin_passthrough, Full => missing;
-    rt_sigpending = passthrough::__muslin_passthrough, Full => missing;
-    rt_sigtimedwait = passthrough::__muslin_passthrough, Full => missing;
-    rt_sigqueueinfo = passthrough::__muslin_passthrough, Full => missing;
-    rt_sigsuspend = passthrough::__muslin_passthrough, Full => missing;
-    sigaltstack = passthrough::__muslin_passthrough, Full => missing;
-    utime = passthrough::__muslin_passthrough, Full => missing;
-    mknod = passthrough::__muslin_passthrough, Full => missing;
+    rt_sigpending = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigpending, Full;
+    rt_sigtimedwait = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigtimedwait, Partial("where Linux would wait for ever, the program ends with a message and status 134");
+    rt_sigqueueinfo = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigqueueinfo, Partial("the function does not see info");
+    rt_sigsuspend = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigsuspend, Partial("where Linux would wait for ever, the program ends with a message and status 134");
+    sigaltstack = passthrough::__muslin_passthrough, Full => signals::sys_sigaltstack, Partial("nothing runs on it");
+    utime = passthrough::__muslin_passthrough, Full => files::sys_utime, Full;
+    mknod = passthrough::__muslin_passthrough, Full => files::sys_mknod, Full;
     uselib = passthrough::__muslin_passthrough, Full => missing;
     personality = passthrough::__muslin_passthrough, Full => missing;
     ustat = passthrough::__muslin_passthrough, Full => missing;
-    statfs = passthrough::__muslin_passthrough, Full => missing;
-    fstatfs = passthrough::__muslin_passthrough, Full => missing;
+    statfs = passthrough::__muslin_passthrough, Full => files::sys_statfs, Full;
+    fstatfs = passthrough::__muslin_passthrough, Full => files::sys_fstatfs, Full;
     sysfs = passthrough::__muslin_passthrough, Full => missing;
-    getpriority = passthrough::__muslin_passthrough, Full => missing;
-    setpriority = passthrough::__muslin_passthrough, Full => missing;
-    sched_setparam = passthrough::__muslin_passthrough, Full => missing;
-    sched_getparam = passthrough::__muslin_passthrough, Full => missing;
-    sched_setscheduler = passthrough::__muslin_passthrough, Full => missing;
-    sched_getscheduler = passthrough::__muslin_passthrough, Full => missing;
-    sched_get_priority_max = passthrough::__muslin_passthrough, Full => missing;
-    sched_get_priority_min = passthrough::__muslin_passthrough, Full => missing;
-    sched_rr_get_interval = passthrough::__muslin_passthrough, Full => missing;
-    mlock = passthrough::__muslin_passthrough, Full => missing;
-    munlock = passthrough::__muslin_passthrough, Full => missing;
-    mlockall = passthrough::__muslin_passthrough, Full => missing;
-    munlockall = passthrough::__muslin_passthrough, Full => missing;
+    getpriority = passthrough::__muslin_passthrough, Full => process::sys_getpriority, Full;
+    setpriority = passthrough::__muslin_passthrough, Full => process::sys_setpriority, Full;
+    sched_setparam = passthrough::__muslin_passthrough, Full => process::sys_sched_setparam, Full;
+    sched_getparam = passthrough::__muslin_passthrough, Full => process::sys_sched_getparam, Full;
+    sched_setscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_setscheduler, Full;
+    sched_getscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_getscheduler, Full;
+    sched_get_priority_max = passthrough::__muslin_passthrough, Full => process::sys_sched_get_priority_max, Full;
+    sched_get_priority_min = passthrough::__muslin_passthrough, Full => process::sys_sched_get_priority_min, Full;
+    sched_rr_get_interval = passthrough::__muslin_passthrough, Full => process::sys_sched_rr_get_interval, Full;
+    mlock = passthrough::__muslin_passthrough, Full => memory::sys_mlock, Full;
+    munlock = passthrough::__muslin_passthrough, Full => memory::sys_munlock, Full;
+    mlockall = passthrough::__muslin_passthrough, Full => memory::sys_mlockall, Full;
+    munlockall = passthrough::__muslin_passthrough, Full => memory::sys_munlockall, Full;
     vhangup = passthrough::__muslin_passthrough, Full => missing;
     modify_ldt = passthrough::__muslin_passthrough, Full => missing;
     pivot_root = passthrough::__muslin_passthrough, Full => missing;
     _sysctl = passthrough::__muslin_passthrough, Full => missing;
-    prctl = passthrough::__muslin_passthrough, Full => missing;
-    arch_prctl = passthrough::__muslin_passthrough, Full => own::sys_arch_prctl, Full;
+    prctl = passthrough::__muslin_passthrough, Full => process::sys_prctl, Full;
+    arch_prctl = passthrough::__muslin_passthrough, Full => threads::sys_arch_prctl, Partial("the GS base cannot be set");
     adjtimex = passthrough::__muslin_passthrough, Full => missing;
-    setrlimit = passthrough::__muslin_passthrough, Full => missing;
+    setrlimit = passthrough::__muslin_passthrough, Full => process::sys_setrlimit, Partial("only the number of descriptors is enforced. Nobody may raise a hard limit");
     chroot = passthrough::__muslin_passthrough, Full => missing;
-    sync = passthrough::__muslin_passthrough, Full => missing;
+    sync = passthrough::__muslin_passthrough, Full => files::sys_sync, Full;
     acct = passthrough::__muslin_passthrough, Full => missing;
     settimeofday = passthrough::__muslin_passthrough, Full => missing;
     mount = passthrough::__muslin_passthrough, Full => missing;
@@ -269,8 +288,8 @@ syscall_table! {
     swapon = passthrough::__muslin_passthrough, Full => missing;
     swapoff = passthrough::__muslin_passthrough, Full => missing;
     reboot = passthrough::__muslin_passthrough, Full => missing;
-    sethostname = passthrough::__muslin_passthrough, Full => missing;
-    setdomainname = passthrough::__muslin_passthrough, Full => missing;
+    sethostname = passthrough::__muslin_passthrough, Full => process::sys_sethostname, Full;
+    setdomainname = passthrough::__muslin_passthrough, Full => process::sys_setdomainname, Full;
     iopl = passthrough::__muslin_passthrough, Full => missing;
     ioperm = passthrough::__muslin_passthrough, Full => missing;
     create_module = passthrough::__muslin_passthrough, Full => missing;
@@ -285,8 +304,8 @@ syscall_table! {
     afs_syscall = passthrough::__muslin_passthrough, Full => missing;
     tuxcall = passthrough::__muslin_passthrough, Full => missing;
     security = passthrough::__muslin_passthrough, Full => missing;
-    gettid = passthrough::__muslin_passthrough, Full => missing;
-    readahead = passthrough::__muslin_passthrough, Full => missing;
+    gettid = passthrough::__muslin_passthrough, Full => threads::sys_gettid, Full;
+    readahead = passthrough::__muslin_passthrough, Full => files::sys_readahead, Full;
     setxattr = passthrough::__muslin_passthrough, Full => missing;
     lsetxattr = passthrough::__muslin_passthrough, Full => missing;
     fsetxattr = passthrough::__muslin_passthrough, Full => missing;
@@ -299,11 +318,11 @@ syscall_table! {
     removexattr = passthrough::__muslin_passthrough, Full => missing;
     lremovexattr = passthrough::__muslin_passthrough, Full => missing;
     fremovexattr = passthrough::__muslin_passthrough, Full => missing;
-    tkill = passthrough::__muslin_passthrough, Full => missing;
-    time = passthrough::__muslin_passthrough, Full => missing;
-    futex = passthrough::__muslin_passthrough, Full => missing;
-    sched_setaffinity = passthrough::__muslin_passthrough, Full => missing;
-    sched_getaffinity = passthrough::__muslin_passthrough, Full => missing;
+    tkill = passthrough::__muslin_passthrough, Full => process::sys_tkill, Full;
+    time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
+    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("one thread: where Linux would wait for ever, the program ends with a message and status 134. FUTEX_WAKE_OP and those with priority inheritance are ENOSYS");
+    sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
+    sched_getaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_getaffinity, Full;
     set_thread_area = passthrough::__muslin_passthrough, Full => missing;
     io_setup = passthrough::__muslin_passthrough, Full => missing;
     io_destroy = passthrough::__muslin_passthrough, Full => missing;
@@ -316,25 +335,25 @@ syscall_table! {
     epoll_ctl_old = passthrough::__muslin_passthrough, Full => missing;
     epoll_wait_old = passthrough::__muslin_passthrough, Full => missing;
     remap_file_pages = passthrough::__muslin_passthrough, Full => missing;
-    getdents64 = passthrough::__muslin_passthrough, Full => missing;
-    set_tid_address = passthrough::__muslin_passthrough, Full => own::sys_set_tid_address, Full;
+    getdents64 = passthrough::__muslin_passthrough, Full => files::sys_getdents64, Full;
+    set_tid_address = passthrough::__muslin_passthrough, Full => threads::sys_set_tid_address, Full;
     restart_syscall = passthrough::__muslin_passthrough, Full => missing;
     semtimedop = passthrough::__muslin_passthrough, Full => missing;
-    fadvise64 = passthrough::__muslin_passthrough, Full => missing;
+    fadvise64 = passthrough::__muslin_passthrough, Full => files::sys_fadvise64, Full;
     timer_create = passthrough::__muslin_passthrough, Full => missing;
     timer_settime = passthrough::__muslin_passthrough, Full => missing;
     timer_gettime = passthrough::__muslin_passthrough, Full => missing;
     timer_getoverrun = passthrough::__muslin_passthrough, Full => missing;
     timer_delete = passthrough::__muslin_passthrough, Full => missing;
-    clock_settime = passthrough::__muslin_passthrough, Full => missing;
-    clock_gettime = vdso::__muslin_clock_gettime, Full => missing;
-    clock_getres = passthrough::__muslin_passthrough, Full => missing;
-    clock_nanosleep = passthrough::__muslin_passthrough, Full => missing;
-    exit_group = passthrough::__muslin_passthrough, Full => own::sys_exit_group, Full;
+    clock_settime = passthrough::__muslin_passthrough, Full => time::sys_clock_settime, Full;
+    clock_gettime = vdso::__muslin_clock_gettime, Full => time::sys_clock_gettime, Partial("the clocks of processor time count all time since the start, sleeps as well. The TAI clock is the wall clock. Coarse clocks are exact");
+    clock_getres = passthrough::__muslin_passthrough, Full => time::sys_clock_getres, Full;
+    clock_nanosleep = passthrough::__muslin_passthrough, Full => time::sys_clock_nanosleep, Partial("not interrupted by signals, so remain is never written. If the wall clock is set while something sleeps by it, it wakes as if it had not been");
+    exit_group = passthrough::__muslin_passthrough, Full => process::sys_exit_group, Full;
     epoll_wait = passthrough::__muslin_passthrough, Full => missing;
     epoll_ctl = passthrough::__muslin_passthrough, Full => missing;
-    tgkill = passthrough::__muslin_passthrough, Full => missing;
-    utimes = passthrough::__muslin_passthrough, Full => missing;
+    tgkill = passthrough::__muslin_passthrough, Full => process::sys_tgkill, Full;
+    utimes = passthrough::__muslin_passthrough, Full => files::sys_utimes, Full;
     vserver = passthrough::__muslin_passthrough, Full => missing;
     mbind = passthrough::__muslin_passthrough, Full => missing;
     set_mempolicy = passthrough::__muslin_passthrough, Full => missing;
@@ -346,7 +365,7 @@ syscall_table! {
     mq_notify = passthrough::__muslin_passthrough, Full => missing;
     mq_getsetattr = passthrough::__muslin_passthrough, Full => missing;
     kexec_load = passthrough::__muslin_passthrough, Full => missing;
-    waitid = passthrough::__muslin_passthrough, Full => missing;
+    waitid = passthrough::__muslin_passthrough, Full => process::sys_waitid, Full;
     add_key = passthrough::__muslin_passthrough, Full => missing;
     request_key = passthrough::__muslin_passthrough, Full => missing;
     keyctl = passthrough::__muslin_passthrough, Full => missing;
@@ -356,82 +375,82 @@ syscall_table! {
     inotify_add_watch = passthrough::__muslin_passthrough, Full => missing;
     inotify_rm_watch = passthrough::__muslin_passthrough, Full => missing;
     migrate_pages = passthrough::__muslin_passthrough, Full => missing;
-    openat = passthrough::__muslin_passthrough, Full => missing;
-    mkdirat = passthrough::__muslin_passthrough, Full => missing;
-    mknodat = passthrough::__muslin_passthrough, Full => missing;
-    fchownat = passthrough::__muslin_passthrough, Full => missing;
-    futimesat = passthrough::__muslin_passthrough, Full => missing;
-    newfstatat = passthrough::__muslin_passthrough, Full => missing;
-    unlinkat = passthrough::__muslin_passthrough, Full => missing;
-    renameat = passthrough::__muslin_passthrough, Full => missing;
-    linkat = passthrough::__muslin_passthrough, Full => missing;
-    symlinkat = passthrough::__muslin_passthrough, Full => missing;
-    readlinkat = passthrough::__muslin_passthrough, Full => missing;
-    fchmodat = passthrough::__muslin_passthrough, Full => missing;
-    faccessat = passthrough::__muslin_passthrough, Full => missing;
-    pselect6 = passthrough::__muslin_passthrough, Full => missing;
-    ppoll = passthrough::__muslin_passthrough, Full => missing;
+    openat = passthrough::__muslin_passthrough, Full => files::sys_openat, Partial("permissions are kept and said, and never stand in the way: there is one user, root");
+    mkdirat = passthrough::__muslin_passthrough, Full => files::sys_mkdirat, Full;
+    mknodat = passthrough::__muslin_passthrough, Full => files::sys_mknodat, Full;
+    fchownat = passthrough::__muslin_passthrough, Full => files::sys_fchownat, Full;
+    futimesat = passthrough::__muslin_passthrough, Full => files::sys_futimesat, Full;
+    newfstatat = passthrough::__muslin_passthrough, Full => files::sys_newfstatat, Full;
+    unlinkat = passthrough::__muslin_passthrough, Full => files::sys_unlinkat, Full;
+    renameat = passthrough::__muslin_passthrough, Full => files::sys_renameat, Full;
+    linkat = passthrough::__muslin_passthrough, Full => files::sys_linkat, Full;
+    symlinkat = passthrough::__muslin_passthrough, Full => files::sys_symlinkat, Full;
+    readlinkat = passthrough::__muslin_passthrough, Full => files::sys_readlinkat, Full;
+    fchmodat = passthrough::__muslin_passthrough, Full => files::sys_fchmodat, Full;
+    faccessat = passthrough::__muslin_passthrough, Full => files::sys_faccessat, Full;
+    pselect6 = passthrough::__muslin_passthrough, Full => files::sys_pselect6, Partial("the time left is not written back");
+    ppoll = passthrough::__muslin_passthrough, Full => files::sys_ppoll, Partial("the time left is not written back");
     unshare = passthrough::__muslin_passthrough, Full => missing;
-    set_robust_list = passthrough::__muslin_passthrough, Full => missing;
-    get_robust_list = passthrough::__muslin_passthrough, Full => missing;
-    splice = passthrough::__muslin_passthrough, Full => missing;
-    tee = passthrough::__muslin_passthrough, Full => missing;
-    sync_file_range = passthrough::__muslin_passthrough, Full => missing;
-    vmsplice = passthrough::__muslin_passthrough, Full => missing;
+    set_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_set_robust_list, Full;
+    get_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_get_robust_list, Full;
+    splice = passthrough::__muslin_passthrough, Full => files::sys_splice, Full;
+    tee = passthrough::__muslin_passthrough, Full => files::sys_tee, Partial("never waits");
+    sync_file_range = passthrough::__muslin_passthrough, Full => files::sys_sync_file_range, Full;
+    vmsplice = passthrough::__muslin_passthrough, Full => files::sys_vmsplice, Full;
     move_pages = passthrough::__muslin_passthrough, Full => missing;
-    utimensat = passthrough::__muslin_passthrough, Full => missing;
+    utimensat = passthrough::__muslin_passthrough, Full => files::sys_utimensat, Full;
     epoll_pwait = passthrough::__muslin_passthrough, Full => missing;
     signalfd = passthrough::__muslin_passthrough, Full => missing;
     timerfd_create = passthrough::__muslin_passthrough, Full => missing;
     eventfd = passthrough::__muslin_passthrough, Full => missing;
-    fallocate = passthrough::__muslin_passthrough, Full => missing;
+    fallocate = passthrough::__muslin_passthrough, Full => files::sys_fallocate, Full;
     timerfd_settime = passthrough::__muslin_passthrough, Full => missing;
     timerfd_gettime = passthrough::__muslin_passthrough, Full => missing;
     accept4 = passthrough::__muslin_passthrough, Full => missing;
     signalfd4 = passthrough::__muslin_passthrough, Full => missing;
     eventfd2 = passthrough::__muslin_passthrough, Full => missing;
     epoll_create1 = passthrough::__muslin_passthrough, Full => missing;
-    dup3 = passthrough::__muslin_passthrough, Full => missing;
-    pipe2 = passthrough::__muslin_passthrough, Full => missing;
+    dup3 = passthrough::__muslin_passthrough, Full => files::sys_dup3, Full;
+    pipe2 = passthrough::__muslin_passthrough, Full => files::sys_pipe2, Full;
     inotify_init1 = passthrough::__muslin_passthrough, Full => missing;
-    preadv = passthrough::__muslin_passthrough, Full => missing;
-    pwritev = passthrough::__muslin_passthrough, Full => missing;
+    preadv = passthrough::__muslin_passthrough, Full => files::sys_preadv, Full;
+    pwritev = passthrough::__muslin_passthrough, Full => files::sys_pwritev, Full;
     rt_tgsigqueueinfo = passthrough::__muslin_passthrough, Full => missing;
     perf_event_open = passthrough::__muslin_passthrough, Full => missing;
     recvmmsg = passthrough::__muslin_passthrough, Full => missing;
     fanotify_init = passthrough::__muslin_passthrough, Full => missing;
     fanotify_mark = passthrough::__muslin_passthrough, Full => missing;
-    prlimit64 = passthrough::__muslin_passthrough, Full => missing;
+    prlimit64 = passthrough::__muslin_passthrough, Full => process::sys_prlimit64, Partial("only the number of descriptors is enforced. Nobody may raise a hard limit");
     name_to_handle_at = passthrough::__muslin_passthrough, Full => missing;
     open_by_handle_at = passthrough::__muslin_passthrough, Full => missing;
     clock_adjtime = passthrough::__muslin_passthrough, Full => missing;
-    syncfs = passthrough::__muslin_passthrough, Full => missing;
+    syncfs = passthrough::__muslin_passthrough, Full => files::sys_syncfs, Full;
     sendmmsg = passthrough::__muslin_passthrough, Full => missing;
     setns = passthrough::__muslin_passthrough, Full => missing;
-    getcpu = vdso::__muslin_getcpu, Full => missing;
+    getcpu = vdso::__muslin_getcpu, Full => process::sys_getcpu, Full;
     process_vm_readv = passthrough::__muslin_passthrough, Full => missing;
     process_vm_writev = passthrough::__muslin_passthrough, Full => missing;
     kcmp = passthrough::__muslin_passthrough, Full => missing;
     finit_module = passthrough::__muslin_passthrough, Full => missing;
     sched_setattr = passthrough::__muslin_passthrough, Full => missing;
     sched_getattr = passthrough::__muslin_passthrough, Full => missing;
-    renameat2 = passthrough::__muslin_passthrough, Full => missing;
+    renameat2 = passthrough::__muslin_passthrough, Full => files::sys_renameat2, Full;
     seccomp = passthrough::__muslin_passthrough, Full => missing;
-    getrandom = passthrough::__muslin_passthrough, Full => missing;
+    getrandom = passthrough::__muslin_passthrough, Full => random::sys_getrandom, Full;
     memfd_create = passthrough::__muslin_passthrough, Full => missing;
     kexec_file_load = passthrough::__muslin_passthrough, Full => missing;
     bpf = passthrough::__muslin_passthrough, Full => missing;
     execveat = passthrough::__muslin_passthrough, Full => missing;
     userfaultfd = passthrough::__muslin_passthrough, Full => missing;
-    membarrier = passthrough::__muslin_passthrough, Full => missing;
-    mlock2 = passthrough::__muslin_passthrough, Full => missing;
-    copy_file_range = passthrough::__muslin_passthrough, Full => missing;
-    preadv2 = passthrough::__muslin_passthrough, Full => missing;
-    pwritev2 = passthrough::__muslin_passthrough, Full => missing;
+    membarrier = passthrough::__muslin_passthrough, Full => threads::sys_membarrier, Full;
+    mlock2 = passthrough::__muslin_passthrough, Full => memory::sys_mlock2, Full;
+    copy_file_range = passthrough::__muslin_passthrough, Full => files::sys_copy_file_range, Full;
+    preadv2 = passthrough::__muslin_passthrough, Full => files::sys_preadv2, Full;
+    pwritev2 = passthrough::__muslin_passthrough, Full => files::sys_pwritev2, Full;
     pkey_mprotect = passthrough::__muslin_passthrough, Full => missing;
     pkey_alloc = passthrough::__muslin_passthrough, Full => missing;
     pkey_free = passthrough::__muslin_passthrough, Full => missing;
-    statx = passthrough::__muslin_passthrough, Full => missing;
+    statx = passthrough::__muslin_passthrough, Full => files::sys_statx, Full;
     io_pgetevents = passthrough::__muslin_passthrough, Full => missing;
     rseq = passthrough::__muslin_passthrough, Full => missing;
     uretprobe = passthrough::__muslin_passthrough, Full => missing;
@@ -448,10 +467,10 @@ syscall_table! {
     fspick = passthrough::__muslin_passthrough, Full => missing;
     pidfd_open = passthrough::__muslin_passthrough, Full => missing;
     clone3 = passthrough::__muslin_passthrough, Full => missing;
-    close_range = passthrough::__muslin_passthrough, Full => missing;
-    openat2 = passthrough::__muslin_passthrough, Full => missing;
+    close_range = passthrough::__muslin_passthrough, Full => files::sys_close_range, Full;
+    openat2 = passthrough::__muslin_passthrough, Full => files::sys_openat2, Full;
     pidfd_getfd = passthrough::__muslin_passthrough, Full => missing;
-    faccessat2 = passthrough::__muslin_passthrough, Full => missing;
+    faccessat2 = passthrough::__muslin_passthrough, Full => files::sys_faccessat2, Full;
     process_madvise = passthrough::__muslin_passthrough, Full => missing;
     epoll_pwait2 = passthrough::__muslin_passthrough, Full => missing;
     mount_setattr = passthrough::__muslin_passthrough, Full => missing;
@@ -464,7 +483,7 @@ syscall_table! {
     futex_waitv = passthrough::__muslin_passthrough, Full => missing;
     set_mempolicy_home_node = passthrough::__muslin_passthrough, Full => missing;
     cachestat = passthrough::__muslin_passthrough, Full => missing;
-    fchmodat2 = passthrough::__muslin_passthrough, Full => missing;
+    fchmodat2 = passthrough::__muslin_passthrough, Full => files::sys_fchmodat2, Full;
     map_shadow_stack = passthrough::__muslin_passthrough, Full => missing;
     futex_wake = passthrough::__muslin_passthrough, Full => missing;
     futex_wait = passthrough::__muslin_passthrough, Full => missing;

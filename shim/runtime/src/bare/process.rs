@@ -1,51 +1,110 @@
 //! The one process, and how a call reaches its handler.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::arch::global_asm;
 
 use muslin_abi::args::to_raw;
-use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
-use muslin_platform::{Memory, Platform, Power};
-use muslin_solo5::spt::SPT;
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_solo5::spt::{PAGE_BYTES, SPT};
+use muslin_syscalls::context::{Context, Process, Setup};
+use muslin_syscalls::memory::{Owner, Pages};
+use spin::Once;
 
+use crate::console;
 use crate::missing::missing;
-use crate::raw::Code;
-
-/// What a handler is given.
-pub struct Context<'a> {
-    /// The world underneath.
-    pub platform: &'a dyn Platform,
-}
+use crate::raw;
+use crate::start;
+use crate::table::symbols::by_number;
 
 /// A handler of the library OS.
 pub type HandlerFn = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
 
+static PAGES: Once<Pages> = Once::new();
+static PROCESS: Once<Process> = Once::new();
+
+// What `muslin cc --initrd` puts into an image. Both are 0 in an image without.
+global_asm!(
+    r#"
+    .pushsection .rodata.__muslin_initrd,"a",@progbits
+    .balign 8
+__muslin_initrd:
+    .weak __muslin_initrd_start, __muslin_initrd_end
+    .quad __muslin_initrd_start, __muslin_initrd_end
+    .popsection
+    "#
+);
+
+unsafe extern "C" {
+    static __muslin_initrd: [usize; 2];
+}
+
+/// The archive that the image carries.
+fn initrd() -> Option<&'static [u8]> {
+    // SAFETY: two words, which the linker fills in.
+    let [start, end] = unsafe { __muslin_initrd };
+    // SAFETY: the linker bounds a section by these symbols; nobody writes to it.
+    (start != 0).then(|| unsafe { core::slice::from_raw_parts(start as *const u8, end - start) })
+}
+
 /// Makes the process. Once, at boot.
 pub fn begin() {
-    NEXT.store(SPT.range().start, Ordering::Relaxed);
+    // SAFETY: the platform has this memory for the library OS alone, and this is the first time.
+    let pages = PAGES.call_once(|| unsafe { Pages::new(&SPT) });
+    let process = PROCESS.call_once(|| {
+        Process::new(
+            &SPT,
+            &Setup {
+                pages,
+                initrd: initrd(),
+                set_thread_pointer,
+            },
+        )
+    });
+    for (segment, protection) in start::segments() {
+        process.memory.add_image(segment, protection);
+    }
+}
+
+/// `arch_prctl(ARCH_SET_FS)`.
+fn set_thread_pointer(block: usize) -> Result<(), Errno> {
+    // SAFETY: the program says so; a wrong block is its own fault, as on Linux.
+    unsafe { raw::set_thread_pointer(block as *mut u8) };
+    Ok(())
 }
 
 /// Answers a call with `handler`.
 pub fn answer(handler: HandlerFn, args: [usize; 6]) -> isize {
-    to_raw(handler(&Context { platform: &SPT }, &SyscallArgs(args)))
+    let Some(process) = PROCESS.get() else {
+        console::fatal(&[b"muslin: a call came before the process was made"]);
+    };
+    let context = Context {
+        platform: &SPT,
+        process,
+    };
+    to_raw(handler(&context, &SyscallArgs(args)))
 }
 
-static NEXT: AtomicUsize = AtomicUsize::new(0);
-
-/// Takes whole pages for the runtime's heap.
+/// Takes whole zeroed pages for the runtime's heap.
 pub fn take_pages(len_bytes: usize) -> Option<*mut u8> {
-    let len = len_bytes.next_multiple_of(4096);
-    Some(NEXT.fetch_add(len, Ordering::Relaxed) as *mut u8)
+    let start = PAGES
+        .get()?
+        .allocate(len_bytes.div_ceil(PAGE_BYTES), Owner::Kernel)
+        .ok()?;
+    Some(start as *mut u8)
 }
 
 /// Gives pages back.
-pub fn give_pages(_address: usize, _len_bytes: usize) {}
+pub fn give_pages(start: usize, len_bytes: usize) {
+    if let Some(pages) = PAGES.get() {
+        pages.free(start..start + len_bytes.next_multiple_of(PAGE_BYTES));
+    }
+}
 
 /// The code of a number without a slot that the linker kept.
 ///
 /// # Safety
 /// As any code of a slot.
 #[unsafe(export_name = "__muslin_passthrough")]
-pub unsafe extern "C" fn by_number(
+pub unsafe extern "C" fn without_slot(
     a: usize,
     b: usize,
     c: usize,
@@ -54,34 +113,7 @@ pub unsafe extern "C" fn by_number(
     f: usize,
     nr: usize,
 ) -> isize {
+    let code = by_number(nr).unwrap_or(missing);
     // SAFETY: the call is the program's own.
-    unsafe { missing(a, b, c, d, e, f, nr) }
-}
-
-pub fn sys_write(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let bytes = unsafe { core::slice::from_raw_parts(args.addr(1) as *const u8, args.size(2)) };
-    Ok(context.platform.console().write(bytes))
-}
-pub fn sys_writev(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let v = unsafe { core::slice::from_raw_parts(args.addr(1) as *const [usize; 2], args.size(2)) };
-    let mut n = 0;
-    for [p, l] in v {
-        n += context
-            .platform
-            .console()
-            .write(unsafe { core::slice::from_raw_parts(*p as *const u8, *l) });
-    }
-    Ok(n)
-}
-pub fn sys_exit_group(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    context.platform.power().exit(args.int(0) & 0xff)
-}
-pub fn sys_ioctl(_: &Context<'_>, _: &SyscallArgs) -> SyscallResult {
-    Err(Errno::ENOTTY)
-}
-pub fn sys_arch_prctl(_: &Context<'_>, _: &SyscallArgs) -> SyscallResult {
-    Ok(0)
-}
-pub fn sys_set_tid_address(_: &Context<'_>, _: &SyscallArgs) -> SyscallResult {
-    Ok(1)
+    unsafe { code(a, b, c, d, e, f, nr) }
 }

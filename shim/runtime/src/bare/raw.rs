@@ -14,8 +14,8 @@ pub const PLATFORM: u32 = 1;
 pub type Code = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
 
 /// What answers a number without a slot. musl compares slots with it, so no slot starts with it.
-pub use crate::process::by_number as __muslin_passthrough;
-pub use crate::process::by_number as __muslin_passthrough_base;
+pub use crate::process::without_slot as __muslin_passthrough;
+pub use crate::process::without_slot as __muslin_passthrough_base;
 
 /// Takes `len_bytes` of zeroed memory, or `None` when the platform has no more.
 pub fn map(len_bytes: usize) -> Option<*mut u8> {

@@ -1,12 +1,13 @@
 //! The stack that Linux would have laid out: arguments, environment, auxiliary vector.
 
 use core::arch::naked_asm;
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_arch::stack;
-use muslin_platform::{Entropy, Memory};
+use muslin_platform::{Entropy, Memory, Protection};
 use muslin_solo5::boot_info::{BootInfo, COMMAND_LINE_MAX};
-use muslin_solo5::spt::SPT;
+use muslin_solo5::spt::{PAGE_BYTES, SPT};
 
 use crate::command_line::Words;
 use crate::console;
@@ -73,6 +74,29 @@ impl Header {
     fn entry() -> usize {
         Self::word(24)
     }
+}
+
+const PT_LOAD: u32 = 1;
+const PF_X: u32 = 1;
+const PF_W: u32 = 2;
+const PF_R: u32 = 4;
+
+/// The image's segments as whole pages, with what the tender lets be done with them.
+pub fn segments() -> impl Iterator<Item = (Range<usize>, Protection)> {
+    let (headers, count) = Header::program_headers();
+    (0..count).filter_map(move |i| {
+        // SAFETY: inside the program headers, which the first segment maps.
+        let word = |at: usize| unsafe { ((headers + i * PHDR_BYTES + at) as *const usize).read() };
+        let (kind, flags) = (word(0) as u32, (word(0) >> 32) as u32);
+        let (start, len_bytes) = (word(16), word(40));
+        let pages = start & !(PAGE_BYTES - 1)..(start + len_bytes).next_multiple_of(PAGE_BYTES);
+        let protection = Protection {
+            read: flags & PF_R != 0,
+            write: flags & PF_W != 0,
+            execute: flags & PF_X != 0,
+        };
+        (kind == PT_LOAD && len_bytes != 0).then_some((pages, protection))
+    })
 }
 
 /// Where the image ends, with its zeroed data.

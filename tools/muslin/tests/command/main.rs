@@ -15,4 +15,5 @@ mod check;
 mod guests;
 mod lab;
 mod run;
+mod solo5;
 mod wrong_input;
