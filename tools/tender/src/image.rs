@@ -5,12 +5,12 @@
 use std::ops::Range;
 
 use object::elf;
-use object::read::elf::{FileHeader, ProgramHeader};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::{LittleEndian, elf::FileHeader64, elf::ProgramHeader64};
 
 use crate::manifest::Manifest;
 use crate::refusal::Refusal;
-use crate::symbols;
+use crate::symbols::{self, Function};
 
 /// Size of a page in bytes.
 pub const PAGE_BYTES: u64 = 4096;
@@ -121,8 +121,27 @@ impl<'data> Image<'data> {
             .any(|segment| segment.can_execute && segment.pages.contains(&address))
     }
 
-    /// The function that an address of code is in: `name+0x12`. `None` if the image does not say.
-    pub(crate) fn function_at(&self, address: u64) -> Option<String> {
+    /// A byte of the image's code.
+    pub(crate) fn code_byte(&self, address: u64) -> Option<u8> {
+        let segment = self
+            .segments
+            .iter()
+            .find(|segment| segment.can_execute && segment.pages.contains(&address))?;
+        let at = usize::try_from(address.checked_sub(segment.address)?).ok()?;
+        segment.bytes.get(at).copied()
+    }
+
+    /// A section by its name: its address and its bytes.
+    pub(crate) fn section(&self, name: &[u8]) -> Option<(u64, &'data [u8])> {
+        let (header, _) = headers_of(self.bytes).ok()?;
+        let sections = header.sections(LittleEndian, self.bytes).ok()?;
+        let (_, section) = sections.section_by_name(LittleEndian, name)?;
+        let bytes = section.data(LittleEndian, self.bytes).ok()?;
+        Some((section.sh_addr(LittleEndian), bytes))
+    }
+
+    /// The function that an address of code is in. `None` if the image does not say.
+    pub(crate) fn function_at(&self, address: u64) -> Option<Function> {
         if self.is_code(address) {
             symbols::function_at(self.bytes, address)
         } else {

@@ -24,6 +24,7 @@ mod report;
 mod symbols;
 #[allow(unsafe_code, reason = "ptrace has no safe words")]
 mod trace;
+mod unwind;
 
 pub use boot_info::COMMAND_LINE_BYTES_MAX;
 pub use devices::BlockFile;

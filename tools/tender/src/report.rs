@@ -8,6 +8,7 @@ use muslin_abi::Sysno;
 use crate::boot_info::MEMORY_BASE;
 use crate::image::Image;
 use crate::trace::Fault;
+use crate::unwind::{Frame, frames};
 
 /// The code of a SIGSEGV without an address.
 const NO_ADDRESS: c_int = 0x80;
@@ -23,13 +24,16 @@ const SYSCALL_BYTES: u64 = 2;
 /// How far below the stack pointer an access is still one to the stack, in bytes.
 const STACK_REACH_BYTES: u64 = 0x1_0000;
 
+/// Callers that are shown, at most.
+const CALLERS_MAX: usize = 40;
+
 /// What happened to a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// One line: the signal, the reason, the address, the function.
     pub line: String,
-    /// The registers, several lines; empty when there are none to show.
-    pub registers: String,
+    /// The callers and the registers, several lines; empty when there are none to show.
+    pub details: String,
 }
 
 impl Report {
@@ -43,13 +47,14 @@ impl Report {
         let Some(fault) = fault else {
             return Self {
                 line: format!("the guest was ended by {name}"),
-                registers: String::new(),
+                details: String::new(),
             };
         };
         let scene = Scene {
             fault,
             image,
             memory_bytes,
+            frames: frames(image, fault),
         };
         let what = match signal {
             libc::SIGSYS => scene.forbidden_call(),
@@ -63,7 +68,7 @@ impl Report {
                 "the guest was ended by {name}: {what}, {}",
                 scene.place(signal)
             ),
-            registers: scene.registers(),
+            details: scene.callers() + &scene.registers(),
         }
     }
 }
@@ -72,6 +77,8 @@ struct Scene<'a> {
     fault: &'a Fault,
     image: &'a Image<'a>,
     memory_bytes: u64,
+    /// The chain of calls, the function at fault first.
+    frames: Vec<Frame>,
 }
 
 impl Scene<'_> {
@@ -136,22 +143,46 @@ impl Scene<'_> {
             libc::SIGSYS => rip.wrapping_sub(SYSCALL_BYTES),
             _ => rip,
         };
-        if let Some(function) = self.image.function_at(rip) {
-            return format!("in {function} ({rip:#x})");
+        if let Some(name) = self.name_of(rip) {
+            return format!("in {name} ({rip:#x})");
         }
         if self.image.is_code(rip) {
             return format!("at {rip:#x}");
         }
-        match self.fault.stack_top {
-            // A call leaves the address after it on the stack.
-            Some(caller) if self.image.is_code(caller) => {
-                match self.image.function_at(caller.wrapping_sub(1)) {
-                    Some(function) => format!("perhaps called in {function} ({caller:#x})"),
-                    None => format!("perhaps called before {caller:#x}"),
-                }
-            }
-            _ => format!("at {rip:#x}"),
+        match self.frames.get(1) {
+            Some(caller) => format!("called {}", self.behind_call(caller.address)),
+            None => format!("at {rip:#x}"),
         }
+    }
+
+    /// The chain of calls, without the function at fault. A recursion is one line.
+    fn callers(&self) -> String {
+        let mut text = String::new();
+        let callers = self.frames.get(1..).unwrap_or_default();
+        for same in callers.chunk_by(|a, b| a == b).take(CALLERS_MAX) {
+            let mark = if same[0].is_guess { "perhaps " } else { "" };
+            let place = self.behind_call(same[0].address);
+            let times = match same.len() {
+                1 => String::new(),
+                count => format!(", {count} times"),
+            };
+            let _ = writeln!(text, "  {mark}called {place}{times}");
+        }
+        text
+    }
+
+    /// The place of a call, from the address behind it.
+    fn behind_call(&self, address: u64) -> String {
+        match self.name_of(address.wrapping_sub(1)) {
+            Some(name) => format!("in {name} (before {address:#x})"),
+            None => format!("before {address:#x}"),
+        }
+    }
+
+    /// `function+0x12`.
+    fn name_of(&self, address: u64) -> Option<String> {
+        let function = self.image.function_at(address)?;
+        Some(format!("{}+{:#x}", function.name, address - function.start))
     }
 
     fn registers(&self) -> String {

@@ -7,8 +7,15 @@ use rustc_demangle::try_demangle;
 
 use crate::refusal::one_line;
 
-/// The function that an address is in: `name+0x12`. `None` if the image does not say.
-pub(crate) fn function_at(bytes: &[u8], address: u64) -> Option<String> {
+/// A function of an image.
+pub(crate) struct Function {
+    /// As its language has it.
+    pub(crate) name: String,
+    pub(crate) start: u64,
+}
+
+/// The function that an address is in. `None` if the image does not say.
+pub(crate) fn function_at(bytes: &[u8], address: u64) -> Option<Function> {
     let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
     let sections = header.sections(LittleEndian, bytes).ok()?;
     let symbols = sections
@@ -38,5 +45,8 @@ pub(crate) fn function_at(bytes: &[u8], address: u64) -> Option<String> {
         Ok(rust) => format!("{rust:#}"),
         Err(_) => name.into_owned(),
     };
-    Some(format!("{}+{:#x}", one_line(&name), address - start))
+    Some(Function {
+        name: one_line(&name),
+        start,
+    })
 }

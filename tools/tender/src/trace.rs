@@ -7,7 +7,14 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use libc::{c_int, c_void, pid_t, siginfo_t, user_regs_struct};
+use libc::{c_int, c_void, iovec, pid_t, siginfo_t, user_regs_struct};
+
+use crate::boot_info::MEMORY_BASE;
+use crate::image::PAGE_BYTES;
+use crate::unwind::Stack;
+
+/// How many pages of a stack are looked at.
+const STACK_PAGES_MAX: u64 = 64;
 
 /// How the process ended.
 pub(crate) enum End {
@@ -25,8 +32,8 @@ pub(crate) struct Fault {
     pub(crate) registers: user_regs_struct,
     /// The word at the instruction, if it can be read.
     pub(crate) instruction: Option<u64>,
-    /// The word at the stack pointer, if it can be read.
-    pub(crate) stack_top: Option<u64>,
+    /// What can be read of the stack.
+    pub(crate) stack: Stack,
 }
 
 /// Called by the guest's process: lets its parent follow it. Where that is not allowed, the parent
@@ -124,7 +131,7 @@ fn look(pid: pid_t, info: &siginfo_t) -> Option<Fault> {
         // of the call.
         address: unsafe { info.si_addr() } as u64,
         instruction: word(pid, registers.rip),
-        stack_top: word(pid, registers.rsp),
+        stack: stack(pid, registers.rsp),
         registers,
     })
 }
@@ -143,4 +150,40 @@ fn word(pid: pid_t, address: u64) -> Option<u64> {
     };
     let is_read = io::Error::last_os_error().raw_os_error() == Some(0);
     is_read.then_some(word as u64)
+}
+
+/// Reads upwards from `start`, as far as there is memory.
+fn stack(pid: pid_t, start: u64) -> Stack {
+    // An overflow is below all memory.
+    let start = start.max(MEMORY_BASE);
+    // The kernel reads whole pieces or nothing of them: so one piece is what is left of one page.
+    let first_end = (start & !(PAGE_BYTES - 1)).saturating_add(PAGE_BYTES);
+    let remote: Vec<iovec> = (0..STACK_PAGES_MAX)
+        .map_while(|index| {
+            let end = first_end.checked_add(index * PAGE_BYTES)?;
+            let piece = start.max(end - PAGE_BYTES);
+            Some(iovec {
+                iov_base: piece as *mut c_void,
+                iov_len: (end - piece) as usize,
+            })
+        })
+        .collect();
+    let mut bytes = vec![0_u8; remote.iter().map(|piece| piece.iov_len).sum()];
+    let local = iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: the kernel writes into `bytes` only, and checks the other process's addresses.
+    let read = unsafe {
+        libc::process_vm_readv(
+            pid,
+            &raw const local,
+            1,
+            remote.as_ptr(),
+            remote.len() as libc::c_ulong,
+            0,
+        )
+    };
+    bytes.truncate(usize::try_from(read).unwrap_or(0));
+    Stack { start, bytes }
 }

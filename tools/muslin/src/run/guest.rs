@@ -81,7 +81,7 @@ pub fn run(
         muslin_tender::run(bytes, &options).map_err(|refusal| refused(image, &refusal))?;
     if let Some(report) = outcome.report {
         complain(&format!("{}: {}", shown(image), report.line));
-        print_error(&report.registers);
+        print_error(&report.details);
     }
     Ok(outcome.status)
 }
