@@ -140,7 +140,10 @@ mod tests {
     fn the_generator_takes_a_new_seed() {
         let world = World::new();
         let room = world.room(RESEED_BYTES);
-        assert_eq!(world.call(sys_getrandom, [room, RESEED_BYTES]), Ok(RESEED_BYTES));
+        assert_eq!(
+            world.call(sys_getrandom, [room, RESEED_BYTES]),
+            Ok(RESEED_BYTES)
+        );
         world.sim.break_entropy();
         assert_eq!(world.call(sys_getrandom, [room, 1]), Err(Errno::EIO));
     }

@@ -68,7 +68,12 @@ impl World {
         };
         self.process
             .memory
-            .map(Place::Hint(0), len_bytes.max(1), protection, Kind::Anonymous)
+            .map(
+                Place::Hint(0),
+                len_bytes.max(1),
+                protection,
+                Kind::Anonymous,
+            )
             .unwrap()
     }
 

@@ -218,11 +218,7 @@ pub fn write<T: Pod>(context: &Context<'_>, address: usize, value: &T) -> Result
 ///
 /// # Errors
 /// `EFAULT` not readable up to its 0 · `ENAMETOOLONG` longer than `len_bytes_max` with its 0.
-pub fn text(
-    context: &Context<'_>,
-    address: usize,
-    len_bytes_max: usize,
-) -> Result<Vec<u8>, Errno> {
+pub fn text(context: &Context<'_>, address: usize, len_bytes_max: usize) -> Result<Vec<u8>, Errno> {
     let mut text = Vec::new();
     let page_bytes = context.platform.memory().page_bytes();
     let mut chunk = [0; 256];
@@ -280,4 +276,89 @@ pub fn iovecs(
         pieces.push((piece.iov_base, len_bytes));
     }
     Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::sys_munmap;
+    use crate::testing::World;
+    use muslin_platform::Memory;
+    use muslin_sim::PAGE_BYTES;
+
+    #[test]
+    fn addresses_are_checked_before_anything_is_touched() {
+        let world = World::new();
+        let context = world.context();
+        let room = world.room(PAGE_BYTES);
+        assert!(UserBuf::new(&context, room, PAGE_BYTES).is_ok());
+        for (address, len_bytes) in [
+            (0, 1),
+            (room, PAGE_BYTES + 1),
+            (room - 1, 2),
+            (usize::MAX, 2),
+            (room, usize::MAX),
+        ] {
+            let buffer = UserBuf::new(&context, address, len_bytes);
+            assert_eq!(buffer.err(), Some(Errno::EFAULT));
+            let buffer = UserBufMut::new(&context, address, len_bytes);
+            assert_eq!(buffer.err(), Some(Errno::EFAULT));
+        }
+        assert!(UserBuf::new(&context, 0, 0).is_ok());
+        assert!(UserBuf::new(&context, world.sim.stack().start, 100).is_ok());
+    }
+
+    #[test]
+    fn copies_are_cut_at_the_end() {
+        let mut own = *b"0123456789";
+        let mut buffer = UserBufMut::from_slice(&mut own);
+        assert_eq!(buffer.copy_in(8, b"abc"), 2);
+        assert_eq!(buffer.copy_in(10, b"abc"), 0);
+        assert_eq!(buffer.copy_in(usize::MAX, b"abc"), 0);
+        assert_eq!(buffer.part(2, 3).fill(1, 9, b'x'), 2);
+        assert_eq!(own, *b"012xx567ab");
+        let buffer = UserBuf::from_slice(&own);
+        let mut part = [b'.'; 4];
+        assert_eq!(buffer.part(7, 100).copy_out(1, &mut part), 2);
+        assert_eq!(part, *b"ab..");
+        assert!(buffer.part(11, 1).is_empty());
+    }
+
+    #[test]
+    fn texts_end_at_the_edge_of_memory_or_not_at_all() {
+        let world = World::new();
+        let context = world.context();
+        let room = world.room(3 * PAGE_BYTES);
+        let end = room + 2 * PAGE_BYTES;
+        assert_eq!(world.call(sys_munmap, [end, PAGE_BYTES]), Ok(0));
+        world.put(end - 5, b"/etc\0");
+        assert_eq!(path(&context, end - 5), Ok(b"/etc".to_vec()));
+        world.put(end - 1, b"!");
+        assert_eq!(path(&context, end - 5), Err(Errno::EFAULT));
+        assert_eq!(path(&context, 0), Err(Errno::EFAULT));
+
+        world.put(room, &[b'a'; PATH_MAX]);
+        assert_eq!(path(&context, room), Err(Errno::ENAMETOOLONG));
+        world.put(room + PATH_MAX - 1, b"\0");
+        assert_eq!(
+            path(&context, room).map(|path| path.len()),
+            Ok(PATH_MAX - 1)
+        );
+    }
+
+    #[test]
+    fn lists_of_pieces_are_checked_and_cut() {
+        let world = World::new();
+        let context = world.context();
+        let list = world.value(&[1usize, 0x7fff_0000, 2, 0xf000, 3, 5]);
+        assert_eq!(
+            iovecs(&context, list, 3),
+            Ok(std::vec![(1, 0x7fff_0000), (2, 0xf000), (3, 0)])
+        );
+        assert_eq!(iovecs(&context, 0, 0), Ok(Vec::new()));
+        assert_eq!(iovecs(&context, list, IOV_MAX + 1), Err(Errno::EINVAL));
+        assert_eq!(iovecs(&context, 8, 1), Err(Errno::EFAULT));
+        let negative = world.value(&[1usize, 1 << 63]);
+        assert_eq!(iovecs(&context, negative, 1), Err(Errno::EINVAL));
+    }
 }

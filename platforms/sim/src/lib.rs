@@ -22,13 +22,16 @@ const STACK_PAGES: usize = 16;
 
 #[derive(Clone)]
 #[repr(align(4096))]
-struct Page([u8; PAGE_BYTES]);
+struct Page(#[expect(dead_code, reason = "reached by its address alone")] [u8; PAGE_BYTES]);
+
+/// What the platform was once asked for.
+type Protected = (Range<usize>, Protection);
 
 /// The platform.
 pub struct Sim {
     memory: Range<usize>,
     stack: Range<usize>,
-    protected: Option<Mutex<Vec<(Range<usize>, Protection)>>>,
+    protected: Option<Mutex<Vec<Protected>>>,
     monotonic_ns: AtomicU64,
     realtime_offset_ns: AtomicI64,
     entropy: Mutex<u64>,
@@ -41,12 +44,14 @@ impl Sim {
     /// A platform with `pages` pages of memory, whose entropy follows from `seed`. Its memory is
     /// never given back, so that it lives as long as a machine's.
     pub fn new(pages: usize, seed: u64) -> Self {
-        let arena = Box::leak(vec![Page([0; PAGE_BYTES]); pages + STACK_PAGES].into_boxed_slice());
-        let start = arena.as_mut_ptr() as usize;
+        // A page between memory and stack belongs to nobody.
+        let arena = vec![Page([0; PAGE_BYTES]); pages + 1 + STACK_PAGES];
+        let start = Box::leak(arena.into_boxed_slice()).as_mut_ptr() as usize;
         let end = start + pages * PAGE_BYTES;
+        let stack = end + PAGE_BYTES;
         Self {
             memory: start..end,
-            stack: end..end + STACK_PAGES * PAGE_BYTES,
+            stack: stack..stack + STACK_PAGES * PAGE_BYTES,
             protected: None,
             monotonic_ns: AtomicU64::new(1_000_000_000),
             realtime_offset_ns: AtomicI64::new(1_700_000_000_000_000_000),

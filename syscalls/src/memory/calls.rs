@@ -27,7 +27,9 @@ const MREMAP_FIXED: u32 = 2;
 
 const MADV_DONTNEED: i32 = 4;
 /// Advice that is followed by doing nothing: readahead, huge pages, merging, dumps, forks, ageing.
-const MADV_HARMLESS: &[i32] = &[0, 1, 2, 3, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
+const MADV_HARMLESS: &[i32] = &[
+    0, 1, 2, 3, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+];
 
 const MS_ASYNC: u32 = 1;
 const MS_INVALIDATE: u32 = 2;
@@ -239,7 +241,10 @@ pub fn sys_msync(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 pub fn sys_mlock(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let page_bytes = context.process.memory.page_bytes();
     let start = args.addr(0) / page_bytes * page_bytes;
-    let end = args.addr(0).checked_add(args.size(1)).ok_or(Errno::EINVAL)?;
+    let end = args
+        .addr(0)
+        .checked_add(args.size(1))
+        .ok_or(Errno::EINVAL)?;
     mapped_pages(context, start, end - start).map(|_| 0)
 }
 

@@ -132,9 +132,10 @@ impl AddressSpace {
     }
 
     fn add(&self, addresses: Range<usize>, protection: Protection, kind: Kind) {
-        self.map
-            .lock()
-            .insert(addresses.start, Region::new(addresses.end, protection, kind));
+        self.map.lock().insert(
+            addresses.start,
+            Region::new(addresses.end, protection, kind),
+        );
     }
 
     /// Size of a page in bytes.
@@ -290,7 +291,9 @@ impl AddressSpace {
         let old_end = old_start.checked_add(old_bytes).ok_or(Errno::EINVAL)?;
         has_heap_for_change()?;
         let mut map = self.map.lock();
-        let (_, region) = map.first_in(old_start..old_start + 1).ok_or(Errno::EFAULT)?;
+        let (_, region) = map
+            .first_in(old_start..old_start + 1)
+            .ok_or(Errno::EFAULT)?;
         if let MoveFlags::To(new_start) = flags {
             let new_end = self.end_of(new_start, new_bytes)?;
             if new_start < old_end && old_start < new_end {
@@ -317,7 +320,13 @@ impl AddressSpace {
                 self.pages.clear(piece.clone());
                 map.program_bytes -= piece.len();
             }
-            return self.move_to(&mut map, old_start..old_end, kept_bytes, new_start..new_end, region);
+            return self.move_to(
+                &mut map,
+                old_start..old_end,
+                kept_bytes,
+                new_start..new_end,
+                region,
+            );
         }
         // Longer: where it is, if the region ends here and the pages behind it are free.
         let new_end = old_start.checked_add(new_bytes).ok_or(Errno::ENOMEM)?;
@@ -336,7 +345,13 @@ impl AddressSpace {
             .pages
             .allocate(new_bytes / self.page_bytes(), Owner::Program)?;
         let new_end = new_start + new_bytes;
-        self.move_to(&mut map, old_start..old_end, kept_bytes, new_start..new_end, region)
+        self.move_to(
+            &mut map,
+            old_start..old_end,
+            kept_bytes,
+            new_start..new_end,
+            region,
+        )
     }
 
     /// Moves a mapping to pages that are taken, writable and zero.
@@ -353,7 +368,8 @@ impl AddressSpace {
             ..region.protection
         };
         self.pages.protect(old.clone(), readable)?;
-        self.pages.copy(old.start..old.start + kept_bytes, new.start);
+        self.pages
+            .copy(old.start..old.start + kept_bytes, new.start);
         map.program_bytes += new.len();
         map.insert(new.start, Region::new(new.end, READ_WRITE, region.kind));
         self.note_peak(map);
@@ -471,8 +487,7 @@ impl AddressSpace {
         {
             return Ok(start);
         }
-        self.pages
-            .allocate(len_bytes / page_bytes, Owner::Program)
+        self.pages.allocate(len_bytes / page_bytes, Owner::Program)
     }
 
     fn take(&self, addresses: Range<usize>) -> Result<(), Errno> {
@@ -483,8 +498,13 @@ impl AddressSpace {
     fn take_gaps(&self, map: &Map, addresses: Range<usize>) -> Result<(), Errno> {
         let gap_after = |at: usize| {
             let next = map.first_in(at..addresses.end);
-            let gap_end = next.as_ref().map_or(addresses.end, |(piece, _)| piece.start);
-            (at..gap_end, next.map_or(addresses.end, |(piece, _)| piece.end))
+            let gap_end = next
+                .as_ref()
+                .map_or(addresses.end, |(piece, _)| piece.start);
+            (
+                at..gap_end,
+                next.map_or(addresses.end, |(piece, _)| piece.end),
+            )
         };
         let mut at = addresses.start;
         while at < addresses.end {
@@ -544,7 +564,14 @@ impl AddressSpace {
         let mut at = addresses.start;
         while let Some((piece, region)) = map.carve(at..addresses.end) {
             at = piece.end;
-            map.insert(piece.start, Region { end: piece.end, protection, ..region });
+            map.insert(
+                piece.start,
+                Region {
+                    end: piece.end,
+                    protection,
+                    ..region
+                },
+            );
         }
         Ok(())
     }
@@ -599,7 +626,13 @@ impl Map {
         let (&start, _) = self.regions.range(..=piece.start).next_back()?;
         self.regions.remove(&start);
         if start < piece.start {
-            self.regions.insert(start, Region { end: piece.start, ..region });
+            self.regions.insert(
+                start,
+                Region {
+                    end: piece.start,
+                    ..region
+                },
+            );
         }
         if piece.end < region.end {
             self.regions.insert(piece.end, region);

@@ -6,7 +6,10 @@
 
 mod calls;
 mod map;
-#[allow(unsafe_code, reason = "keeps its bits in the memory itself, clears and copies pages")]
+#[allow(
+    unsafe_code,
+    reason = "keeps its bits in the memory itself, clears and copies pages"
+)]
 mod pages;
 #[cfg(test)]
 mod tests;

@@ -146,8 +146,7 @@ impl Pages {
             let words_count = self.page_bytes / size_of::<u64>();
             // SAFETY: 1. A page of ours, aligned for u64. 2. In use by the caller, who does not use
             // it meanwhile: one thread runs at a time.
-            let words =
-                unsafe { core::slice::from_raw_parts_mut(page as *mut u64, words_count) };
+            let words = unsafe { core::slice::from_raw_parts_mut(page as *mut u64, words_count) };
             // Writing to a page that was never touched would make the host find memory for it.
             if words.iter().any(|&word| word != 0) {
                 words.fill(0);
@@ -157,7 +156,8 @@ impl Pages {
 
     /// Copies whole pages, which do not overlap. Both sides must be in use by whoever asks.
     pub(super) fn copy(&self, from: Range<usize>, to: usize) {
-        let within = |pages: Range<usize>| pages.start >= self.start && pages.end <= self.range().end;
+        let within =
+            |pages: Range<usize>| pages.start >= self.start && pages.end <= self.range().end;
         assert!(within(from.clone()) && within(to..to + from.len()));
         // SAFETY: 1. Both are in our memory and in use by the caller, who does not use them
         // meanwhile. 2. The caller says that they do not overlap.

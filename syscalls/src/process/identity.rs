@@ -77,7 +77,10 @@ impl Identity {
 
     /// Nanoseconds since the start.
     pub fn age_ns(&self, platform: &dyn Platform) -> u64 {
-        platform.clock().monotonic_ns().saturating_sub(self.start_ns)
+        platform
+            .clock()
+            .monotonic_ns()
+            .saturating_sub(self.start_ns)
     }
 
     /// Names the program: the first 15 bytes count.
@@ -471,10 +474,7 @@ mod tests {
         assert_eq!(world.call(sys_setuid, [0]), Ok(0));
         assert_eq!(world.call(sys_setuid, [8]), Ok(0));
         assert_eq!(world.call(sys_setuid, [0]), Err(Errno::EPERM));
-        assert_eq!(
-            world.call(sys_getresuid, [room, room + 4, room + 8]),
-            Ok(0)
-        );
+        assert_eq!(world.call(sys_getresuid, [room, room + 4, room + 8]), Ok(0));
         assert_eq!(world.get_value::<[u32; 3]>(room), [8, 8, 8]);
         assert_eq!(world.call(sys_setgroups, [0, 0]), Err(Errno::EPERM));
     }
@@ -507,7 +507,13 @@ mod tests {
         assert_eq!(world.call(sys_prctl, [15, long]), Ok(0));
         assert_eq!(world.call(sys_prctl, [16, room]), Ok(0));
         assert_eq!(world.get(room, 16), *b"a-name-of-more-\0");
-        assert_eq!(world.process.identity.comm(), vec![b'a', b'-', b'n', b'a', b'm', b'e', b'-', b'o', b'f', b'-', b'm', b'o', b'r', b'e', b'-']);
+        assert_eq!(
+            world.process.identity.comm(),
+            vec![
+                b'a', b'-', b'n', b'a', b'm', b'e', b'-', b'o', b'f', b'-', b'm', b'o', b'r', b'e',
+                b'-'
+            ]
+        );
         assert_eq!(world.call(sys_prctl, [99]), Err(Errno::EINVAL));
     }
 

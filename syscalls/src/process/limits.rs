@@ -175,10 +175,7 @@ mod tests {
         assert_eq!(world.call(sys_getrlimit, [RLIMIT_NOFILE, room]), Ok(0));
         assert_eq!(world.get_value::<Rlimit>(room), limit(10, 20));
         assert_eq!(world.call(sys_getrlimit, [16, room]), Err(Errno::EINVAL));
-        assert_eq!(
-            world.call(sys_prlimit64, [0, RLIMIT_STACK, 0, room]),
-            Ok(0)
-        );
+        assert_eq!(world.call(sys_prlimit64, [0, RLIMIT_STACK, 0, room]), Ok(0));
         assert_eq!(world.get_value::<Rlimit>(room).rlim_cur, 16 * 4096);
         assert_eq!(
             world.call(sys_prlimit64, [2, RLIMIT_STACK, 0, room]),

@@ -240,7 +240,10 @@ mod tests {
             Err(Errno::EPERM)
         );
         assert_eq!(world.call(sys_sched_get_priority_max, [2]), Ok(99));
-        assert_eq!(world.call(sys_sched_get_priority_min, [9]), Err(Errno::EINVAL));
+        assert_eq!(
+            world.call(sys_sched_get_priority_min, [9]),
+            Err(Errno::EINVAL)
+        );
         assert_eq!(world.call(sys_setpriority, [0, 0, 100]), Ok(0));
         assert_eq!(world.call(sys_getpriority, [0, 0]), Ok(1));
         assert_eq!(world.call(sys_getpriority, [0, 9]), Err(Errno::ESRCH));

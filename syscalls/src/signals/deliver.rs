@@ -18,8 +18,7 @@ const SI_TKILL: i32 = -6;
 
 /// What the default action ignores: SIGCHLD, SIGCONT, SIGURG, SIGWINCH, and those that stop, since
 /// nobody could continue the program: SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU.
-const IGNORED: u64 =
-    bit(17) | bit(18) | bit(23) | bit(28) | bit(19) | bit(20) | bit(21) | bit(22);
+const IGNORED: u64 = bit(17) | bit(18) | bit(23) | bit(28) | bit(19) | bit(20) | bit(21) | bit(22);
 
 /// `siginfo_t`.
 #[repr(C, align(16))]
@@ -75,7 +74,11 @@ pub fn deliver_pending(context: &Context<'_>) -> bool {
             state.actions[index].handler = SIG_DFL;
         }
         let mask = state.mask;
-        let own = if action.flags & SA_NODEFER == 0 { bit(signal) } else { 0 };
+        let own = if action.flags & SA_NODEFER == 0 {
+            bit(signal)
+        } else {
+            0
+        };
         state.mask = (mask | action.mask | own) & !super::UNBLOCKABLE;
         drop(state);
         run(action.handler, signal);

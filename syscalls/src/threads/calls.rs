@@ -111,7 +111,10 @@ mod tests {
         assert_eq!(world.call(sys_gettid, []), Ok(1));
         assert_eq!(world.call(sys_set_tid_address, [room]), Ok(1));
         assert_eq!(world.call(sys_set_robust_list, [room, 24]), Ok(0));
-        assert_eq!(world.call(sys_set_robust_list, [room, 8]), Err(Errno::EINVAL));
+        assert_eq!(
+            world.call(sys_set_robust_list, [room, 8]),
+            Err(Errno::EINVAL)
+        );
         assert_eq!(world.call(sys_get_robust_list, [0, room, room + 8]), Ok(0));
         assert_eq!(world.get_value::<[usize; 2]>(room), [room, 24]);
     }

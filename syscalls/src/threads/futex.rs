@@ -142,10 +142,7 @@ mod tests {
             Err(Errno::ETIMEDOUT)
         );
         assert_eq!(world.sim.monotonic_ns(), 3_000_000_000);
-        assert_eq!(
-            world.call(sys_futex, [word + 2, 0, 5]),
-            Err(Errno::EINVAL)
-        );
+        assert_eq!(world.call(sys_futex, [word + 2, 0, 5]), Err(Errno::EINVAL));
         assert_eq!(world.call(sys_futex, [0, 0, 5]), Err(Errno::EFAULT));
     }
 }

@@ -38,7 +38,10 @@ enum Base {
 fn base_of(clock: i32) -> Result<Base, Errno> {
     match clock {
         CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_REALTIME_ALARM | CLOCK_TAI => Ok(Base::Wall),
-        CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME
+        CLOCK_MONOTONIC
+        | CLOCK_MONOTONIC_RAW
+        | CLOCK_MONOTONIC_COARSE
+        | CLOCK_BOOTTIME
         | CLOCK_BOOTTIME_ALARM => Ok(Base::Steady),
         CLOCK_PROCESS_CPUTIME_ID | CLOCK_THREAD_CPUTIME_ID => Ok(Base::Program),
         // -6 and -2 are those of process 0 and thread 0, which is the caller, as
@@ -305,10 +308,7 @@ mod tests {
             (4, Errno::EOPNOTSUPP),
             (12, Errno::EINVAL),
         ] {
-            assert_eq!(
-                world.call(sys_clock_nanosleep, [clock, 0, two]),
-                Err(errno)
-            );
+            assert_eq!(world.call(sys_clock_nanosleep, [clock, 0, two]), Err(errno));
         }
         assert_eq!(
             world.call(sys_clock_nanosleep, [1, 2, two]),
