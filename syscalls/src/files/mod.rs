@@ -30,6 +30,8 @@ mod poll;
 mod read_write;
 mod size;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use attributes::*;

@@ -574,7 +574,7 @@ mod tests {
             &mut archive,
             b"pax",
             b'x',
-            b"18 path=by/pax/00\n20 mtime=1234.5678\n",
+            b"18 path=by/pax/00\n19 mtime=1234.5678\n",
         );
         entry(&mut archive, b"cut", b'0', b"by pax");
         let root = root();
