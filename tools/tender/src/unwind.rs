@@ -1,7 +1,7 @@
 //! Who called whom when a guest faulted: from the image's own tables for unwinding, `.eh_frame`.
 //!
 //! The C library has no such tables for most of its functions. There, the next word on the stack
-//! that is an address behind a call is taken, and marked as a guess.
+//! that is an address behind a call of the function is taken, and marked as a guess.
 
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, LittleEndian, Register, RegisterRule, UnwindContext,
@@ -15,7 +15,13 @@ use crate::trace::Fault;
 const FRAMES_MAX: usize = 200;
 
 /// How far a guess looks for an address, in words.
-const GUESS_WORDS_MAX: usize = 512;
+const GUESS_WORDS_MAX: u64 = 512;
+
+/// How far it looks for a call through a pointer, in words.
+const POINTER_WORDS_MAX: u64 = 64;
+
+/// How far into a function a guess looks for its last jump, in bytes.
+const JUMPING_BYTES_MAX: u64 = 64;
 
 const WORD_BYTES: u64 = 8;
 
@@ -74,7 +80,7 @@ pub(crate) fn frames(image: &Image<'_>, fault: &Fault) -> Vec<Frame> {
                 tables.caller(address, &registers, &fault.stack)
             })
             .or_else(|| at_entry(image, frame.address, &registers, &fault.stack))
-            .or_else(|| guess(image, &registers, &fault.stack));
+            .or_else(|| guess(image, frame.address, &registers, &fault.stack));
         match caller {
             Some((next, above))
                 if known(&above, X86_64::RSP) > Some(stack_pointer)
@@ -173,20 +179,41 @@ fn at_entry(
         return None;
     }
     let place = known(registers, X86_64::RSP)?;
-    is_behind_call(image, stack.word(place)?).then_some(())?;
+    call_before(image, stack.word(place)?)?;
     found(place, registers, stack)
 }
 
-/// The next word that can be an address behind a call.
-fn guess(image: &Image<'_>, registers: &Registers, stack: &Stack) -> Option<(Frame, Registers)> {
+/// The next word that can be an address behind a call of this function. Where the image does not say
+/// which functions there are, behind any call.
+fn guess(
+    image: &Image<'_>,
+    address: u64,
+    registers: &Registers,
+    stack: &Stack,
+) -> Option<(Frame, Registers)> {
     let start = known(registers, X86_64::RSP)?;
-    let place = (0..GUESS_WORDS_MAX as u64)
+    let callee = image.function_at(address).map(|function| function.start);
+    let mut candidates = (0..GUESS_WORDS_MAX)
         .map_while(|index| start.checked_add(index * WORD_BYTES))
-        .find(|&place| {
-            stack
-                .word(place)
-                .is_some_and(|word| is_behind_call(image, word))
-        })?;
+        .filter_map(|place| Some((place, call_before(image, stack.word(place)?)?)));
+    let place = match callee {
+        None => candidates.next()?.0,
+        Some(callee) => {
+            // Old words lie about on the stack: a call of just this function is a better sign than
+            // one through a pointer, which is the first of these only, and near.
+            let mut through_pointer = None;
+            let direct = candidates.find(|&(place, call)| match call {
+                Call::Direct(target) => target == callee || jumps_to(image, target, callee),
+                Call::ThroughPointer => {
+                    if place - start < POINTER_WORDS_MAX * WORD_BYTES {
+                        through_pointer.get_or_insert(place);
+                    }
+                    false
+                }
+            });
+            direct.map(|(place, _)| place).or(through_pointer)?
+        }
+    };
     let (frame, mut above) = found(place, registers, stack)?;
     // It may have been saved anywhere between.
     above[usize::from(X86_64::RBP.0)] = None;
@@ -195,6 +222,14 @@ fn guess(image: &Image<'_>, registers: &Registers, stack: &Stack) -> Option<(Fra
         ..frame
     };
     Some((frame, above))
+}
+
+/// Whether a function ends in a jump to another one, as it does with its last call.
+fn jumps_to(image: &Image<'_>, from: u64, to: u64) -> bool {
+    const JUMP: u8 = 0xe9;
+    (from..from.saturating_add(JUMPING_BYTES_MAX)).any(|at| {
+        image.code_byte(at) == Some(JUMP) && relative(image, at.saturating_add(1)) == Some(to)
+    })
 }
 
 fn found(place: u64, registers: &Registers, stack: &Stack) -> Option<(Frame, Registers)> {
@@ -207,20 +242,42 @@ fn found(place: u64, registers: &Registers, stack: &Stack) -> Option<(Frame, Reg
     Some((frame, above))
 }
 
-/// Whether the instruction before this address can be a call.
-fn is_behind_call(image: &Image<'_>, address: u64) -> bool {
-    const DIRECT_BYTES: u64 = 5;
-    let byte = |before: u64| {
-        let at = address.checked_sub(before)?;
-        image.code_byte(at)
-    };
+/// What the instruction before an address calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Direct(u64),
+    ThroughPointer,
+}
+
+/// The call before this address, if there can be one.
+fn call_before(image: &Image<'_>, address: u64) -> Option<Call> {
+    const DIRECT: u8 = 0xe8;
+    const THROUGH_POINTER: u8 = 0xff;
     if !image.is_code(address) {
-        return false;
+        return None;
     }
-    // call rel32, or `ff /2` with its operand in one to six more bytes.
-    byte(DIRECT_BYTES) == Some(0xe8)
-        || (2..=7).any(|bytes| {
-            byte(bytes) == Some(0xff)
+    let byte = |before: u64| image.code_byte(address.checked_sub(before)?);
+    if byte(5) == Some(DIRECT) {
+        let target = relative(image, address - 4)?;
+        if image.is_code(target) {
+            return Some(Call::Direct(target));
+        }
+    }
+    // The operand takes one to six bytes; its middle bits say that it is a call.
+    (2..=7)
+        .any(|bytes| {
+            byte(bytes) == Some(THROUGH_POINTER)
                 && byte(bytes - 1).is_some_and(|operand| operand >> 3 & 7 == 2)
         })
+        .then_some(Call::ThroughPointer)
+}
+
+/// Where a distance of four bytes at this address points to.
+fn relative(image: &Image<'_>, at: u64) -> Option<u64> {
+    let mut distance = [0; 4];
+    for (place, byte) in (at..).zip(&mut distance) {
+        *byte = image.code_byte(place)?;
+    }
+    let end = at.checked_add(4)?;
+    end.checked_add_signed(i64::from(i32::from_le_bytes(distance)))
 }
