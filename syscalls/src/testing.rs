@@ -21,9 +21,9 @@ pub struct World {
 }
 
 impl World {
-    /// 1024 pages of memory, no initrd.
+    /// 4096 pages of memory, no initrd.
     pub fn new() -> Self {
-        Self::with(Sim::new(1024, 1), None)
+        Self::with(Sim::new(4096, 1), None)
     }
 
     pub fn with(sim: Sim, initrd: Option<&'static [u8]>) -> Self {

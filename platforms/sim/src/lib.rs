@@ -20,10 +20,6 @@ pub const PAGE_BYTES: usize = 4096;
 /// Pages of the stack.
 const STACK_PAGES: usize = 16;
 
-#[derive(Clone)]
-#[repr(align(4096))]
-struct Page(#[expect(dead_code, reason = "reached by its address alone")] [u8; PAGE_BYTES]);
-
 /// What the platform was once asked for.
 type Protected = (Range<usize>, Protection);
 
@@ -44,9 +40,10 @@ impl Sim {
     /// A platform with `pages` pages of memory, whose entropy follows from `seed`. Its memory is
     /// never given back, so that it lives as long as a machine's.
     pub fn new(pages: usize, seed: u64) -> Self {
-        // A page between memory and stack belongs to nobody.
-        let arena = vec![Page([0; PAGE_BYTES]); pages + 1 + STACK_PAGES];
-        let start = Box::leak(arena.into_boxed_slice()).as_mut_ptr() as usize;
+        // A page between memory and stack belongs to nobody; another one is lost to alignment.
+        // Bytes of zeros cost the host nothing until they are touched.
+        let arena = vec![0u8; (pages + STACK_PAGES + 2) * PAGE_BYTES].into_boxed_slice();
+        let start = (Box::leak(arena).as_mut_ptr() as usize).next_multiple_of(PAGE_BYTES);
         let end = start + pages * PAGE_BYTES;
         let stack = end + PAGE_BYTES;
         Self {

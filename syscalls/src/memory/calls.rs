@@ -52,6 +52,10 @@ const MCL_ONFAULT: u32 = 4;
 /// `EEXIST` for `MAP_FIXED_NOREPLACE` · `EACCES` executable memory where the platform has none, or
 /// a file that is not open for reading · `EBADF` not a descriptor · `ENODEV` a file that cannot be
 /// mapped, or a shared mapping of a file that is to be written.
+/// # Differs from Linux
+/// Memory is never promised twice: what is mapped is there, and what is not there is `ENOMEM`. A
+/// mapping of a file is a copy: shared ones cannot be written (`ENODEV`), and do not see later
+/// writes to the file. Huge pages are `EINVAL`.
 /// # Source
 /// mmap(2), man-pages 6.9
 pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {

@@ -238,6 +238,55 @@ fn the_platform_protects_where_it_can() {
 }
 
 #[test]
+fn a_mapping_of_a_file_is_a_copy_with_zeros_behind() {
+    use crate::files::{sys_open, sys_write};
+
+    const O_RDWR_CREAT: usize = 0o102;
+    const O_WRONLY: usize = 1;
+    const SHARED: usize = 1;
+
+    let world = World::new();
+    let content: Vec<u8> = (0..2 * PAGE_BYTES + 100).map(|i| (i % 251) as u8).collect();
+    let path = world.text("/cloth");
+    let fd = world.call(sys_open, [path, O_RDWR_CREAT, 0o600]).unwrap();
+    let from = world.bytes(&content);
+    assert_eq!(
+        world.call(sys_write, [fd, from, content.len()]),
+        Ok(content.len())
+    );
+    let map_file = |prot, flags, fd, offset: usize| {
+        let len_bytes = 2 * PAGE_BYTES + 10;
+        world.call(sys_mmap, [0, len_bytes, prot, flags, fd, offset])
+    };
+    let free = free_bytes(&world);
+    let start = map_file(READ, PRIVATE, fd, PAGE_BYTES).unwrap();
+    let bytes = world.get(start, 3 * PAGE_BYTES);
+    let there = content.len() - PAGE_BYTES;
+    assert_eq!(bytes[..there], content[PAGE_BYTES..]);
+    assert!(bytes[there..].iter().all(|&byte| byte == 0));
+    assert_eq!(
+        world.process.memory.check(start, 1, Access::Write),
+        Err(Errno::EFAULT)
+    );
+    assert!(map_file(READ, SHARED, fd, 0).is_ok());
+    let writable = map_file(RW, PRIVATE, fd, 0).unwrap();
+    world.put(writable, b"mine");
+    let again = map_file(RW, PRIVATE, fd, 0).unwrap();
+    assert_eq!(world.get(again, 4), content[..4]);
+    assert_eq!(free - free_bytes(&world), 4 * 3 * PAGE_BYTES);
+
+    assert_eq!(map_file(RW, SHARED, fd, 0), Err(Errno::ENODEV));
+    assert_eq!(map_file(READ, PRIVATE, fd, 1), Err(Errno::EINVAL));
+    assert_eq!(map_file(READ, PRIVATE, 99, 0), Err(Errno::EBADF));
+    let blind = world.call(sys_open, [path, O_WRONLY]).unwrap();
+    assert_eq!(map_file(READ, PRIVATE, blind, 0), Err(Errno::EACCES));
+    let root = world.text("/");
+    let directory = world.call(sys_open, [root, 0]).unwrap();
+    assert_eq!(map_file(READ, PRIVATE, directory, 0), Err(Errno::ENODEV));
+    assert_eq!(free - free_bytes(&world), 4 * 3 * PAGE_BYTES + PAGE_BYTES);
+}
+
+#[test]
 fn mappings_grow_shrink_and_move() {
     let world = World::new();
     let wall = map(&world, 0, 1, RW, PLAIN).unwrap();

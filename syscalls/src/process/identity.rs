@@ -212,6 +212,8 @@ pub fn sys_getresgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 ///
 /// # Errors
 /// `EINVAL` -1 · `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The number is kept; files are open to every user.
 pub fn sys_setuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let state = &mut *context.process.identity.state.lock();
     let is_root = state.users[1] == 0;
@@ -222,6 +224,8 @@ pub fn sys_setuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 ///
 /// # Errors
 /// `EINVAL` -1 · `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The number is kept; files are open to every group.
 pub fn sys_setgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let state = &mut *context.process.identity.state.lock();
     let is_root = state.users[1] == 0;
@@ -232,6 +236,8 @@ pub fn sys_setgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 ///
 /// # Errors
 /// `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The numbers are kept; files are open to every user.
 pub fn sys_setresuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let state = &mut *context.process.identity.state.lock();
     let is_root = state.users[1] == 0;
@@ -242,10 +248,38 @@ pub fn sys_setresuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 ///
 /// # Errors
 /// `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The numbers are kept; files are open to every group.
 pub fn sys_setresgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let state = &mut *context.process.identity.state.lock();
     let is_root = state.users[1] == 0;
     set_three(&mut state.groups, args, is_root)
+}
+
+/// `setreuid(ruid, euid)` — changes the real and the effective user; -1 leaves one. The saved user
+/// becomes the effective one, unless both stay as they are.
+///
+/// # Errors
+/// `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The numbers are kept; files are open to every user.
+pub fn sys_setreuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let state = &mut *context.process.identity.state.lock();
+    let is_root = state.users[1] == 0;
+    set_two(&mut state.users, args, is_root)
+}
+
+/// `setregid(rgid, egid)` — changes the real and the effective group; -1 leaves one. The saved
+/// group becomes the effective one, unless both stay as they are.
+///
+/// # Errors
+/// `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The numbers are kept; files are open to every group.
+pub fn sys_setregid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let state = &mut *context.process.identity.state.lock();
+    let is_root = state.users[1] == 0;
+    set_two(&mut state.groups, args, is_root)
 }
 
 /// `getgroups(size, list)` — the supplementary groups; their number.
@@ -336,6 +370,8 @@ pub fn sys_setdomainname(context: &Context<'_>, args: &SyscallArgs) -> SyscallRe
 ///
 /// # Errors
 /// `EINVAL` any other option, or a bad value · `EFAULT` a bad address.
+/// # Differs from Linux
+/// Only `PR_{SET,GET}_{NAME,DUMPABLE,PDEATHSIG,NO_NEW_PRIVS}`; any other option is `EINVAL`.
 /// # Source
 /// prctl(2), man-pages 6.9
 pub fn sys_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -430,6 +466,25 @@ fn set_one(numbers: &mut [u32; 3], number: u32, is_root: bool) -> SyscallResult 
     Ok(0)
 }
 
+fn set_two(numbers: &mut [u32; 3], args: &SyscallArgs, is_root: bool) -> SyscallResult {
+    let [real, effective] = [0, 1].map(|i| args.int(i) as u32);
+    let is_allowed = |number, own: &[u32]| number == u32::MAX || is_root || own.contains(&number);
+    if !is_allowed(real, &numbers[..2]) || !is_allowed(effective, &*numbers) {
+        return Err(Errno::EPERM);
+    }
+    let old_real = numbers[0];
+    if real != u32::MAX {
+        numbers[0] = real;
+    }
+    if effective != u32::MAX {
+        numbers[1] = effective;
+    }
+    if real != u32::MAX || (effective != u32::MAX && effective != old_real) {
+        numbers[2] = numbers[1];
+    }
+    Ok(0)
+}
+
 fn set_three(numbers: &mut [u32; 3], args: &SyscallArgs, is_root: bool) -> SyscallResult {
     let wanted = [0, 1, 2].map(|i| args.int(i) as u32);
     let is_allowed = |number| number == u32::MAX || is_root || numbers.contains(&number);
@@ -477,6 +532,25 @@ mod tests {
         assert_eq!(world.call(sys_getresuid, [room, room + 4, room + 8]), Ok(0));
         assert_eq!(world.get_value::<[u32; 3]>(room), [8, 8, 8]);
         assert_eq!(world.call(sys_setgroups, [0, 0]), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn users_change_in_pairs() {
+        let world = World::new();
+        let room = world.room(12);
+        let users = || {
+            assert_eq!(world.call(sys_getresuid, [room, room + 4, room + 8]), Ok(0));
+            world.get_value::<[u32; 3]>(room)
+        };
+        assert_eq!(world.call(sys_setreuid, [usize::MAX, usize::MAX]), Ok(0));
+        assert_eq!(users(), [0, 0, 0]);
+        assert_eq!(world.call(sys_setreuid, [5, 6]), Ok(0));
+        assert_eq!(users(), [5, 6, 6]);
+        assert_eq!(world.call(sys_setreuid, [usize::MAX, 5]), Ok(0));
+        assert_eq!(users(), [5, 5, 6]);
+        assert_eq!(world.call(sys_setreuid, [6, usize::MAX]), Err(Errno::EPERM));
+        assert_eq!(world.call(sys_setreuid, [usize::MAX, 6]), Ok(0));
+        assert_eq!(users(), [5, 6, 6]);
     }
 
     #[test]

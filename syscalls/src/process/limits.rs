@@ -110,6 +110,8 @@ pub fn sys_getrusage(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 ///
 /// # Errors
 /// `EFAULT` bad `info`.
+/// # Differs from Linux
+/// Load averages are 0.
 pub fn sys_sysinfo(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let usage = context.process.memory.usage();
     let age_ns = context.process.identity.age_ns(context.platform);

@@ -84,6 +84,8 @@ pub fn sys_sched_getscheduler(_context: &Context<'_>, args: &SyscallArgs) -> Sys
 /// # Errors
 /// `EINVAL` unknown policy, or a priority that is not the policy's · `EPERM` another policy ·
 /// `ESRCH` no such process · `EFAULT` bad `param`.
+/// # Differs from Linux
+/// `SCHED_OTHER` alone; the other policies are `EPERM`.
 pub fn sys_sched_setscheduler(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     own_or_invalid(args.int(0))?;
     let priority: i32 = user_mem::read(context, args.addr(2))?;
@@ -166,6 +168,8 @@ pub fn sys_getpriority(context: &Context<'_>, args: &SyscallArgs) -> SyscallResu
 ///
 /// # Errors
 /// `EINVAL` unknown `which` · `ESRCH` nobody.
+/// # Differs from Linux
+/// The value is kept and changes nothing.
 pub fn sys_setpriority(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     priority_owner(args)?;
     context.process.identity.state.lock().nice = args.int(2).clamp(-20, 19);

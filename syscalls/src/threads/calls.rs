@@ -27,6 +27,8 @@ pub fn sys_gettid(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult 
 ///
 /// # Errors
 /// None.
+/// # Differs from Linux
+/// The address is not kept.
 pub fn sys_set_tid_address(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
     Ok(PID as usize)
 }
@@ -35,6 +37,8 @@ pub fn sys_set_tid_address(_context: &Context<'_>, _args: &SyscallArgs) -> Sysca
 ///
 /// # Errors
 /// `EINVAL` the wrong size.
+/// # Differs from Linux
+/// The list is kept and given back, and nobody is told of locks that the end leaves.
 pub fn sys_set_robust_list(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     if args.size(1) != ROBUST_LIST_BYTES {
         return Err(Errno::EINVAL);

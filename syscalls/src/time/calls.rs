@@ -94,6 +94,8 @@ pub fn sys_clock_getres(context: &Context<'_>, args: &SyscallArgs) -> SyscallRes
 /// # Errors
 /// `EINVAL` unknown clock, one that cannot be set, or a bad time · `EFAULT` bad `tp` · `EPERM`
 /// the wall clock.
+/// # Differs from Linux
+/// Nobody may set the wall clock: `EPERM`.
 /// # Source
 /// clock_settime(2), man-pages 6.9
 pub fn sys_clock_settime(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
