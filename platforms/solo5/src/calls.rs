@@ -87,7 +87,7 @@ pub unsafe fn set_thread_pointer(block: *mut u8) {
 pub fn set_timer(timer_fd: i32, deadline_ns: u64) {
     const SECOND_NS: u64 = 1_000_000_000;
     // A time of zero would disarm it.
-    let ns = deadline_ns % SECOND_NS | 1;
+    let ns = (deadline_ns % SECOND_NS) | 1;
     let setting = [0, 0, deadline_ns / SECOND_NS, ns];
     let args = [
         timer_fd as usize,

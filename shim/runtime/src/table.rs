@@ -35,6 +35,7 @@ macro_rules! syscall_table {
             );)*
         }
 
+        /// The codes of slots on a bare platform.
         #[cfg(all(target_os = "none", feature = "platform-solo5"))]
         pub mod symbols {
             use muslin_abi::Sysno;
@@ -85,7 +86,9 @@ macro_rules! bare_symbol {
         );
     };
     ($name:ident, $module:ident::$function:ident) => {
-        pub mod $name {
+        mod $name {
+            /// The code of this call's slot.
+            ///
             /// # Safety
             /// As any code of a slot: the call is the program's own.
             pub unsafe extern "C" fn code(
@@ -127,7 +130,7 @@ syscall_table! {
     lstat = passthrough::__muslin_passthrough, Full => files::sys_lstat, Full;
     poll = passthrough::__muslin_passthrough, Full => files::sys_poll, Full;
     lseek = passthrough::__muslin_passthrough, Full => files::sys_lseek, Full;
-    mmap = passthrough::__muslin_passthrough, Full => memory::sys_mmap, Full;
+    mmap = passthrough::__muslin_passthrough, Full => memory::sys_mmap, Partial("memory is never promised twice: what is mapped is there, and what is not there is ENOMEM. A mapping of a file is a copy: shared ones cannot be written (ENODEV), and do not see later writes to the file. Huge pages are EINVAL");
     mprotect = passthrough::__muslin_passthrough, Full => memory::sys_mprotect, Partial("where the platform cannot protect pages, only calls respect it");
     munmap = passthrough::__muslin_passthrough, Full => memory::sys_munmap, Full;
     brk = passthrough::__muslin_passthrough, Full => memory::sys_brk, Full;
@@ -217,27 +220,27 @@ syscall_table! {
     gettimeofday = passthrough::__muslin_passthrough, Full => time::sys_gettimeofday, Full;
     getrlimit = passthrough::__muslin_passthrough, Full => process::sys_getrlimit, Full;
     getrusage = passthrough::__muslin_passthrough, Full => process::sys_getrusage, Partial("all time is the program's, sleeps as well; faults, switches and transfers are not counted");
-    sysinfo = passthrough::__muslin_passthrough, Full => process::sys_sysinfo, Full;
+    sysinfo = passthrough::__muslin_passthrough, Full => process::sys_sysinfo, Partial("load averages are 0");
     times = passthrough::__muslin_passthrough, Full => time::sys_times, Partial("all time since the start is the program's");
     ptrace = passthrough::__muslin_passthrough, Full => missing;
     getuid = passthrough::__muslin_passthrough, Full => process::sys_getuid, Full;
     syslog = passthrough::__muslin_passthrough, Full => missing;
     getgid = passthrough::__muslin_passthrough, Full => process::sys_getgid, Full;
-    setuid = passthrough::__muslin_passthrough, Full => process::sys_setuid, Full;
-    setgid = passthrough::__muslin_passthrough, Full => process::sys_setgid, Full;
+    setuid = passthrough::__muslin_passthrough, Full => process::sys_setuid, Partial("the number is kept; files are open to every user");
+    setgid = passthrough::__muslin_passthrough, Full => process::sys_setgid, Partial("the number is kept; files are open to every group");
     geteuid = passthrough::__muslin_passthrough, Full => process::sys_geteuid, Full;
     getegid = passthrough::__muslin_passthrough, Full => process::sys_getegid, Full;
     setpgid = passthrough::__muslin_passthrough, Full => process::sys_setpgid, Full;
     getppid = passthrough::__muslin_passthrough, Full => process::sys_getppid, Full;
     getpgrp = passthrough::__muslin_passthrough, Full => process::sys_getpgrp, Full;
     setsid = passthrough::__muslin_passthrough, Full => process::sys_setsid, Full;
-    setreuid = passthrough::__muslin_passthrough, Full => missing;
-    setregid = passthrough::__muslin_passthrough, Full => missing;
+    setreuid = passthrough::__muslin_passthrough, Full => process::sys_setreuid, Partial("the numbers are kept; files are open to every user");
+    setregid = passthrough::__muslin_passthrough, Full => process::sys_setregid, Partial("the numbers are kept; files are open to every group");
     getgroups = passthrough::__muslin_passthrough, Full => process::sys_getgroups, Full;
     setgroups = passthrough::__muslin_passthrough, Full => process::sys_setgroups, Full;
-    setresuid = passthrough::__muslin_passthrough, Full => process::sys_setresuid, Full;
+    setresuid = passthrough::__muslin_passthrough, Full => process::sys_setresuid, Partial("the numbers are kept; files are open to every user");
     getresuid = passthrough::__muslin_passthrough, Full => process::sys_getresuid, Full;
-    setresgid = passthrough::__muslin_passthrough, Full => process::sys_setresgid, Full;
+    setresgid = passthrough::__muslin_passthrough, Full => process::sys_setresgid, Partial("the numbers are kept; files are open to every group");
     getresgid = passthrough::__muslin_passthrough, Full => process::sys_getresgid, Full;
     getpgid = passthrough::__muslin_passthrough, Full => process::sys_getpgid, Full;
     setfsuid = passthrough::__muslin_passthrough, Full => missing;
@@ -259,10 +262,10 @@ syscall_table! {
     fstatfs = passthrough::__muslin_passthrough, Full => files::sys_fstatfs, Full;
     sysfs = passthrough::__muslin_passthrough, Full => missing;
     getpriority = passthrough::__muslin_passthrough, Full => process::sys_getpriority, Full;
-    setpriority = passthrough::__muslin_passthrough, Full => process::sys_setpriority, Full;
+    setpriority = passthrough::__muslin_passthrough, Full => process::sys_setpriority, Partial("the value is kept and changes nothing");
     sched_setparam = passthrough::__muslin_passthrough, Full => process::sys_sched_setparam, Full;
     sched_getparam = passthrough::__muslin_passthrough, Full => process::sys_sched_getparam, Full;
-    sched_setscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_setscheduler, Full;
+    sched_setscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_setscheduler, Partial("SCHED_OTHER alone; the other policies are EPERM");
     sched_getscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_getscheduler, Full;
     sched_get_priority_max = passthrough::__muslin_passthrough, Full => process::sys_sched_get_priority_max, Full;
     sched_get_priority_min = passthrough::__muslin_passthrough, Full => process::sys_sched_get_priority_min, Full;
@@ -275,7 +278,7 @@ syscall_table! {
     modify_ldt = passthrough::__muslin_passthrough, Full => missing;
     pivot_root = passthrough::__muslin_passthrough, Full => missing;
     _sysctl = passthrough::__muslin_passthrough, Full => missing;
-    prctl = passthrough::__muslin_passthrough, Full => process::sys_prctl, Full;
+    prctl = passthrough::__muslin_passthrough, Full => process::sys_prctl, Partial("only PR_{SET,GET}_{NAME,DUMPABLE,PDEATHSIG,NO_NEW_PRIVS}; any other option is EINVAL");
     arch_prctl = passthrough::__muslin_passthrough, Full => threads::sys_arch_prctl, Partial("the GS base cannot be set");
     adjtimex = passthrough::__muslin_passthrough, Full => missing;
     setrlimit = passthrough::__muslin_passthrough, Full => process::sys_setrlimit, Partial("only the number of descriptors is enforced. Nobody may raise a hard limit");
@@ -336,7 +339,7 @@ syscall_table! {
     epoll_wait_old = passthrough::__muslin_passthrough, Full => missing;
     remap_file_pages = passthrough::__muslin_passthrough, Full => missing;
     getdents64 = passthrough::__muslin_passthrough, Full => files::sys_getdents64, Full;
-    set_tid_address = passthrough::__muslin_passthrough, Full => threads::sys_set_tid_address, Full;
+    set_tid_address = passthrough::__muslin_passthrough, Full => threads::sys_set_tid_address, Partial("the address is not kept");
     restart_syscall = passthrough::__muslin_passthrough, Full => missing;
     semtimedop = passthrough::__muslin_passthrough, Full => missing;
     fadvise64 = passthrough::__muslin_passthrough, Full => files::sys_fadvise64, Full;
@@ -345,7 +348,7 @@ syscall_table! {
     timer_gettime = passthrough::__muslin_passthrough, Full => missing;
     timer_getoverrun = passthrough::__muslin_passthrough, Full => missing;
     timer_delete = passthrough::__muslin_passthrough, Full => missing;
-    clock_settime = passthrough::__muslin_passthrough, Full => time::sys_clock_settime, Full;
+    clock_settime = passthrough::__muslin_passthrough, Full => time::sys_clock_settime, Partial("nobody may set the wall clock: EPERM");
     clock_gettime = vdso::__muslin_clock_gettime, Full => time::sys_clock_gettime, Partial("the clocks of processor time count all time since the start, sleeps as well. The TAI clock is the wall clock. Coarse clocks are exact");
     clock_getres = passthrough::__muslin_passthrough, Full => time::sys_clock_getres, Full;
     clock_nanosleep = passthrough::__muslin_passthrough, Full => time::sys_clock_nanosleep, Partial("not interrupted by signals, so remain is never written. If the wall clock is set while something sleeps by it, it wakes as if it had not been");
@@ -391,7 +394,7 @@ syscall_table! {
     pselect6 = passthrough::__muslin_passthrough, Full => files::sys_pselect6, Partial("the time left is not written back");
     ppoll = passthrough::__muslin_passthrough, Full => files::sys_ppoll, Partial("the time left is not written back");
     unshare = passthrough::__muslin_passthrough, Full => missing;
-    set_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_set_robust_list, Full;
+    set_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_set_robust_list, Partial("the list is kept and given back, and nobody is told of locks that the end leaves");
     get_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_get_robust_list, Full;
     splice = passthrough::__muslin_passthrough, Full => files::sys_splice, Full;
     tee = passthrough::__muslin_passthrough, Full => files::sys_tee, Partial("never waits");

@@ -68,8 +68,10 @@ fn a_missing_call_is_reported_once_by_name() {
     guest.compile(
         "#include <errno.h>\n#include <stdio.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
          int main(void) {\n\
-             for (int i = 0; i < 2; i++)\n\
-                 printf(\"%ld %d\\n\", syscall(SYS_ptrace, 0), errno == ENOSYS);\n\
+             for (int i = 0; i < 2; i++) {\n\
+                 long result = syscall(SYS_ptrace, 0);\n\
+                 printf(\"%ld %d\\n\", result, errno == ENOSYS);\n\
+             }\n\
          }\n",
         &[],
     );
@@ -133,7 +135,7 @@ fn an_initrd_that_is_not_there_is_one_line() {
     refuse(
         driver(guest.sysroot, &guest.dir).args(["guest.c", "--initrd", "nowhere"]),
         1,
-        "--initrd nowhere: No such file or directory; \
+        "--initrd nowhere: no such file or directory; \
          name a directory or a tar archive that can be read",
     );
 }
