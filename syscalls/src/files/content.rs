@@ -11,6 +11,32 @@ pub const PAGE_BYTES: usize = 4096;
 /// The largest size of a file, as on Linux.
 pub const FILE_BYTES_MAX: u64 = i64::MAX as u64;
 
+/// A page of a file. Its alignment tells the heap to take it from the platform and to give it back
+/// there, so that what files had is there for mappings again.
+#[repr(C, align(4096))]
+struct Page([u8; PAGE_BYTES]);
+
+/// One page: as a list, because a list can be asked for without a panic.
+struct OwnPage(Vec<Page>);
+
+impl OwnPage {
+    /// Zeros.
+    fn new() -> Result<Self, Errno> {
+        let mut page = Vec::new();
+        page.try_reserve_exact(1).map_err(|_| Errno::ENOSPC)?;
+        page.push(Page([0; PAGE_BYTES]));
+        Ok(Self(page))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.first().map_or(&[], |page| &page.0)
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0.first_mut().map_or(&mut [], |page| &mut page.0)
+    }
+}
+
 static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 /// The bytes of a file.
@@ -19,7 +45,7 @@ pub struct Content {
     len_bytes: u64,
     /// Read where there is no page of our own; never longer than the file has been at its shortest.
     base: &'static [u8],
-    pages: BTreeMap<u64, Vec<u8>>,
+    pages: BTreeMap<u64, OwnPage>,
 }
 
 impl Content {
@@ -54,7 +80,7 @@ impl Content {
             let (index, start) = split(at);
             let piece = (PAGE_BYTES - start).min(len - done);
             match self.pages.get(&index) {
-                Some(page) => put(done, &page[start..start + piece]),
+                Some(page) => put(done, &page.bytes()[start..start + piece]),
                 None => {
                     let based = tail(self.base, at);
                     let from_base = based.len().min(piece);
@@ -116,7 +142,7 @@ impl Content {
             let (index, start) = split(len_bytes);
             self.pages.split_off(&len_bytes.div_ceil(PAGE_BYTES as u64));
             if let Some(page) = self.pages.get_mut(&index) {
-                page[start..].fill(0);
+                page.bytes_mut()[start..].fill(0);
             }
             self.base = &self.base[..self
                 .base
@@ -155,19 +181,23 @@ impl Content {
     /// # Errors
     /// `ENOSPC` no memory for a page that keeps what lies beside the range.
     pub fn clear(&mut self, offset_bytes: u64, len_bytes: u64) -> Result<(), Errno> {
-        let end =
-            (offset_bytes + len_bytes).min(self.len_bytes.next_multiple_of(PAGE_BYTES as u64));
-        let mut at = offset_bytes;
-        while at < end {
-            let (index, start) = split(at);
-            let piece = ((PAGE_BYTES - start) as u64).min(end - at) as usize;
-            let is_based = !tail(self.base, index * PAGE_BYTES as u64).is_empty();
-            if piece == PAGE_BYTES && !is_based {
+        let page_bytes = PAGE_BYTES as u64;
+        let end = offset_bytes + len_bytes;
+        let range = offset_bytes / page_bytes..end.div_ceil(page_bytes);
+        let base_pages = (self.base.len() as u64).div_ceil(page_bytes);
+        // Holes stay what they are, however many there are.
+        let based = range.start..range.end.min(base_pages);
+        let own: Vec<u64> = self.pages.range(range).map(|(&index, _)| index).collect();
+        let beyond = own.into_iter().filter(|&index| index >= base_pages);
+        for index in based.chain(beyond) {
+            let first = index * page_bytes;
+            let from = offset_bytes.max(first) - first;
+            let to = end.min(first + page_bytes) - first;
+            if to - from == page_bytes && index >= base_pages {
                 self.pages.remove(&index);
-            } else if is_based || self.pages.contains_key(&index) {
-                self.page_mut(index)?[start..start + piece].fill(0);
+            } else {
+                self.page_mut(index)?[from as usize..to as usize].fill(0);
             }
-            at += piece as u64;
         }
         Ok(())
     }
@@ -209,18 +239,16 @@ impl Content {
         Ok((index * PAGE_BYTES as u64).min(self.len_bytes))
     }
 
-    fn page_mut(&mut self, index: u64) -> Result<&mut Vec<u8>, Errno> {
+    fn page_mut(&mut self, index: u64) -> Result<&mut [u8], Errno> {
         use alloc::collections::btree_map::Entry;
         match self.pages.entry(index) {
-            Entry::Occupied(page) => Ok(page.into_mut()),
+            Entry::Occupied(page) => Ok(page.into_mut().bytes_mut()),
             Entry::Vacant(place) => {
-                let mut page = Vec::new();
-                page.try_reserve_exact(PAGE_BYTES)
-                    .map_err(|_| Errno::ENOSPC)?;
+                let mut page = OwnPage::new()?;
                 let based = tail(self.base, index * PAGE_BYTES as u64);
-                page.extend_from_slice(&based[..based.len().min(PAGE_BYTES)]);
-                page.resize(PAGE_BYTES, 0);
-                Ok(place.insert(page))
+                let based = &based[..based.len().min(PAGE_BYTES)];
+                page.bytes_mut()[..based.len()].copy_from_slice(based);
+                Ok(place.insert(page).bytes_mut())
             }
         }
     }
@@ -240,6 +268,8 @@ fn tail(bytes: &'static [u8], offset_bytes: u64) -> &'static [u8] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use alloc::vec;
 
@@ -316,6 +346,15 @@ mod tests {
         assert_eq!(content.next_hole(5000), Ok(5000));
         assert_eq!(content.next_data(5000), Ok(5 << 32));
         assert_eq!(content.blocks(), 16);
+    }
+
+    #[test]
+    fn clearing_a_great_hole_takes_no_time() {
+        let mut content = Content::default();
+        assert_eq!(content.set_len(FILE_BYTES_MAX), Ok(()));
+        put(&mut content, 1 << 40, b"x");
+        assert_eq!(content.clear(0, FILE_BYTES_MAX), Ok(()));
+        assert_eq!(content.blocks(), 0);
     }
 
     #[test]

@@ -265,6 +265,7 @@ pub fn sys_fchdir(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 }
 
 fn make_directory(context: &Context<'_>, dirfd: i32, address: usize, mode: u32) -> SyscallResult {
+    context.process.memory.has_room_for_kernel()?;
     let place = walk::walk_at(context, dirfd, address, false)?;
     let name = place.new_name()?;
     let now = Time::now(context.platform);
@@ -281,6 +282,7 @@ fn make_node(
     mode: u32,
     device: usize,
 ) -> SyscallResult {
+    context.process.memory.has_room_for_kernel()?;
     let kind = mode & S_IFMT;
     let permissions = mode & 0o7777 & !context.process.files.umask();
     let now = Time::now(context.platform);
@@ -306,6 +308,7 @@ fn make_node(
 }
 
 fn link(context: &Context<'_>, old: (i32, usize), new: (i32, usize), flags: u32) -> SyscallResult {
+    context.process.memory.has_room_for_kernel()?;
     let follows = flags & AT_SYMLINK_FOLLOW != 0;
     let lookup = flags & AT_EMPTY_PATH | if follows { 0 } else { AT_SYMLINK_NOFOLLOW };
     let inode = walk::file_at(context, old.0, old.1, lookup)?;
@@ -319,6 +322,7 @@ fn link(context: &Context<'_>, old: (i32, usize), new: (i32, usize), flags: u32)
 }
 
 fn symlink(context: &Context<'_>, target: usize, dirfd: i32, address: usize) -> SyscallResult {
+    context.process.memory.has_room_for_kernel()?;
     let target = user_mem::path(context, target)?;
     if target.is_empty() {
         return Err(Errno::ENOENT);

@@ -146,7 +146,7 @@ fn open_at(
         return Err(Errno::ENOENT);
     }
     let start = walk::start(context, dirfd, &path)?;
-    let file = open(context, start, &path, flags, mode)?;
+    let file = open(context, start, path, flags, mode)?;
     let descriptor = Descriptor {
         file: Arc::new(file),
         closes_on_exec: flags & O_CLOEXEC != 0,
@@ -162,7 +162,7 @@ fn open_at(
 pub fn open(
     context: &Context<'_>,
     start: Arc<Inode>,
-    path: &[u8],
+    path: Vec<u8>,
     flags: u32,
     mode: u32,
 ) -> Result<File, Errno> {
@@ -189,6 +189,7 @@ pub fn open(
     if is_unnamed {
         let directory = place.found()?;
         directory.directory()?;
+        context.process.memory.has_room_for_kernel()?;
         let inode = new_regular(permissions, now);
         inode.update(|meta| meta.links = 0);
         return Ok(File::new(
@@ -202,6 +203,7 @@ pub fn open(
             if place.wants_directory {
                 return Err(Errno::EISDIR);
             }
+            context.process.memory.has_room_for_kernel()?;
             let inode = new_regular(permissions, now);
             directory::insert(&place.parent, place.new_name()?, &inode, now)?;
             let mut file = File::new(ops_of(context, &inode, flags)?, Some(inode), flags);

@@ -303,6 +303,7 @@ fn make(context: &Context<'_>, place: usize, flags: u32) -> SyscallResult {
     if flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
         return Err(Errno::EINVAL);
     }
+    context.process.memory.has_room_for_kernel()?;
     let pipe = Arc::new(Pipe::default());
     let now = Time::now(context.platform);
     let inode = Inode::new(Body::Pipe(pipe.clone()), 0o600, now);

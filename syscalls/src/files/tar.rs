@@ -479,6 +479,8 @@ fn time(text: &[u8]) -> Option<Time> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use alloc::string::ToString;
     use alloc::{format, vec};

@@ -40,6 +40,16 @@ pub enum Last {
     Root,
 }
 
+impl Last {
+    fn of(component: &[u8]) -> Self {
+        match component {
+            b"." => Self::Dot,
+            b".." => Self::DotDot,
+            name => Self::Name(name.to_vec()),
+        }
+    }
+}
+
 impl Place {
     /// The file.
     ///
@@ -99,7 +109,7 @@ pub fn walk_at(
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
-    walk(context, start(context, dirfd, &path)?, &path, follows)
+    walk(context, start(context, dirfd, &path)?, path, follows)
 }
 
 /// The file that a path of the program leads to. With `AT_EMPTY_PATH` an empty path is `dirfd`'s own
@@ -130,7 +140,7 @@ pub fn file_at(
             .ok_or(Errno::EBADF);
     }
     let follows = flags & AT_SYMLINK_NOFOLLOW == 0;
-    let place = walk(context, start(context, dirfd, &path)?, &path, follows)?;
+    let place = walk(context, start(context, dirfd, &path)?, path, follows)?;
     place.found().cloned()
 }
 
@@ -143,15 +153,14 @@ pub fn file_at(
 pub fn walk(
     context: &Context<'_>,
     start: Arc<Inode>,
-    path: &[u8],
+    path: Vec<u8>,
     follows: bool,
 ) -> Result<Place, Errno> {
     let files = &context.process.files;
     let mut current = start;
-    let mut rest = path.to_vec();
+    let mut rest = path;
     let mut at = 0;
     let mut links = 0;
-    // Whether the next component is the last one.
     loop {
         let slashes = leading_slashes(&rest[at..]);
         at += slashes;
@@ -179,15 +188,10 @@ pub fn walk(
         if !current.is_directory() {
             return Err(Errno::ENOTDIR);
         }
-        let last = match component {
-            b"." => Last::Dot,
-            b".." => Last::DotDot,
-            name => Last::Name(name.to_vec()),
-        };
-        let next = match &last {
-            Last::Dot | Last::Root => Some(current.clone()),
-            Last::DotDot => Some(parent_of(files, &current)?),
-            Last::Name(name) => lookup(context, &current, name)?,
+        let next = match component {
+            b"." => Some(current.clone()),
+            b".." => Some(parent_of(files, &current)?),
+            name => lookup(context, &current, name)?,
         };
         let goes_on = !is_last || wants_directory || follows;
         match next {
@@ -195,7 +199,7 @@ pub fn walk(
                 Target::Itself if is_last => {
                     return Ok(Place {
                         parent: current,
-                        last,
+                        last: Last::of(component),
                         inode: Some(next),
                         wants_directory,
                     });
@@ -235,7 +239,7 @@ pub fn walk(
             inode if is_last => {
                 return Ok(Place {
                     parent: current,
-                    last,
+                    last: Last::of(component),
                     inode,
                     wants_directory,
                 });
