@@ -50,6 +50,9 @@ mod families;
 #[cfg(target_os = "none")]
 mod heap;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/kernel_heap.rs"]
+mod kernel_heap;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/labels.rs"]
 mod labels;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]

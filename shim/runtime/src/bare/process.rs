@@ -4,9 +4,10 @@ use core::arch::global_asm;
 
 use muslin_abi::args::to_raw;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_platform::Protection;
 use muslin_solo5::spt::{PAGE_BYTES, SPT};
 use muslin_syscalls::context::{Context, Process, Setup};
-use muslin_syscalls::memory::{Owner, Pages};
+use muslin_syscalls::memory::{Kind, Owner, Pages, Place};
 use spin::Once;
 
 use crate::console;
@@ -83,11 +84,34 @@ pub fn answer(handler: HandlerFn, args: [usize; 6]) -> isize {
     to_raw(handler(&context, &SyscallArgs(args)))
 }
 
+const READ_WRITE: Protection = Protection {
+    read: true,
+    write: true,
+    execute: false,
+};
+
+/// Maps zeroed memory as the program would.
+pub fn map(len_bytes: usize) -> Option<*mut u8> {
+    let memory = &PROCESS.get()?.memory;
+    let start = memory
+        .map(Place::Hint(0), len_bytes, READ_WRITE, Kind::Anonymous)
+        .ok()?;
+    Some(start as *mut u8)
+}
+
+/// Undoes [`map`].
+pub fn unmap(start: usize, len_bytes: usize) {
+    if let Some(process) = PROCESS.get() {
+        // It was mapped, so nothing but a full heap can keep it.
+        let _ = process.memory.unmap(start, len_bytes);
+    }
+}
+
 /// Takes whole zeroed pages for the runtime's heap.
-pub fn take_pages(len_bytes: usize) -> Option<*mut u8> {
+pub fn take_pages(len_bytes: usize, owner: Owner) -> Option<*mut u8> {
     let start = PAGES
         .get()?
-        .allocate(len_bytes.div_ceil(PAGE_BYTES), Owner::Kernel)
+        .allocate(len_bytes.div_ceil(PAGE_BYTES), owner)
         .ok()?;
     Some(start as *mut u8)
 }

@@ -17,9 +17,10 @@ pub type Code = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, u
 pub use crate::process::without_slot as __muslin_passthrough;
 pub use crate::process::without_slot as __muslin_passthrough_base;
 
-/// Takes `len_bytes` of zeroed memory, or `None` when the platform has no more.
+/// Maps `len_bytes` of zeroed memory, which handlers may name in calls, or `None` when the platform
+/// has no more.
 pub fn map(len_bytes: usize) -> Option<*mut u8> {
-    process::take_pages(len_bytes)
+    process::map(len_bytes)
 }
 
 /// Gives memory back.
@@ -27,7 +28,7 @@ pub fn map(len_bytes: usize) -> Option<*mut u8> {
 /// # Safety
 /// It came from [`map`], with this length, and is not used any more.
 pub unsafe fn unmap(address: usize, len_bytes: usize) {
-    process::give_pages(address, len_bytes);
+    process::unmap(address, len_bytes);
 }
 
 /// Would make pages a guard; this platform cannot.

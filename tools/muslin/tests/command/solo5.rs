@@ -107,6 +107,40 @@ fn handlers_can_be_registered_and_pass_calls_on() {
 }
 
 #[test]
+fn handlers_may_name_their_own_memory_in_calls() {
+    let Some(guest) = Guest::new("solo5_handlers_memory") else {
+        return;
+    };
+    guest.compile(
+        "#include <muslin.h>\n#include <string.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
+         static long with(const struct muslin_call *call, char *text) {\n\
+             struct muslin_call changed = *call;\n\
+             memcpy(text, (void *)call->args[1], 4);\n\
+             text[0] += 1;\n\
+             changed.args[1] = (long)text;\n\
+             return muslin_next(&changed);\n\
+         }\n\
+         static long on_stack(const struct muslin_call *call, void *context) {\n\
+             char text[4];\n\
+             return with(call, text);\n\
+         }\n\
+         static long on_heap(const struct muslin_call *call, void *context) {\n\
+             char *text = muslin_alloc(4, 1);\n\
+             long result = with(call, text);\n\
+             muslin_free(text);\n\
+             return result;\n\
+         }\n\
+         int main(void) {\n\
+             muslin_register(SYS_write, on_stack, 0, MUSLIN_OWN_STACK, 0);\n\
+             muslin_register(SYS_write, on_heap, 0, 0, 0);\n\
+             return write(1, \"abc\\n\", 4) != 4;\n\
+         }\n",
+        &[],
+    );
+    assert_eq!(succeed(&mut guest.run(&[])), "cbc\n");
+}
+
+#[test]
 fn an_initrd_is_the_root_directory() {
     let Some(guest) = Guest::new("solo5_initrd") else {
         return;
