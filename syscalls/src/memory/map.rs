@@ -22,8 +22,12 @@ const READ_WRITE: Protection = Protection {
     execute: false,
 };
 
-/// What a change of the map may need of the kernel's heap at most: a few nodes of the tree.
-const CHANGE_BYTES: usize = 4096;
+/// What a change of the map may need of the kernel's heap at most: nodes of the tree, two regions
+/// that are split off at the ends and one that is put in between.
+const CHANGE_NODES: usize = 12;
+
+/// Size of a node of the tree in bytes, not less.
+const NODE_BYTES: usize = 400;
 
 /// What a handler wants to do with memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +157,15 @@ impl AddressSpace {
             program: map.program_bytes,
             peak: map.peak_bytes,
         }
+    }
+
+    /// Whether the library OS has memory for a few small things of its own: a name in a directory, a
+    /// pipe. Whoever makes such things for the program asks first.
+    ///
+    /// # Errors
+    /// `ENOMEM`: half of what is kept for the library OS is used.
+    pub fn has_room_for_kernel(&self) -> Result<(), Errno> {
+        self.pages.has_room_for_kernel()
     }
 
     /// All regions, lowest first: the addresses, what may be done there, and what it is.
@@ -662,10 +675,13 @@ impl Map {
 
 /// Makes sure that the heap has room for a change of the map, before anything is changed.
 fn has_heap_for_change() -> Result<(), Errno> {
-    let mut room = Vec::<u8>::new();
-    room.try_reserve_exact(CHANGE_BYTES)
-        .map_err(|_| Errno::ENOMEM)?;
-    // Otherwise the compiler may leave it out, since nothing uses it.
-    core::hint::black_box(&room);
+    // Blocks of a node's size: a heap may have others and yet none of these.
+    let mut nodes = [const { Vec::<u8>::new() }; CHANGE_NODES];
+    for node in &mut nodes {
+        node.try_reserve_exact(NODE_BYTES)
+            .map_err(|_| Errno::ENOMEM)?;
+    }
+    // Otherwise the compiler may leave it out, since nothing uses them.
+    core::hint::black_box(&nodes);
     Ok(())
 }

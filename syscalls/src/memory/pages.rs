@@ -194,6 +194,15 @@ impl Pages {
         (self.count, self.map.lock().free)
     }
 
+    /// Whether at least half of the pages that are kept for the library OS are free.
+    pub(super) fn has_room_for_kernel(&self) -> Result<(), Errno> {
+        if self.map.lock().free >= self.reserve / 2 {
+            Ok(())
+        } else {
+            Err(Errno::ENOMEM)
+        }
+    }
+
     /// The lowest page that is free, if any is.
     pub(super) fn lowest_free(&self) -> Option<usize> {
         let map = self.map.lock();
