@@ -281,7 +281,7 @@ syscall_table! {
     prctl = passthrough::__muslin_passthrough, Full => process::sys_prctl, Partial("only PR_{SET,GET}_{NAME,DUMPABLE,PDEATHSIG,NO_NEW_PRIVS}; any other option is EINVAL");
     arch_prctl = passthrough::__muslin_passthrough, Full => threads::sys_arch_prctl, Partial("the GS base cannot be set");
     adjtimex = passthrough::__muslin_passthrough, Full => missing;
-    setrlimit = passthrough::__muslin_passthrough, Full => process::sys_setrlimit, Partial("only the number of descriptors is enforced. Nobody may raise a hard limit");
+    setrlimit = passthrough::__muslin_passthrough, Full => process::sys_setrlimit, Partial("only the number of descriptors and the size of files are enforced. Nobody may raise a hard limit");
     chroot = passthrough::__muslin_passthrough, Full => missing;
     sync = passthrough::__muslin_passthrough, Full => files::sys_sync, Full;
     acct = passthrough::__muslin_passthrough, Full => missing;
@@ -423,7 +423,7 @@ syscall_table! {
     recvmmsg = passthrough::__muslin_passthrough, Full => missing;
     fanotify_init = passthrough::__muslin_passthrough, Full => missing;
     fanotify_mark = passthrough::__muslin_passthrough, Full => missing;
-    prlimit64 = passthrough::__muslin_passthrough, Full => process::sys_prlimit64, Partial("only the number of descriptors is enforced. Nobody may raise a hard limit");
+    prlimit64 = passthrough::__muslin_passthrough, Full => process::sys_prlimit64, Partial("only the number of descriptors and the size of files are enforced. Nobody may raise a hard limit");
     name_to_handle_at = passthrough::__muslin_passthrough, Full => missing;
     open_by_handle_at = passthrough::__muslin_passthrough, Full => missing;
     clock_adjtime = passthrough::__muslin_passthrough, Full => missing;

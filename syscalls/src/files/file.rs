@@ -131,10 +131,11 @@ impl File {
     /// The kind's own, if nothing was written.
     pub fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
         if self.ops.has_places() {
-            let mut offset = self.offset.lock();
-            let place = (self.flags() & O_APPEND == 0).then_some(*offset);
+            // Not held meanwhile: a signal's function may run and write here too.
+            let offset = *self.offset.lock();
+            let place = (self.flags() & O_APPEND == 0).then_some(offset);
             let (written, end) = self.ops.write_at(context, place, src)?;
-            *offset = end;
+            *self.offset.lock() = end;
             return Ok(written);
         }
         let mut done = 0;

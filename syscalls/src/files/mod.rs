@@ -49,15 +49,19 @@ pub use stat::*;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use muslin_abi::Errno;
 use muslin_platform::Platform;
 use spin::Mutex;
 
+use crate::context::Context;
 use fd_table::FdTable;
 use file::File;
 use inode::{Inode, Time};
+
+/// What comes of a file that is longer than `RLIMIT_FSIZE`.
+const SIGXFSZ: i32 = 25;
 
 /// The files of the process.
 pub struct Files {
@@ -66,7 +70,21 @@ pub struct Files {
     working_directory: Mutex<Arc<Inode>>,
     table: Mutex<FdTable>,
     umask: AtomicU32,
+    file_bytes_max: AtomicU64,
     about: Mutex<About>,
+}
+
+/// What may be written of `len` bytes at a place.
+///
+/// # Errors
+/// `EFBIG` and `SIGXFSZ`: none, since files may not get that long.
+fn room_for(context: &Context<'_>, offset_bytes: u64, len: u64) -> Result<u64, Errno> {
+    let max = context.process.files.file_bytes_max.load(Ordering::Relaxed);
+    if len > 0 && offset_bytes >= max {
+        crate::signals::send(context, SIGXFSZ)?;
+        return Err(Errno::EFBIG);
+    }
+    Ok(len.min(max.saturating_sub(offset_bytes)))
 }
 
 /// What `/proc/self` tells of the program.
@@ -98,6 +116,7 @@ impl Files {
             proc_self,
             table: Mutex::new(tree::standard_streams(now)),
             umask: AtomicU32::new(0o022),
+            file_bytes_max: AtomicU64::new(u64::MAX),
             about: Mutex::new(About::default()),
         }
     }
@@ -161,6 +180,11 @@ impl Files {
     /// How many descriptors there may be: the soft `RLIMIT_NOFILE`.
     pub fn set_fd_max(&self, max: usize) {
         self.table.lock().set_max(max);
+    }
+
+    /// How long files may get: the soft `RLIMIT_FSIZE`.
+    pub fn set_file_bytes_max(&self, max: u64) {
+        self.file_bytes_max.store(max, Ordering::Relaxed);
     }
 
     /// Permissions that new files do not get.

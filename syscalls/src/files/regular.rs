@@ -64,12 +64,11 @@ impl FileOps for RegularFile {
         offset_bytes: Option<u64>,
         src: &UserBuf<'_>,
     ) -> Result<(usize, u64), Errno> {
-        let mut content = self.content()?.lock();
-        let place = offset_bytes.unwrap_or(content.len_bytes());
-        let written = content.write(place, src.len(), |at, page| {
+        let place = offset_bytes.unwrap_or_else(|| self.inode.len_bytes());
+        let len = super::room_for(context, place, src.len() as u64)? as usize;
+        let written = self.content()?.lock().write(place, len, |at, page| {
             src.copy_out(at, page);
         })?;
-        drop(content);
         if written > 0 {
             self.inode.set_modified(Time::now(context.platform));
         }

@@ -76,6 +76,9 @@ pub fn sys_fallocate(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
     };
     let end = offset.checked_add(len).filter(|&end| end <= FILE_BYTES_MAX);
     let end = end.ok_or(Errno::EFBIG)?;
+    if !keeps {
+        super::room_for(context, end - 1, 1)?;
+    }
     let mut content = content.lock();
     if clears {
         content.clear(offset, len)?;
@@ -188,6 +191,10 @@ fn set_len(context: &Context<'_>, inode: &Arc<Inode>, len: u64) -> SyscallResult
     let Body::Regular(content) = &inode.body else {
         return Err(Errno::EINVAL);
     };
+    let old = content.lock().len_bytes();
+    if len > old {
+        super::room_for(context, len - 1, 1)?;
+    }
     content.lock().set_len(len)?;
     inode.set_modified(Time::now(context.platform));
     Ok(0)

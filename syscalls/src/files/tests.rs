@@ -488,6 +488,23 @@ fn a_file_that_does_not_fit_is_enospc_and_can_be_cut_again() {
 }
 
 #[test]
+fn the_limit_of_a_files_size_cuts_writes() {
+    let world = World::new();
+    let limit = world.value(&[10_u64, 10]);
+    assert_eq!(world.call(crate::process::sys_setrlimit, [1, limit]), Ok(0));
+    // SIGXFSZ is ignored.
+    let ignored = world.value(&[1_usize, 0, 0, 0]);
+    let action = [25, ignored, 0, 8];
+    assert_eq!(world.call(crate::signals::sys_rt_sigaction, action), Ok(0));
+    let fd = open(&world, "file", O_CREAT | O_RDWR, 0o600).unwrap();
+    assert_eq!(write(&world, fd, b"0123456789abcdef"), Ok(10));
+    assert_eq!(write(&world, fd, b"x"), Err(Errno::EFBIG));
+    assert_eq!(world.call(sys_ftruncate, [fd, 11]), Err(Errno::EFBIG));
+    assert_eq!(world.call(sys_ftruncate, [fd, 10]), Ok(0));
+    assert_eq!(write(&world, 1, b"the console has no size"), Ok(23));
+}
+
+#[test]
 fn proc_tells_of_the_program() {
     let world = World::new();
     world

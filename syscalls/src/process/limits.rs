@@ -12,6 +12,7 @@ use crate::user_mem;
 pub(super) const LIMITS_COUNT: usize = 16;
 
 const RLIMIT_STACK: usize = 3;
+const RLIMIT_FSIZE: usize = 1;
 const RLIMIT_NOFILE: usize = 7;
 const INFINITY: u64 = u64::MAX;
 
@@ -57,7 +58,7 @@ pub fn sys_getrlimit(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// `EINVAL` unknown resource, or the soft limit is above the hard one · `EPERM` above the hard
 /// limit that holds · `EFAULT` bad `rlim`.
 /// # Differs from Linux
-/// Only the number of descriptors is enforced. Nobody may raise a hard limit.
+/// Only the number of descriptors and the size of files are enforced. Nobody may raise a hard limit.
 pub fn sys_setrlimit(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     set_limit(context, args.int(0), args.addr(1))?;
     Ok(0)
@@ -151,8 +152,10 @@ fn set_limit(context: &Context<'_>, resource: i32, address: usize) -> Result<(),
     }
     state.limits[index] = new;
     drop(state);
-    if index == RLIMIT_NOFILE {
-        context.process.files.set_fd_max(new.rlim_cur as usize);
+    match index {
+        RLIMIT_NOFILE => context.process.files.set_fd_max(new.rlim_cur as usize),
+        RLIMIT_FSIZE => context.process.files.set_file_bytes_max(new.rlim_cur),
+        _ => {}
     }
     Ok(())
 }
