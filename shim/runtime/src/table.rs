@@ -121,14 +121,14 @@ pub fn line(nr: Sysno) -> Option<&'static Line> {
 pub const UNKNOWN: Support = Support::Missing(Errno::ENOSYS, "no such call is known");
 
 syscall_table! {
-    read = passthrough::__muslin_passthrough, Full => files::sys_read, Partial("a buffer that is bad anywhere is EFAULT, even if less would have been read");
-    write = passthrough::__muslin_passthrough, Full => files::sys_write, Full;
-    open = passthrough::__muslin_passthrough, Full => files::sys_open, Full;
+    read = passthrough::__muslin_passthrough, Full => files::sys_read, Partial("a buffer that is bad anywhere is EFAULT, even if less would have been read; a wait that no other thread could end ends the program, and says so");
+    write = passthrough::__muslin_passthrough, Full => files::sys_write, Partial("a wait that no other thread could end ends the program, and says so");
+    open = passthrough::__muslin_passthrough, Full => files::sys_open, Partial("permissions are kept and said, and never stand in the way: there is one user, root");
     close = passthrough::__muslin_passthrough, Full => files::sys_close, Full;
     stat = passthrough::__muslin_passthrough, Full => files::sys_stat, Full;
     fstat = passthrough::__muslin_passthrough, Full => files::sys_fstat, Full;
     lstat = passthrough::__muslin_passthrough, Full => files::sys_lstat, Full;
-    poll = passthrough::__muslin_passthrough, Full => files::sys_poll, Full;
+    poll = passthrough::__muslin_passthrough, Full => files::sys_poll, Partial("a wait that no other thread could end ends the program, and says so");
     lseek = passthrough::__muslin_passthrough, Full => files::sys_lseek, Full;
     mmap = passthrough::__muslin_passthrough, Full => memory::sys_mmap, Partial("memory is never promised twice: what is mapped is there, and what is not there is ENOMEM. A mapping of a file is a copy: shared ones cannot be written (ENODEV), and do not see later writes to the file. Huge pages are EINVAL");
     mprotect = passthrough::__muslin_passthrough, Full => memory::sys_mprotect, Partial("where the platform cannot protect pages, only calls respect it");
@@ -137,14 +137,14 @@ syscall_table! {
     rt_sigaction = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigaction, Partial("functions run where the program sends itself the signal; SA_ONSTACK changes nothing");
     rt_sigprocmask = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigprocmask, Full;
     rt_sigreturn = passthrough::__muslin_passthrough, Partial("the kernel returns from signal handlers into it directly: no handler can be registered") => missing;
-    ioctl = passthrough::__muslin_passthrough, Full => files::sys_ioctl, Full;
+    ioctl = passthrough::__muslin_passthrough, Full => files::sys_ioctl, Partial("nothing is a terminal, the console neither: ENOTTY");
     pread64 = passthrough::__muslin_passthrough, Full => files::sys_pread64, Full;
     pwrite64 = passthrough::__muslin_passthrough, Full => files::sys_pwrite64, Full;
-    readv = passthrough::__muslin_passthrough, Full => files::sys_readv, Full;
-    writev = passthrough::__muslin_passthrough, Full => files::sys_writev, Full;
+    readv = passthrough::__muslin_passthrough, Full => files::sys_readv, Partial("a wait that no other thread could end ends the program, and says so");
+    writev = passthrough::__muslin_passthrough, Full => files::sys_writev, Partial("a wait that no other thread could end ends the program, and says so");
     access = passthrough::__muslin_passthrough, Full => files::sys_access, Full;
     pipe = passthrough::__muslin_passthrough, Full => files::sys_pipe, Full;
-    select = passthrough::__muslin_passthrough, Full => files::sys_select, Partial("the time left is not written back");
+    select = passthrough::__muslin_passthrough, Full => files::sys_select, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
     sched_yield = passthrough::__muslin_passthrough, Full => process::sys_sched_yield, Full;
     mremap = passthrough::__muslin_passthrough, Full => memory::sys_mremap, Partial("MREMAP_DONTUNMAP is EINVAL, and so is an old size of 0");
     msync = passthrough::__muslin_passthrough, Full => memory::sys_msync, Full;
@@ -193,7 +193,7 @@ syscall_table! {
     msgsnd = passthrough::__muslin_passthrough, Full => missing;
     msgrcv = passthrough::__muslin_passthrough, Full => missing;
     msgctl = passthrough::__muslin_passthrough, Full => missing;
-    fcntl = passthrough::__muslin_passthrough, Full => files::sys_fcntl, Partial("locks of ranges are checked and granted: there is one process");
+    fcntl = passthrough::__muslin_passthrough, Full => files::sys_fcntl, Partial("locks of ranges are checked and granted, those of open file descriptions too: there is one process; leases and notices are EINVAL");
     flock = passthrough::__muslin_passthrough, Full => files::sys_flock, Partial("one that would wait for ever, since no other thread could give it back, is EDEADLK");
     fsync = passthrough::__muslin_passthrough, Full => files::sys_fsync, Full;
     fdatasync = passthrough::__muslin_passthrough, Full => files::sys_fdatasync, Full;
@@ -206,7 +206,7 @@ syscall_table! {
     rename = passthrough::__muslin_passthrough, Full => files::sys_rename, Full;
     mkdir = passthrough::__muslin_passthrough, Full => files::sys_mkdir, Full;
     rmdir = passthrough::__muslin_passthrough, Full => files::sys_rmdir, Full;
-    creat = passthrough::__muslin_passthrough, Full => files::sys_creat, Full;
+    creat = passthrough::__muslin_passthrough, Full => files::sys_creat, Partial("permissions are kept and said, and never stand in the way: there is one user, root");
     link = passthrough::__muslin_passthrough, Full => files::sys_link, Full;
     unlink = passthrough::__muslin_passthrough, Full => files::sys_unlink, Full;
     symlink = passthrough::__muslin_passthrough, Full => files::sys_symlink, Full;
@@ -254,7 +254,7 @@ syscall_table! {
     rt_sigsuspend = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigsuspend, Partial("where Linux would wait for ever, the program ends with a message and status 134");
     sigaltstack = passthrough::__muslin_passthrough, Full => signals::sys_sigaltstack, Partial("nothing runs on it");
     utime = passthrough::__muslin_passthrough, Full => files::sys_utime, Full;
-    mknod = passthrough::__muslin_passthrough, Full => files::sys_mknod, Full;
+    mknod = passthrough::__muslin_passthrough, Full => files::sys_mknod, Partial("a device that is not one of /dev cannot be opened");
     uselib = passthrough::__muslin_passthrough, Full => missing;
     personality = passthrough::__muslin_passthrough, Full => missing;
     ustat = passthrough::__muslin_passthrough, Full => missing;
@@ -380,7 +380,7 @@ syscall_table! {
     migrate_pages = passthrough::__muslin_passthrough, Full => missing;
     openat = passthrough::__muslin_passthrough, Full => files::sys_openat, Partial("permissions are kept and said, and never stand in the way: there is one user, root");
     mkdirat = passthrough::__muslin_passthrough, Full => files::sys_mkdirat, Full;
-    mknodat = passthrough::__muslin_passthrough, Full => files::sys_mknodat, Full;
+    mknodat = passthrough::__muslin_passthrough, Full => files::sys_mknodat, Partial("a device that is not one of /dev cannot be opened");
     fchownat = passthrough::__muslin_passthrough, Full => files::sys_fchownat, Full;
     futimesat = passthrough::__muslin_passthrough, Full => files::sys_futimesat, Full;
     newfstatat = passthrough::__muslin_passthrough, Full => files::sys_newfstatat, Full;
@@ -391,8 +391,8 @@ syscall_table! {
     readlinkat = passthrough::__muslin_passthrough, Full => files::sys_readlinkat, Full;
     fchmodat = passthrough::__muslin_passthrough, Full => files::sys_fchmodat, Full;
     faccessat = passthrough::__muslin_passthrough, Full => files::sys_faccessat, Full;
-    pselect6 = passthrough::__muslin_passthrough, Full => files::sys_pselect6, Partial("the time left is not written back");
-    ppoll = passthrough::__muslin_passthrough, Full => files::sys_ppoll, Partial("the time left is not written back");
+    pselect6 = passthrough::__muslin_passthrough, Full => files::sys_pselect6, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
+    ppoll = passthrough::__muslin_passthrough, Full => files::sys_ppoll, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
     unshare = passthrough::__muslin_passthrough, Full => missing;
     set_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_set_robust_list, Partial("the list is kept and given back, and nobody is told of locks that the end leaves");
     get_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_get_robust_list, Full;
@@ -471,7 +471,7 @@ syscall_table! {
     pidfd_open = passthrough::__muslin_passthrough, Full => missing;
     clone3 = passthrough::__muslin_passthrough, Full => missing;
     close_range = passthrough::__muslin_passthrough, Full => files::sys_close_range, Full;
-    openat2 = passthrough::__muslin_passthrough, Full => files::sys_openat2, Full;
+    openat2 = passthrough::__muslin_passthrough, Full => files::sys_openat2, Partial("permissions are kept and said, and never stand in the way: there is one user, root; RESOLVE_ flags are EAGAIN");
     pidfd_getfd = passthrough::__muslin_passthrough, Full => missing;
     faccessat2 = passthrough::__muslin_passthrough, Full => files::sys_faccessat2, Full;
     process_madvise = passthrough::__muslin_passthrough, Full => missing;
