@@ -94,11 +94,13 @@ pub fn sys_getrusage(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
     const RUSAGE_SELF: i32 = 0;
     const RUSAGE_THREAD: i32 = 1;
     let process = context.process;
+    // The stack was there from the start, and no program runs without one.
+    let most_bytes = process.memory.usage().peak + context.platform.memory().stack().len();
     let usage = match args.int(0) {
         RUSAGE_CHILDREN => Rusage::default(),
         RUSAGE_SELF | RUSAGE_THREAD => Rusage {
             ru_utime: timeval_of(process.identity.age_ns(context.platform).into()),
-            ru_maxrss: (process.memory.usage().peak / 1024) as i64,
+            ru_maxrss: (most_bytes / 1024) as i64,
             ..Rusage::default()
         },
         _ => return Err(Errno::EINVAL),
@@ -162,6 +164,8 @@ fn set_limit(context: &Context<'_>, resource: i32, address: usize) -> Result<(),
 
 #[cfg(test)]
 mod tests {
+    use muslin_platform::Platform;
+
     use super::*;
     use crate::testing::World;
 
@@ -203,10 +207,14 @@ mod tests {
         assert_eq!(free_bytes(), before);
 
         world.sim.advance(3_000_001_000);
+        let stack_kib = Platform::memory(world.sim).stack().len() as i64 / 1024;
         assert_eq!(world.call(sys_getrusage, [0, room]), Ok(0));
         let usage = world.get_value::<Rusage>(room);
         assert_eq!(usage.ru_utime, timeval_of(3_000_001_000));
-        assert!(usage.ru_maxrss >= 400, "{usage:?}");
+        assert!(
+            stack_kib > 0 && usage.ru_maxrss >= 400 + stack_kib,
+            "{usage:?}"
+        );
         assert_eq!(world.call(sys_getrusage, [2, room]), Err(Errno::EINVAL));
     }
 }
