@@ -17,6 +17,7 @@ use muslin_platform::{Platform, Protection};
 /// A machine of its own.
 pub struct World {
     pub sim: &'static Sim,
+    pub pages: &'static Pages,
     pub process: Process,
 }
 
@@ -37,6 +38,7 @@ impl World {
         };
         Self {
             sim,
+            pages,
             process: Process::new(sim, &setup),
         }
     }

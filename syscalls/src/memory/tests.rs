@@ -149,6 +149,54 @@ fn fixed_mappings_take_the_place_of_what_is_there() {
 }
 
 #[test]
+fn a_fixed_mapping_over_pages_of_the_library_changes_nothing() {
+    let world = World::new();
+    let kernel = world.pages.allocate(1, Owner::Kernel).unwrap();
+    let mapped = map(&world, 0, 1, RW, PLAIN).unwrap();
+    assert_eq!(mapped, kernel - PAGE_BYTES);
+    world.put(mapped, b"stays");
+    let before = free_bytes(&world);
+    let start = mapped - 2 * PAGE_BYTES;
+    assert_eq!(map(&world, start, 4, RW, PLAIN | FIXED), Err(Errno::ENOMEM));
+    assert_eq!(free_bytes(&world), before);
+    assert_eq!(world.get(mapped, 5), b"stays");
+    assert_eq!(map(&world, start, 2, RW, PLAIN | NOREPLACE), Ok(start));
+}
+
+#[test]
+fn small_things_are_refused_before_the_library_runs_out() {
+    use crate::files::{sys_mkdir, sys_open, sys_pipe2};
+
+    const O_CREAT: usize = 0o100;
+
+    let world = World::new();
+    let (name, other) = (world.text("/new"), world.text("/other"));
+    let pair = world.room(8);
+    let make = || {
+        [
+            world.call(sys_mkdir, [name, 0o755]),
+            world.call(sys_open, [other, O_CREAT, 0o600]),
+            world.call(sys_pipe2, [pair, 0]),
+        ]
+    };
+    // The program leaves enough.
+    let taken = {
+        let mut taken = Vec::new();
+        while let Ok(address) = map(&world, 0, 1, RW, PLAIN) {
+            taken.push(address);
+        }
+        taken
+    };
+    assert_eq!(world.process.memory.has_room_for_kernel(), Ok(()));
+    while world.process.memory.has_room_for_kernel().is_ok() {
+        world.pages.allocate(1, Owner::Kernel).unwrap();
+    }
+    assert_eq!(make(), [Err(Errno::ENOMEM); 3]);
+    assert_eq!(unmap(&world, taken[0], 1), Ok(0));
+    assert_eq!(make(), [Ok(0), Ok(3), Ok(0)]);
+}
+
+#[test]
 fn a_hint_is_followed_if_there_is_room() {
     let world = World::new();
     let used = map(&world, 0, 1, RW, PLAIN).unwrap();
