@@ -83,11 +83,6 @@ pub const SOLO5_SPT: &[Gap] = &[
         programs: "identity",
     },
     Gap {
-        missing: "a limit on the size of files",
-        is_run: true,
-        programs: "limits",
-    },
-    Gap {
         missing: "pseudo terminals",
         is_run: true,
         programs: "terminal",
