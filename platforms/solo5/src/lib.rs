@@ -3,6 +3,7 @@
 //! - `notes`: the ELF notes by which tenders know an image
 //! - `boot_info`: what the tender leaves in memory at the start
 //! - `calls`: the nine calls of the host's kernel that the tender's filter allows
+//! - `steady`: clocks that are read from the processor between questions to the host
 //! - `spt`: the platform over them
 //!
 //! Only shim/runtime enters. What this room needs from above (where the image lies) is handed in.
@@ -14,3 +15,4 @@ mod calls;
 #[cfg(target_os = "none")]
 mod notes;
 pub mod spt;
+mod steady;

@@ -4,15 +4,16 @@
 //! runs off the guest's memory and ends it; the rest behind the image is the library OS's. Pages
 //! cannot be protected, discarded or added.
 
-use core::arch::x86_64::{__cpuid, _rdrand64_step};
+use core::arch::x86_64::{__cpuid, _rdrand64_step, _rdtsc};
 use core::ops::Range;
-use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
 use muslin_platform::{Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait};
 
 use crate::boot_info::{BootInfo, TABLES_END};
 use crate::calls::{self, ClockId};
+use crate::steady::Steady;
 
 /// Size of a page in bytes.
 pub const PAGE_BYTES: usize = 4096;
@@ -24,6 +25,12 @@ pub struct Spt {
     stack: [AtomicUsize; 2],
     epoll_fd: AtomicI32,
     timer_fd: AtomicI32,
+    /// Does the processor's counter run at one rate, whatever the processor does?
+    is_counter_steady: AtomicBool,
+    monotonic: Steady,
+    realtime: Steady,
+    /// The latest answer of the monotonic clock.
+    latest_ns: AtomicU64,
 }
 
 /// The one platform of the guest.
@@ -32,6 +39,10 @@ pub static SPT: Spt = Spt {
     stack: [const { AtomicUsize::new(0) }; 2],
     epoll_fd: AtomicI32::new(-1),
     timer_fd: AtomicI32::new(-1),
+    is_counter_steady: AtomicBool::new(false),
+    monotonic: Steady::new(),
+    realtime: Steady::new(),
+    latest_ns: AtomicU64::new(0),
 };
 
 impl Spt {
@@ -48,6 +59,9 @@ impl Spt {
         for (place, value) in self.stack.iter().zip(stack) {
             place.store(value, Ordering::Relaxed);
         }
+        let is_steady = __cpuid(POWER_LEAF & EXTENDED_LEAVES).eax >= POWER_LEAF
+            && __cpuid(POWER_LEAF).edx & HAS_STEADY_COUNTER != 0;
+        self.is_counter_steady.store(is_steady, Ordering::Relaxed);
         self.epoll_fd.store(info.epoll_fd, Ordering::Relaxed);
         self.timer_fd.store(info.timer_fd, Ordering::Relaxed);
     }
@@ -105,12 +119,30 @@ impl Memory for Spt {
     }
 }
 
+/// Leaf of cpuid that tells about power, the highest leaf's leaf, and the bit of edx that says that
+/// the counter runs at one rate.
+const POWER_LEAF: u32 = 0x8000_0007;
+const EXTENDED_LEAVES: u32 = 0x8000_0000;
+const HAS_STEADY_COUNTER: u32 = 1 << 8;
+
 impl Clock for Spt {
     fn monotonic_ns(&self) -> u64 {
-        nanoseconds(ClockId::Monotonic) as u64
+        let ns = self.read(&self.monotonic, ClockId::Monotonic);
+        // A question may find the clock a little behind what the counter said.
+        self.latest_ns.fetch_max(ns, Ordering::Relaxed).max(ns)
     }
     fn realtime_ns(&self) -> i64 {
-        nanoseconds(ClockId::Realtime)
+        self.read(&self.realtime, ClockId::Realtime) as i64
+    }
+}
+
+impl Spt {
+    fn read(&self, clock: &Steady, id: ClockId) -> u64 {
+        if !self.is_counter_steady.load(Ordering::Relaxed) {
+            return nanoseconds(id) as u64;
+        }
+        // SAFETY: every x86_64 has the instruction.
+        clock.now(|| unsafe { _rdtsc() }, || nanoseconds(id) as u64)
     }
 }
 
