@@ -7,6 +7,8 @@
 
 #[path = "conformance/coverage.rs"]
 mod coverage;
+#[path = "conformance/gaps.rs"]
+mod gaps;
 #[path = "conformance/judge.rs"]
 mod judge;
 #[path = "conformance/platforms.rs"]
@@ -42,6 +44,10 @@ fn main() -> ExitCode {
     if no_compiler {
         println!("skipped: all {} programs: there is no gcc", programs.len());
     }
+    let names: Vec<String> = programs
+        .iter()
+        .map(|program| program.name.clone())
+        .collect();
     let rows: Rows = Arc::default();
     let mut trials: Vec<Trial> = programs
         .into_iter()
@@ -58,8 +64,9 @@ fn main() -> ExitCode {
             .with_ignored_flag(no_compiler)
         })
         .collect();
-    trials.push(Trial::test("the_harness_can_say_no", || {
-        self_check::self_check().map_err(Failed::from)
+    trials.push(Trial::test("the_harness_can_say_no", move || {
+        self_check::self_check().map_err(Failed::from)?;
+        self_check::gaps_are_of_programs(&names).map_err(Failed::from)
     }));
     let all = trials.len() as u64;
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -130,7 +137,7 @@ fn print_table(rows: &Rows) {
                 .filter(|(_, cells)| word(&cells[index]) == wanted)
                 .count()
         };
-        let counts: Vec<String> = ["ok", "wrong, as known", "FAILED", "skipped"]
+        let counts: Vec<String> = ["ok", "wrong, as known", "gap", "FAILED", "skipped"]
             .into_iter()
             .map(|wanted| (count(wanted), wanted))
             .filter(|(count, _)| *count > 0)
@@ -138,8 +145,8 @@ fn print_table(rows: &Rows) {
             .collect();
         println!("{}: {}", platform.name, counts.join("; "));
         for (name, cells) in rows.iter() {
-            if let Cell::Skipped(why) = &cells[index] {
-                println!("  skipped: {name}: {why}");
+            if let Cell::Skipped(why) | Cell::Gap(why) = &cells[index] {
+                println!("  {}: {name}: {why}", word(&cells[index]));
             }
         }
     }
@@ -149,6 +156,7 @@ fn word(cell: &Cell) -> &'static str {
     match cell {
         Cell::Ok => "ok",
         Cell::WrongAsKnown => "wrong, as known",
+        Cell::Gap(_) => "gap",
         Cell::Failed(_) => "FAILED",
         Cell::Skipped(_) => "skipped",
     }

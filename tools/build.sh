@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
 # Builds a sysroot into out/<platform>/ and the command into out/bin/muslin.
 #
-#   tools/build.sh linux|stock
+#   tools/build.sh linux|solo5|stock
 set -euo pipefail
 cd "$(dirname "$0")/.."
 platform=${1:-linux}
 
 case $platform in
     linux | stock) ;;
-    solo5 | xen | any)
-        echo "build: PLATFORM=$platform is not built yet; PLATFORM=linux is" >&2
+    solo5 | solo5-spt) platform=solo5-spt ;;
+    xen | any)
+        echo "build: PLATFORM=$platform is not built yet; linux and solo5 are" >&2
         exit 2
         ;;
     *)
-        echo "build: PLATFORM=$platform is no platform; PLATFORM=linux is" >&2
+        echo "build: PLATFORM=$platform is no platform; linux and solo5 are" >&2
         exit 2
         ;;
 esac

@@ -4,7 +4,7 @@
 #   tools/install.sh PLATFORM PREFIX
 set -euo pipefail
 cd "$(dirname "$0")/.."
-platform=$1
+platform=${1/%solo5/solo5-spt}
 prefix=$2
 
 sysroot=$prefix/lib/muslin/$platform

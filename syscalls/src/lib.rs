@@ -2,9 +2,44 @@
 //!
 //! - `family`: calls that one libc function or one purpose may turn into
 //! - `paths`: which arguments of a call are paths, and where they start from
+//!
+//! The rest is the library OS: the handlers of platforms that have no kernel below. All have one
+//! shape, `fn sys_<name>(&Context, &SyscallArgs) -> SyscallResult`.
+//!
+//! - `context`: what a handler is given
+//! - `user_mem`: the program's memory, checked
+//! - `memory`, `time`, `process`, `signals`, `threads`, `random`: the calls by family
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "library-os")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod family;
 pub mod paths;
+
+#[cfg(feature = "library-os")]
+pub mod context;
+#[cfg(feature = "library-os")]
+pub mod files;
+#[cfg(feature = "library-os")]
+pub mod memory;
+#[cfg(feature = "library-os")]
+pub mod process;
+#[cfg(feature = "library-os")]
+pub mod random;
+#[cfg(feature = "library-os")]
+pub mod signals;
+#[cfg(feature = "library-os")]
+pub mod threads;
+#[cfg(feature = "library-os")]
+pub mod time;
+#[cfg(feature = "library-os")]
+#[allow(unsafe_code, reason = "reads and writes the program's memory")]
+pub mod user_mem;
+
+#[cfg(all(test, feature = "library-os"))]
+pub(crate) mod testing;

@@ -2,6 +2,7 @@
 
 use muslin_sysroot::Flavour;
 
+use crate::gaps::Gap;
 use crate::platforms::{ALL, Platform};
 use crate::program::Program;
 use crate::run::{Outcome, compile, run};
@@ -13,6 +14,8 @@ pub enum Cell {
     Ok,
     /// Native, wrong as it must be: this is what Muslin mends.
     WrongAsKnown,
+    /// Different from native, as it must be: this is missing here.
+    Gap(String),
     /// Something else; the text says what.
     Failed(String),
     /// Not run, and why.
@@ -31,7 +34,10 @@ pub fn judge(program: &Program) -> Vec<Cell> {
                 native = Some(outcome);
                 cell
             }
-            Ok(outcome) => judge_against(program, native.as_ref(), &outcome),
+            Ok(outcome) => match Gap::of(platform.gaps, &program.name) {
+                None => judge_against(program, native.as_ref(), &outcome),
+                Some(gap) => judge_gap(gap.missing, native.as_ref(), &outcome),
+            },
         };
         cells.push(cell);
     }
@@ -42,6 +48,9 @@ pub fn judge(program: &Program) -> Vec<Cell> {
 fn attempt(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
     if let Some((_, why)) = program.skip_on.iter().find(|(on, _)| on == platform.name) {
         return Err(Cell::Skipped(why.clone()));
+    }
+    if let Some(gap) = Gap::of(platform.gaps, &program.name).filter(|gap| !gap.is_run) {
+        return Err(Cell::Skipped(format!("needs {}", gap.missing)));
     }
     let image = compile(program, platform).map_err(Cell::Failed)?;
     let outcome = run(program, platform, &image).map_err(Cell::Failed)?;
@@ -98,6 +107,21 @@ pub fn judge_against(program: &Program, native: Option<&Outcome>, outcome: &Outc
             }
             Cell::Failed(text)
         }
+    }
+}
+
+/// Where something is missing, it must not be as native is; or nothing is missing any more.
+pub fn judge_gap(missing: &str, native: Option<&Outcome>, outcome: &Outcome) -> Cell {
+    match native {
+        None => Cell::Failed("there is no native run to compare with".to_owned()),
+        Some(native) if native == outcome => Cell::Failed(format!(
+            "the same as native, but listed as a gap ({missing}): take it off the list in gaps.rs"
+        )),
+        Some(_) if outcome.end.starts_with("killed") => Cell::Failed(format!(
+            "{}, where {missing} is missing: it should end by itself",
+            outcome.end
+        )),
+        Some(_) => Cell::Gap(missing.to_owned()),
     }
 }
 

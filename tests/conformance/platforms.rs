@@ -1,7 +1,9 @@
 //! Where each program runs: one column of the table each. A further platform is a further line in
-//! [`ALL`] and, when its images are not plain processes, a further kind of run.
+//! [`ALL`] and, when its images are neither processes nor guests, a further [`Kind`].
 
 use muslin_sysroot::Flavour;
+
+use crate::gaps::{Gap, SOLO5_SPT};
 
 /// A world that the programs are compiled for and run in.
 #[derive(Debug)]
@@ -13,8 +15,21 @@ pub struct Platform {
     /// What its processes have in their environment beyond the fixed part; `{work}` stands for a
     /// directory of the run.
     pub environment: &'static [(&'static str, &'static str)],
+    /// What its images are to the machine.
+    pub kind: Kind,
+    /// What it does not have yet.
+    pub gaps: &'static [Gap],
     /// What the image says at its start when this machine cannot run it.
     pub cannot_run: Option<&'static str>,
+}
+
+/// What an image is to the machine that it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A program like any other.
+    Process,
+    /// A guest of the built-in tender, with a file system of its own.
+    Guest,
 }
 
 /// All platforms. The first is the one whose answers are right, if its programs are content.
@@ -23,12 +38,16 @@ pub const ALL: &[Platform] = &[
         name: "native",
         flavour: Flavour::Stock,
         environment: &[],
+        kind: Kind::Process,
+        gaps: &[],
         cannot_run: None,
     },
     Platform {
         name: "linux",
         flavour: Flavour::Linux,
         environment: &[],
+        kind: Kind::Process,
+        gaps: &[],
         cannot_run: None,
     },
     // Every slot holds the counting code here, which makes the calls from outside musl's own window
@@ -37,12 +56,24 @@ pub const ALL: &[Platform] = &[
         name: "linux-counted",
         flavour: Flavour::Linux,
         environment: &[("MUSLIN_COUNT", "{work}/counts")],
+        kind: Kind::Process,
+        gaps: &[],
         cannot_run: None,
     },
     Platform {
         name: "linux-catch-stray",
         flavour: Flavour::Linux,
         environment: &[("MUSLIN_CATCH_STRAY", "1")],
+        kind: Kind::Process,
+        gaps: &[],
         cannot_run: Some("this kernel cannot catch stray system calls"),
+    },
+    Platform {
+        name: "solo5-spt",
+        flavour: Flavour::Solo5Spt,
+        environment: &[],
+        kind: Kind::Guest,
+        gaps: SOLO5_SPT,
+        cannot_run: None,
     },
 ];

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::platforms::Platform;
+use crate::platforms::{Kind, Platform};
 use crate::program::Program;
 use crate::sysroots;
 
 /// Far more than any program needs, even on a busy machine.
 const TIME_MAX: Duration = Duration::from_secs(90);
+
+/// The memory of a guest in MiB: more than any program needs.
+const GUEST_MIB: &str = "1024";
 
 /// What every process finds in its environment.
 const ENVIRONMENT: &[(&str, &str)] = &[
@@ -96,10 +99,7 @@ fn start_and_wait(
             File::open(path)?.into()
         }
     };
-    let mut child = Command::new(image)
-        .env_clear()
-        .envs(ENVIRONMENT.iter().copied())
-        .envs(environment_of(platform, work))
+    let mut child = command(platform, image, environment_of(platform, work))?
         .current_dir(&cwd)
         .stdin(stdin)
         .stdout(File::create(&output)?)
@@ -110,20 +110,62 @@ fn start_and_wait(
         Some(status) => describe(status),
         None => format!("killed: took more than {} s", TIME_MAX.as_secs()),
     };
+    let output = String::from_utf8_lossy(&fs::read(output)?).into_owned();
     Ok(Outcome {
-        output: String::from_utf8_lossy(&fs::read(output)?).into_owned(),
+        output: match platform.kind {
+            Kind::Process => output,
+            Kind::Guest => without_reports(&output),
+        },
         complaints: String::from_utf8_lossy(&fs::read(complaints)?).into_owned(),
         end,
     })
 }
 
+/// A guest has one console: the runtime's reports of missing calls are among the program's output.
+/// What the call returned tells as much.
+fn without_reports(output: &str) -> String {
+    let is_report = |line: &str| {
+        line.starts_with("muslin: the program called ")
+            && line.ends_with(", which this platform does not have: ENOSYS\n")
+    };
+    output
+        .split_inclusive('\n')
+        .filter(|line| !is_report(line))
+        .collect()
+}
+
+/// What starts the image, in nothing but this environment.
+fn command(
+    platform: &Platform,
+    image: &Path,
+    environment: Vec<(&str, String)>,
+) -> std::io::Result<Command> {
+    let mut command = match platform.kind {
+        Kind::Process => Command::new(image),
+        Kind::Guest => {
+            let mut tender = Command::new(sysroots::muslin().map_err(std::io::Error::other)?);
+            tender.args(["run", "--mem", GUEST_MIB]);
+            for (name, value) in &environment {
+                tender.arg("--env").arg(format!("{name}={value}"));
+            }
+            tender.arg(image);
+            tender
+        }
+    };
+    command.env_clear().envs(environment);
+    Ok(command)
+}
+
 fn environment_of(platform: &Platform, work: &Path) -> Vec<(&'static str, String)> {
     let work = work.to_string_lossy();
-    platform
+    let fixed = ENVIRONMENT
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()));
+    let own = platform
         .environment
         .iter()
-        .map(|(name, value)| (*name, value.replace("{work}", &work)))
-        .collect()
+        .map(|(name, value)| (*name, value.replace("{work}", &work)));
+    fixed.chain(own).collect()
 }
 
 /// Waits for the process, then ends what it may have left behind in its process group.

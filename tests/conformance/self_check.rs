@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::judge::{Cell, difference, judge_against, judge_native};
+use crate::gaps::Gap;
+use crate::judge::{Cell, difference, judge_against, judge_gap, judge_native};
+use crate::platforms::ALL;
 use crate::program::Program;
 use crate::run::Outcome;
 
@@ -25,6 +27,7 @@ pub fn self_check() -> Result<(), String> {
     let good = outcome("getppid: ret=1\nend\n", "", "status 0");
     let bad = outcome("getppid: ret=2   <--\nend\n", "", "status 1");
     let dead = outcome("getppid: ret=1\n", "", "signal 11");
+    let hung = outcome("", "", "killed: took more than 90 s");
     let noisy = outcome("getppid: ret=1\nend\n", "oops\n", "status 0");
 
     let refused = [
@@ -37,12 +40,20 @@ pub fn self_check() -> Result<(), String> {
         ("a complaint", judge_against(&plain, Some(&good), &noisy)),
         ("nothing to compare", judge_against(&plain, None, &good)),
         ("not mended", judge_against(&mended, Some(&bad), &bad)),
+        ("a closed gap", judge_gap("threads", Some(&good), &good)),
+        ("a gap that hangs", judge_gap("threads", Some(&good), &hung)),
+        ("a gap alone", judge_gap("threads", None, &bad)),
     ];
     let accepted = [
         ("native: good", judge_native(&plain, &good), Cell::Ok),
         ("known", judge_native(&mended, &bad), Cell::WrongAsKnown),
         ("same", judge_against(&plain, Some(&good), &good), Cell::Ok),
         ("now", judge_against(&mended, Some(&bad), &good), Cell::Ok),
+        (
+            "a gap",
+            judge_gap("threads", Some(&good), &dead),
+            Cell::Gap("threads".to_owned()),
+        ),
     ];
     if let Some((what, _)) = refused
         .iter()
@@ -56,6 +67,36 @@ pub fn self_check() -> Result<(), String> {
     let shown = difference("a\nb\nc\n", "a\nx\nc\nd\n");
     if shown != "    -b\n    +x\n    +d\n" {
         return Err(format!("the difference is shown as\n{shown}"));
+    }
+    Ok(())
+}
+
+/// Each program named among the gaps is there, and in one gap only.
+///
+/// # Errors
+/// The first name that is wrong.
+pub fn gaps_are_of_programs(programs: &[String]) -> Result<(), String> {
+    for platform in ALL {
+        let mut seen: Vec<&str> = Vec::new();
+        for name in platform
+            .gaps
+            .iter()
+            .flat_map(|gap| gap.programs.split_whitespace())
+        {
+            if !programs.iter().any(|program| program == name) {
+                return Err(format!(
+                    "a gap of {} names no program: {name}",
+                    platform.name
+                ));
+            }
+            if seen.contains(&name) {
+                return Err(format!("{name} is in two gaps of {}", platform.name));
+            }
+            seen.push(name);
+        }
+    }
+    if Gap::of(crate::gaps::SOLO5_SPT, "no such program").is_some() {
+        return Err("a gap takes any program".to_owned());
     }
     Ok(())
 }

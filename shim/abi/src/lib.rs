@@ -7,7 +7,9 @@
 pub mod args;
 pub mod counters;
 pub mod errno;
+pub mod flags;
 pub mod handler;
+pub mod layout;
 pub mod sysno;
 
 pub use args::{SyscallArgs, SyscallResult};

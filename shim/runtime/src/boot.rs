@@ -9,15 +9,9 @@ use crate::console;
 use crate::counting;
 use crate::dispatch;
 use crate::entry;
+use crate::preinit;
+use crate::raw;
 use crate::seal;
-
-/// What a static registration puts into `.preinit_array`.
-type Preinit = extern "C" fn();
-
-unsafe extern "C" {
-    static __preinit_array_start: Preinit;
-    static __preinit_array_end: Preinit;
-}
 
 /// Where the environment starts, for what runs later.
 static ENVIRONMENT: AtomicUsize = AtomicUsize::new(0);
@@ -60,7 +54,7 @@ fn is_asked_for(name: &str) -> bool {
 unsafe extern "C" fn __muslin_boot(envp: *const *const u8) {
     // SAFETY: as the caller promises.
     let auxv = unsafe { Auxv::behind(envp) };
-    entry::set_wrfsbase(auxv.get(AT_HWCAP2) & HWCAP2_FSGSBASE != 0);
+    raw::set_wrfsbase(auxv.get(AT_HWCAP2) & HWCAP2_FSGSBASE != 0);
     entry::begin_without_thread();
     vdso::set_header(auxv.get(AT_SYSINFO_EHDR));
     ENVIRONMENT.store(envp as usize, Ordering::Relaxed);
@@ -76,7 +70,7 @@ unsafe extern "C" fn __muslin_boot(envp: *const *const u8) {
     if !is_secure && is_asked_for(stray::ENVIRONMENT) {
         catch_stray();
     }
-    run_preinit();
+    preinit::run();
     seal::seal();
 }
 
@@ -89,17 +83,5 @@ fn catch_stray() {
         console::refuse(&[
             b"muslin: this kernel cannot catch stray system calls (it needs Linux 5.11 or newer with Syscall User Dispatch); run without MUSLIN_CATCH_STRAY",
         ]);
-    }
-}
-
-/// Runs the functions of `.preinit_array`: static registrations among them.
-fn run_preinit() {
-    let mut at = &raw const __preinit_array_start;
-    while at < &raw const __preinit_array_end {
-        // SAFETY: the linker bounds an array of functions by these symbols.
-        unsafe {
-            (*at)();
-            at = at.add(1);
-        }
     }
 }

@@ -9,11 +9,11 @@ use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::SYSNO_MAX;
-use muslin_linux::passthrough::{
-    __muslin_enter_counted, __muslin_passthrough, __muslin_passthrough_base, Code,
-};
+#[cfg(feature = "platform-linux")]
+use muslin_linux::passthrough::__muslin_enter_counted;
 
 use crate::counting;
+use crate::raw::{__muslin_passthrough, __muslin_passthrough_base, Code};
 
 /// A slot, as the call sites know it.
 #[repr(C, align(16))]
@@ -124,6 +124,7 @@ pub fn set_code(index: usize, code: usize) {
     }
 }
 
+#[cfg(feature = "platform-linux")]
 /// Puts the counter before every number. Once, at boot, when the counters are mapped.
 pub fn count_all() {
     for index in 0..SYSNO_MAX {
@@ -146,6 +147,7 @@ pub fn count_all() {
     }
 }
 
+#[cfg(feature = "platform-linux")]
 impl Slot {
     /// Whether the slot passes through, counted or not.
     pub fn is_passthrough(&self) -> bool {
@@ -154,6 +156,17 @@ impl Slot {
             || code == address(__muslin_enter_counted)
                 && counting::counted_code(self.nr).map(|code| code.load(Ordering::Relaxed))
                     == Some(address(__muslin_passthrough_base))
+    }
+}
+
+/// Lets numbers known only at run time find the slots that the linker kept. Once, at boot: there is
+/// no kernel below that would know all of them.
+#[cfg(feature = "platform-solo5")]
+pub fn fill_numbers() {
+    for slot in slots() {
+        if let Some(dynamic) = __muslin_dynamic.get(slot.nr) {
+            dynamic.store(slot.code.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 }
 

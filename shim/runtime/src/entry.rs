@@ -1,12 +1,10 @@
 //! What the patched musl calls besides slots: see musl-patches/README.md.
 
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use muslin_abi::Sysno;
-use muslin_arch::{pthread, thread_pointer};
+use muslin_arch::pthread;
 
 use crate::console;
-use crate::counting;
 use crate::dispatch::Slot;
 use crate::own_stack;
 use crate::raw;
@@ -29,15 +27,6 @@ static ORPHAN: Orphan = Orphan {
     block: [const { AtomicUsize::new(0) }; pthread::BLOCK_BYTES / 8],
 };
 
-static HAS_WRFSBASE: AtomicBool = AtomicBool::new(false);
-
-const ARCH_SET_FS: usize = 0x1002;
-
-/// Tells whether the processor and the kernel allow `wrfsbase`.
-pub fn set_wrfsbase(allowed: bool) {
-    HAS_WRFSBASE.store(allowed, Ordering::Relaxed);
-}
-
 /// Sets the thread pointer without going through the table.
 ///
 /// # Safety
@@ -45,20 +34,8 @@ pub fn set_wrfsbase(allowed: bool) {
 /// own address.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __muslin_set_thread_pointer(block: *mut u8) {
-    if HAS_WRFSBASE.load(Ordering::Relaxed) {
-        // SAFETY: allowed, as the kernel told at boot; the block is the caller's promise.
-        unsafe { thread_pointer::write(block) };
-    } else {
-        // Not `raw::call`: its count may want a thread pointer.
-        // SAFETY: as above.
-        unsafe {
-            muslin_linux::passthrough::call(
-                Sysno::arch_prctl,
-                [ARCH_SET_FS, block as usize, 0, 0, 0, 0],
-            )
-        };
-        counting::count_own(Sysno::arch_prctl);
-    }
+    // SAFETY: as the caller promises.
+    unsafe { raw::set_thread_pointer(block) };
 }
 
 /// Gives the calling thread the orphan's thread pointer.
@@ -98,11 +75,7 @@ extern "C" fn __muslin_malloc_reentered() -> ! {
 /// Whether vfork may be made as the kernel offers it; if so, and counting is on, it is counted.
 #[unsafe(no_mangle)]
 extern "C" fn __muslin_vfork_is_raw(slot: &Slot) -> i32 {
-    let is_raw = slot.is_passthrough();
-    if is_raw {
-        counting::count_own(Sysno::vfork);
-    }
-    i32::from(is_raw)
+    i32::from(raw::vfork_is_raw(slot))
 }
 
 /// The code below the handlers of vfork: they leave frames on the stack, so their child is a copy.
@@ -118,6 +91,5 @@ pub unsafe extern "C" fn fork_for_vfork(
     _: usize,
     _: usize,
 ) -> isize {
-    // SAFETY: fork returns once in each process.
-    unsafe { raw::call(Sysno::fork, [0; 6]) }
+    raw::fork()
 }

@@ -6,8 +6,6 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use muslin_abi::Sysno;
-
 use crate::raw;
 
 /// Before each block that is handed out.
@@ -22,7 +20,8 @@ struct Header {
 }
 
 const HEADER_BYTES: usize = size_of::<Header>();
-const CLASS_SHIFT_MIN: usize = 6;
+/// Sizes of the classes in bytes: a page with its header fits one of them closely.
+const CLASS_BYTES: [usize; CLASSES] = [64, 128, 256, 512, 1024, 2048, 4160, 8192, 16384, 32768];
 const CLASSES: usize = 10;
 const CHUNK_BYTES: usize = 64 * 1024;
 const MAPPED: u32 = u32::MAX;
@@ -79,74 +78,95 @@ impl FreeList {
     }
 }
 
-static FREE: [FreeList; CLASSES] = [const { FreeList(AtomicU64::new(0)) }; CLASSES];
-
-fn class_bytes(class: usize) -> usize {
-    1 << (class + CLASS_SHIFT_MIN)
+/// Free blocks, and where new ones come from.
+pub struct Heap {
+    free: [FreeList; CLASSES],
+    map: fn(usize) -> Option<*mut u8>,
+    unmap: unsafe fn(usize, usize),
 }
 
-/// `size_bytes` of memory at a multiple of `align_bytes` (a power of two), zeroed only by chance.
-pub fn allocate(size_bytes: usize, align_bytes: usize) -> Option<*mut u8> {
-    if !align_bytes.is_power_of_two() || align_bytes > ALIGN_BYTES_MAX {
-        return None;
-    }
-    let slack_bytes = align_bytes.max(HEADER_BYTES);
-    let need_bytes = size_bytes
-        .checked_add(slack_bytes)?
-        .checked_add(HEADER_BYTES)?;
-    let class = (0..CLASSES).find(|&class| need_bytes <= class_bytes(class));
-    let (block, len_bytes) = match class {
-        Some(class) => (take(class)?, class_bytes(class)),
-        None => {
-            let len_bytes = need_bytes.checked_next_multiple_of(PAGE_BYTES)?;
-            (raw::map(len_bytes)?, len_bytes)
+/// The heap of registrations and handlers.
+static HEAP: Heap = Heap::over(raw::map, raw::unmap);
+
+impl Heap {
+    /// A heap that takes whole pages by `map` and gives large blocks back by `unmap`.
+    pub const fn over(map: fn(usize) -> Option<*mut u8>, unmap: unsafe fn(usize, usize)) -> Self {
+        Self {
+            free: [const { FreeList(AtomicU64::new(0)) }; CLASSES],
+            map,
+            unmap,
         }
-    };
-    let start = block as usize;
-    let at = (start + HEADER_BYTES).next_multiple_of(slack_bytes);
-    let header = Header {
-        class: class.map_or(MAPPED, |class| class as u32),
-        offset_bytes: (at - start) as u32,
-        len_bytes,
-    };
-    // SAFETY: the block has room for the slack, the header and the size.
-    unsafe { ((at - HEADER_BYTES) as *mut Header).write(header) };
-    Some(at as *mut u8)
+    }
+
+    /// `size_bytes` of memory at a multiple of `align_bytes` (a power of two), zeroed only by chance.
+    pub fn allocate(&self, size_bytes: usize, align_bytes: usize) -> Option<*mut u8> {
+        if !align_bytes.is_power_of_two() || align_bytes > ALIGN_BYTES_MAX {
+            return None;
+        }
+        let slack_bytes = align_bytes.max(HEADER_BYTES);
+        let need_bytes = size_bytes
+            .checked_add(slack_bytes)?
+            .checked_add(HEADER_BYTES)?;
+        let class = CLASS_BYTES.iter().position(|&bytes| need_bytes <= bytes);
+        let (block, len_bytes) = match class {
+            Some(class) => (self.take(class)?, CLASS_BYTES[class]),
+            None => {
+                let len_bytes = need_bytes.checked_next_multiple_of(PAGE_BYTES)?;
+                ((self.map)(len_bytes)?, len_bytes)
+            }
+        };
+        let start = block as usize;
+        let at = (start + HEADER_BYTES).next_multiple_of(slack_bytes);
+        let header = Header {
+            class: class.map_or(MAPPED, |class| class as u32),
+            offset_bytes: (at - start) as u32,
+            len_bytes,
+        };
+        // SAFETY: the block has room for the slack, the header and the size.
+        unsafe { ((at - HEADER_BYTES) as *mut Header).write(header) };
+        Some(at as *mut u8)
+    }
+
+    /// A block of a class, from its list or from a new chunk.
+    fn take(&self, class: usize) -> Option<*mut u8> {
+        let list = self.free.get(class)?;
+        if let Some(block) = list.pop() {
+            return Some(block);
+        }
+        let bytes = CLASS_BYTES[class];
+        // Where memory is in pieces, there may still be a page.
+        let (chunk, chunk_bytes) = match (self.map)(CHUNK_BYTES) {
+            Some(chunk) => (chunk, CHUNK_BYTES),
+            None if bytes < PAGE_BYTES => ((self.map)(PAGE_BYTES)?, PAGE_BYTES),
+            None => return None,
+        };
+        for at in (bytes..=chunk_bytes - bytes).step_by(bytes) {
+            // SAFETY: a part of the new chunk that nobody else knows.
+            unsafe { list.push(chunk.add(at)) };
+        }
+        Some(chunk)
+    }
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    /// `address` came from [`allocate`](Self::allocate) of this heap and is not used any more.
+    pub unsafe fn free(&self, address: *mut u8) {
+        // SAFETY: `allocate` wrote the header there.
+        let header = unsafe { address.sub(HEADER_BYTES).cast::<Header>().read() };
+        let block = address.wrapping_sub(header.offset_bytes as usize);
+        match self.free.get(header.class as usize) {
+            // SAFETY: the block is of this class and free from here on.
+            Some(list) => unsafe { list.push(block) },
+            // SAFETY: the block is a mapping of its own.
+            None => unsafe { (self.unmap)(block as usize, header.len_bytes) },
+        }
+    }
 }
 
-/// A block of a class, from its list or from a new chunk.
-fn take(class: usize) -> Option<*mut u8> {
-    let list = FREE.get(class)?;
-    if let Some(block) = list.pop() {
-        return Some(block);
-    }
-    let chunk = raw::map(CHUNK_BYTES)?;
-    for at in (class_bytes(class)..CHUNK_BYTES).step_by(class_bytes(class)) {
-        // SAFETY: a part of the new chunk that nobody else knows.
-        unsafe { list.push(chunk.add(at)) };
-    }
-    Some(chunk)
-}
-
-/// Gives memory back.
-///
-/// # Safety
-/// `address` came from [`allocate`] and is not used any more.
-pub unsafe fn free(address: *mut u8) {
-    // SAFETY: `allocate` wrote the header there.
-    let header = unsafe { address.sub(HEADER_BYTES).cast::<Header>().read() };
-    let block = address.wrapping_sub(header.offset_bytes as usize);
-    match FREE.get(header.class as usize) {
-        // SAFETY: the block is of this class and free from here on.
-        Some(list) => unsafe { list.push(block) },
-        // SAFETY: the block is a mapping of its own.
-        None => unsafe {
-            raw::call(
-                Sysno::munmap,
-                [block as usize, header.len_bytes, 0, 0, 0, 0],
-            );
-        },
-    }
+/// Memory of the heap of registrations and handlers: see [`Heap::allocate`].
+pub fn allocate(size_bytes: usize, align_bytes: usize) -> Option<*mut u8> {
+    HEAP.allocate(size_bytes, align_bytes)
 }
 
 /// `muslin_alloc`: null when there is no memory.
@@ -158,11 +178,11 @@ extern "C" fn muslin_alloc(size_bytes: usize, align_bytes: usize) -> *mut u8 {
 /// `muslin_free`: null is nothing.
 ///
 /// # Safety
-/// As [`free`], or null.
+/// `address` came from `muslin_alloc` and is not used any more, or is null.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn muslin_free(address: *mut u8) {
     if !address.is_null() {
         // SAFETY: as the caller promises.
-        unsafe { free(address) };
+        unsafe { HEAP.free(address) };
     }
 }

@@ -36,21 +36,10 @@ struct AlternateStack {
     len_bytes: usize,
 }
 
-const SS_ONSTACK: i32 = 1;
-
 impl AlternateStack {
     fn current() -> Self {
-        // struct stack_t: address, flags, size.
-        let mut stack = [0usize; 3];
-        let args = [0, &raw mut stack as usize, 0, 0, 0, 0];
-        // SAFETY: asks for the current alternate stack only.
-        let raw = unsafe { raw::call(Sysno::sigaltstack, args) };
-        let [start, flags, len_bytes] = stack;
-        let is_in_use = raw == 0 && flags as i32 & SS_ONSTACK != 0;
-        Self {
-            start,
-            len_bytes: if is_in_use { len_bytes } else { 0 },
-        }
+        let (start, len_bytes) = raw::alternate_stack_in_use().unwrap_or((0, 0));
+        Self { start, len_bytes }
     }
 
     fn holds(&self, address: usize) -> bool {

@@ -11,22 +11,36 @@
 //! - `register`, `families`: registration from outside, the C symbols of `muslin.h`
 //! - `counting`, `seal`: the counters of `muslin run --count`; the table read-only
 //! - `heap`, `console`, `thread`, `raw`: what handlers stand on, none of it through libc
+//! - `bare/`: the same for platforms without a kernel below (feature `platform-solo5`), where the
+//!   library OS answers: boot, raw, counting and seal stand in place of those here
+//! - `command_line`: words of the command line, where there is no shell
 //!
 //! Every file but `table` and `support` is a door to unsafe code: this room is the boundary
 //! between C and Rust.
 
 #![no_std]
 
+#[cfg(all(
+    target_os = "none",
+    feature = "platform-linux",
+    feature = "platform-solo5"
+))]
+compile_error!("one runtime object is for one platform: build with --no-default-features");
+
+#[cfg(any(test, feature = "platform-solo5"))]
+pub mod command_line;
 pub mod support;
 pub mod table;
 
 #[cfg(target_os = "none")]
+#[cfg_attr(feature = "platform-solo5", path = "bare/boot.rs")]
 mod boot;
 #[cfg(target_os = "none")]
 mod chain;
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
+#[cfg_attr(feature = "platform-solo5", path = "bare/counting.rs")]
 mod counting;
 #[cfg(target_os = "none")]
 mod dispatch;
@@ -38,6 +52,15 @@ mod families;
 mod heap;
 #[cfg(target_os = "none")]
 mod inside;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/kernel_heap.rs"]
+mod kernel_heap;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/labels.rs"]
+mod labels;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/missing.rs"]
+mod missing;
 #[cfg(target_os = "none")]
 mod note;
 #[cfg(target_os = "none")]
@@ -45,10 +68,20 @@ mod own_stack;
 #[cfg(target_os = "none")]
 mod panic;
 #[cfg(target_os = "none")]
+mod preinit;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/process.rs"]
+mod process;
+#[cfg(target_os = "none")]
+#[cfg_attr(feature = "platform-solo5", path = "bare/raw.rs")]
 mod raw;
 #[cfg(target_os = "none")]
 mod register;
 #[cfg(target_os = "none")]
+#[cfg_attr(feature = "platform-solo5", path = "bare/seal.rs")]
 mod seal;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/start.rs"]
+mod start;
 #[cfg(target_os = "none")]
 mod thread;

@@ -1,5 +1,7 @@
 //! The ELF note by which tools know an image of ours: name "Muslin", type 1, then the version of
-//! this note's layout and the platform (0 is Linux).
+//! this note's layout and the platform (0 is Linux, 1 is Solo5).
+
+use crate::raw;
 
 /// `Elf64_Nhdr`, name and description in one.
 #[repr(C, align(4))]
@@ -20,5 +22,5 @@ static NOTE: Note = Note {
     kind: 1,
     name: *b"Muslin\0\0",
     layout: 1,
-    platform: 0,
+    platform: raw::PLATFORM,
 };

@@ -3,7 +3,6 @@
 
 use core::sync::atomic::AtomicUsize;
 
-use muslin_abi::Sysno;
 use muslin_abi::handler::{Call, OWN_STACK_BYTES};
 use muslin_arch::stack;
 
@@ -72,7 +71,7 @@ pub unsafe fn run(handler: &Handler, call: &Call) -> isize {
 fn new() -> Option<usize> {
     let base = raw::map(MAPPING_BYTES)? as usize;
     // SAFETY: the first page of a mapping of ours, not used yet.
-    unsafe { raw::call(Sysno::mprotect, [base, GUARD_BYTES, 0, 0, 0, 0]) };
+    unsafe { raw::guard(base, GUARD_BYTES) };
     Some(base)
 }
 
@@ -124,5 +123,5 @@ pub fn drop_own() {
 
 fn unmap(base: usize) {
     // SAFETY: a mapping of ours on which nothing runs.
-    unsafe { raw::call(Sysno::munmap, [base, MAPPING_BYTES, 0, 0, 0, 0]) };
+    unsafe { raw::unmap(base, MAPPING_BYTES) };
 }

@@ -10,37 +10,22 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use muslin_abi::handler::{OWN_STACK, REENTRANT};
 use muslin_abi::{Errno, Sysno};
-use muslin_linux::passthrough::{__muslin_passthrough, __muslin_passthrough_base};
 
 use crate::chain::{self, Function, Handler};
 use crate::console;
 use crate::dispatch::{self, address};
 use crate::entry;
 use crate::heap;
-use crate::raw;
+use crate::raw::{self, __muslin_passthrough, __muslin_passthrough_base};
 use crate::seal;
 
 /// Process and thread of the lock's holder; 0 while it is free.
 static LOCK: AtomicU64 = AtomicU64::new(0);
 
-const SIG_SETMASK: usize = 2;
-
 /// Runs `change` with the lock held, all signals blocked and the table writable.
 fn locked<T>(change: impl FnOnce() -> T) -> T {
-    let all = u64::MAX;
-    let mut before = 0u64;
-    // SAFETY: the mask is put back below; the structures are alive.
-    unsafe {
-        let (new, old) = (&raw const all as usize, &raw mut before as usize);
-        raw::call(Sysno::rt_sigprocmask, [SIG_SETMASK, new, old, 8, 0, 0]);
-    }
-    // SAFETY: calls that only answer.
-    let (process, thread) = unsafe {
-        (
-            raw::call(Sysno::getpid, [0; 6]) as u32,
-            raw::call(Sysno::gettid, [0; 6]) as u32,
-        )
-    };
+    let before = raw::set_signal_mask(u64::MAX);
+    let (process, thread) = raw::identity();
     let mine = u64::from(process) << 32 | u64::from(thread);
     while let Err(holder) = LOCK.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed) {
         // A holder of another process is the parent's thread that this child of fork lacks.
@@ -51,16 +36,11 @@ fn locked<T>(change: impl FnOnce() -> T) -> T {
         {
             break;
         }
-        // SAFETY: gives up the processor.
-        unsafe { raw::call(Sysno::sched_yield, [0; 6]) };
+        raw::give_way();
     }
     let result = seal::with_writable(change);
     LOCK.store(0, Ordering::Release);
-    // SAFETY: as above.
-    unsafe {
-        let old = &raw const before as usize;
-        raw::call(Sysno::rt_sigprocmask, [SIG_SETMASK, old, 0, 8, 0, 0]);
-    }
+    raw::set_signal_mask(before);
     result
 }
 

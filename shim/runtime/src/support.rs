@@ -46,4 +46,8 @@ pub struct Line {
     pub handler: &'static str,
     /// How well it is supported on Linux.
     pub support: Support,
+    /// The name of the handler that answers it on bare platforms.
+    pub bare_handler: &'static str,
+    /// How well it is supported there.
+    pub bare_support: Support,
 }

@@ -1,24 +1,30 @@
-//! THE list: one line a call, with the code that answers it on Linux and how well.
+//! THE list: one line a call, with the code that answers it on Linux and how well, then the same
+//! for bare platforms.
 //!
 //! A line makes three things: the symbol `__muslin_sys_<nr>`, which slots start with; a line of
 //! `muslin syscalls`; and a row of the docs. A number that is not here cannot be named by a slot.
+//! For a bare platform a line also makes the adapter between the slot and the handler, in a section
+//! of its own: what no live slot names is left out of the image.
 
 use muslin_abi::{Errno, Sysno};
 
 use crate::support::Line;
-use crate::support::Support::{self, Full, Partial};
+use crate::support::Support::{self, Full, Missing, Partial};
 
 macro_rules! syscall_table {
-    ($($name:ident = $module:ident::$code:ident, $support:expr;)*) => {
+    ($($name:ident = $module:ident::$code:ident, $support:expr
+        => $($bare:ident)::+ $(, $bare_support:expr)?;)*) => {
         /// All calls that musl can make, in ascending order.
         pub const TABLE: &[Line] = &[$(Line {
             nr: Sysno::$name,
             name: stringify!($name),
             handler: stringify!($module::$code),
             support: $support,
+            bare_handler: stringify!($($bare)::+),
+            bare_support: bare_support!($($bare_support)?),
         },)*];
 
-        #[cfg(target_os = "none")]
+        #[cfg(all(target_os = "none", feature = "platform-linux"))]
         mod symbols {
             use muslin_abi::Sysno;
             $(core::arch::global_asm!(
@@ -28,6 +34,81 @@ macro_rules! syscall_table {
                 code = sym muslin_linux::$module::$code,
             );)*
         }
+
+        /// The codes of slots on a bare platform.
+        #[cfg(all(target_os = "none", feature = "platform-solo5"))]
+        pub mod symbols {
+            use muslin_abi::Sysno;
+            $(bare_symbol!($name, $($bare)::+);)*
+
+            /// The code of a number that a program makes by `syscall()`: the linker cannot see which
+            /// numbers those are, so all that is answered stands here. It is in an image only if
+            /// `syscall()` is.
+            pub fn by_number(nr: usize) -> Option<crate::raw::Code> {
+                let nr = Sysno(u32::try_from(nr).ok()?);
+                $(bare_code!(nr, $name, $($bare)::+);)*
+                None
+            }
+        }
+    };
+}
+
+/// How well a bare platform supports a call: what the line says, or not at all.
+macro_rules! bare_support {
+    () => {
+        Missing(Errno::ENOSYS, "not there yet")
+    };
+    ($support:expr) => {
+        $support
+    };
+}
+
+/// A line of `by_number`.
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+macro_rules! bare_code {
+    ($nr:ident, $name:ident, missing) => {};
+    ($nr:ident, $name:ident, $module:ident::$function:ident) => {
+        if $nr == Sysno::$name {
+            return Some($name::code);
+        }
+    };
+}
+
+/// The code of a slot on a bare platform.
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+macro_rules! bare_symbol {
+    ($name:ident, missing) => {
+        core::arch::global_asm!(
+            ".globl __muslin_sys_{nr}",
+            ".set __muslin_sys_{nr}, {code}",
+            nr = const Sysno::$name.0,
+            code = sym crate::missing::missing,
+        );
+    };
+    ($name:ident, $module:ident::$function:ident) => {
+        mod $name {
+            /// The code of this call's slot.
+            ///
+            /// # Safety
+            /// As any code of a slot: the call is the program's own.
+            pub unsafe extern "C" fn code(
+                a: usize,
+                b: usize,
+                c: usize,
+                d: usize,
+                e: usize,
+                f: usize,
+                _: usize,
+            ) -> isize {
+                crate::process::answer(muslin_syscalls::$module::$function, [a, b, c, d, e, f])
+            }
+        }
+        core::arch::global_asm!(
+            ".globl __muslin_sys_{nr}",
+            ".set __muslin_sys_{nr}, {code}",
+            nr = const Sysno::$name.0,
+            code = sym $name::code,
+        );
     };
 }
 
@@ -40,390 +121,390 @@ pub fn line(nr: Sysno) -> Option<&'static Line> {
 pub const UNKNOWN: Support = Support::Missing(Errno::ENOSYS, "no such call is known");
 
 syscall_table! {
-    read = passthrough::__muslin_passthrough, Full;
-    write = passthrough::__muslin_passthrough, Full;
-    open = passthrough::__muslin_passthrough, Full;
-    close = passthrough::__muslin_passthrough, Full;
-    stat = passthrough::__muslin_passthrough, Full;
-    fstat = passthrough::__muslin_passthrough, Full;
-    lstat = passthrough::__muslin_passthrough, Full;
-    poll = passthrough::__muslin_passthrough, Full;
-    lseek = passthrough::__muslin_passthrough, Full;
-    mmap = passthrough::__muslin_passthrough, Full;
-    mprotect = passthrough::__muslin_passthrough, Full;
-    munmap = passthrough::__muslin_passthrough, Full;
-    brk = passthrough::__muslin_passthrough, Full;
-    rt_sigaction = passthrough::__muslin_passthrough, Full;
-    rt_sigprocmask = passthrough::__muslin_passthrough, Full;
-    rt_sigreturn = passthrough::__muslin_passthrough, Partial("the kernel returns from signal handlers into it directly: no handler can be registered");
-    ioctl = passthrough::__muslin_passthrough, Full;
-    pread64 = passthrough::__muslin_passthrough, Full;
-    pwrite64 = passthrough::__muslin_passthrough, Full;
-    readv = passthrough::__muslin_passthrough, Full;
-    writev = passthrough::__muslin_passthrough, Full;
-    access = passthrough::__muslin_passthrough, Full;
-    pipe = passthrough::__muslin_passthrough, Full;
-    select = passthrough::__muslin_passthrough, Full;
-    sched_yield = passthrough::__muslin_passthrough, Full;
-    mremap = passthrough::__muslin_passthrough, Full;
-    msync = passthrough::__muslin_passthrough, Full;
-    mincore = passthrough::__muslin_passthrough, Full;
-    madvise = passthrough::__muslin_passthrough, Full;
-    shmget = passthrough::__muslin_passthrough, Full;
-    shmat = passthrough::__muslin_passthrough, Full;
-    shmctl = passthrough::__muslin_passthrough, Full;
-    dup = passthrough::__muslin_passthrough, Full;
-    dup2 = passthrough::__muslin_passthrough, Full;
-    pause = passthrough::__muslin_passthrough, Full;
-    nanosleep = passthrough::__muslin_passthrough, Full;
-    getitimer = passthrough::__muslin_passthrough, Full;
-    alarm = passthrough::__muslin_passthrough, Full;
-    setitimer = passthrough::__muslin_passthrough, Full;
-    getpid = passthrough::__muslin_passthrough, Full;
-    sendfile = passthrough::__muslin_passthrough, Full;
-    socket = passthrough::__muslin_passthrough, Full;
-    connect = passthrough::__muslin_passthrough, Full;
-    accept = passthrough::__muslin_passthrough, Full;
-    sendto = passthrough::__muslin_passthrough, Full;
-    recvfrom = passthrough::__muslin_passthrough, Full;
-    sendmsg = passthrough::__muslin_passthrough, Full;
-    recvmsg = passthrough::__muslin_passthrough, Full;
-    shutdown = passthrough::__muslin_passthrough, Full;
-    bind = passthrough::__muslin_passthrough, Full;
-    listen = passthrough::__muslin_passthrough, Full;
-    getsockname = passthrough::__muslin_passthrough, Full;
-    getpeername = passthrough::__muslin_passthrough, Full;
-    socketpair = passthrough::__muslin_passthrough, Full;
-    setsockopt = passthrough::__muslin_passthrough, Full;
-    getsockopt = passthrough::__muslin_passthrough, Full;
-    clone = passthrough::__muslin_passthrough, Full;
-    fork = passthrough::__muslin_passthrough, Full;
-    vfork = passthrough::__muslin_passthrough, Partial("once a handler is registered for it, the child gets a copy of the memory, as by fork");
-    execve = passthrough::__muslin_passthrough, Full;
-    exit = passthrough::__muslin_passthrough, Full;
-    wait4 = passthrough::__muslin_passthrough, Full;
-    kill = passthrough::__muslin_passthrough, Full;
-    uname = passthrough::__muslin_passthrough, Full;
-    semget = passthrough::__muslin_passthrough, Full;
-    semop = passthrough::__muslin_passthrough, Full;
-    semctl = passthrough::__muslin_passthrough, Full;
-    shmdt = passthrough::__muslin_passthrough, Full;
-    msgget = passthrough::__muslin_passthrough, Full;
-    msgsnd = passthrough::__muslin_passthrough, Full;
-    msgrcv = passthrough::__muslin_passthrough, Full;
-    msgctl = passthrough::__muslin_passthrough, Full;
-    fcntl = passthrough::__muslin_passthrough, Full;
-    flock = passthrough::__muslin_passthrough, Full;
-    fsync = passthrough::__muslin_passthrough, Full;
-    fdatasync = passthrough::__muslin_passthrough, Full;
-    truncate = passthrough::__muslin_passthrough, Full;
-    ftruncate = passthrough::__muslin_passthrough, Full;
-    getdents = passthrough::__muslin_passthrough, Full;
-    getcwd = passthrough::__muslin_passthrough, Full;
-    chdir = passthrough::__muslin_passthrough, Full;
-    fchdir = passthrough::__muslin_passthrough, Full;
-    rename = passthrough::__muslin_passthrough, Full;
-    mkdir = passthrough::__muslin_passthrough, Full;
-    rmdir = passthrough::__muslin_passthrough, Full;
-    creat = passthrough::__muslin_passthrough, Full;
-    link = passthrough::__muslin_passthrough, Full;
-    unlink = passthrough::__muslin_passthrough, Full;
-    symlink = passthrough::__muslin_passthrough, Full;
-    readlink = passthrough::__muslin_passthrough, Full;
-    chmod = passthrough::__muslin_passthrough, Full;
-    fchmod = passthrough::__muslin_passthrough, Full;
-    chown = passthrough::__muslin_passthrough, Full;
-    fchown = passthrough::__muslin_passthrough, Full;
-    lchown = passthrough::__muslin_passthrough, Full;
-    umask = passthrough::__muslin_passthrough, Full;
-    gettimeofday = passthrough::__muslin_passthrough, Full;
-    getrlimit = passthrough::__muslin_passthrough, Full;
-    getrusage = passthrough::__muslin_passthrough, Full;
-    sysinfo = passthrough::__muslin_passthrough, Full;
-    times = passthrough::__muslin_passthrough, Full;
-    ptrace = passthrough::__muslin_passthrough, Full;
-    getuid = passthrough::__muslin_passthrough, Full;
-    syslog = passthrough::__muslin_passthrough, Full;
-    getgid = passthrough::__muslin_passthrough, Full;
-    setuid = passthrough::__muslin_passthrough, Full;
-    setgid = passthrough::__muslin_passthrough, Full;
-    geteuid = passthrough::__muslin_passthrough, Full;
-    getegid = passthrough::__muslin_passthrough, Full;
-    setpgid = passthrough::__muslin_passthrough, Full;
-    getppid = passthrough::__muslin_passthrough, Full;
-    getpgrp = passthrough::__muslin_passthrough, Full;
-    setsid = passthrough::__muslin_passthrough, Full;
-    setreuid = passthrough::__muslin_passthrough, Full;
-    setregid = passthrough::__muslin_passthrough, Full;
-    getgroups = passthrough::__muslin_passthrough, Full;
-    setgroups = passthrough::__muslin_passthrough, Full;
-    setresuid = passthrough::__muslin_passthrough, Full;
-    getresuid = passthrough::__muslin_passthrough, Full;
-    setresgid = passthrough::__muslin_passthrough, Full;
-    getresgid = passthrough::__muslin_passthrough, Full;
-    getpgid = passthrough::__muslin_passthrough, Full;
-    setfsuid = passthrough::__muslin_passthrough, Full;
-    setfsgid = passthrough::__muslin_passthrough, Full;
-    getsid = passthrough::__muslin_passthrough, Full;
-    capget = passthrough::__muslin_passthrough, Full;
-    capset = passthrough::__muslin_passthrough, Full;
-    rt_sigpending = passthrough::__muslin_passthrough, Full;
-    rt_sigtimedwait = passthrough::__muslin_passthrough, Full;
-    rt_sigqueueinfo = passthrough::__muslin_passthrough, Full;
-    rt_sigsuspend = passthrough::__muslin_passthrough, Full;
-    sigaltstack = passthrough::__muslin_passthrough, Full;
-    utime = passthrough::__muslin_passthrough, Full;
-    mknod = passthrough::__muslin_passthrough, Full;
-    uselib = passthrough::__muslin_passthrough, Full;
-    personality = passthrough::__muslin_passthrough, Full;
-    ustat = passthrough::__muslin_passthrough, Full;
-    statfs = passthrough::__muslin_passthrough, Full;
-    fstatfs = passthrough::__muslin_passthrough, Full;
-    sysfs = passthrough::__muslin_passthrough, Full;
-    getpriority = passthrough::__muslin_passthrough, Full;
-    setpriority = passthrough::__muslin_passthrough, Full;
-    sched_setparam = passthrough::__muslin_passthrough, Full;
-    sched_getparam = passthrough::__muslin_passthrough, Full;
-    sched_setscheduler = passthrough::__muslin_passthrough, Full;
-    sched_getscheduler = passthrough::__muslin_passthrough, Full;
-    sched_get_priority_max = passthrough::__muslin_passthrough, Full;
-    sched_get_priority_min = passthrough::__muslin_passthrough, Full;
-    sched_rr_get_interval = passthrough::__muslin_passthrough, Full;
-    mlock = passthrough::__muslin_passthrough, Full;
-    munlock = passthrough::__muslin_passthrough, Full;
-    mlockall = passthrough::__muslin_passthrough, Full;
-    munlockall = passthrough::__muslin_passthrough, Full;
-    vhangup = passthrough::__muslin_passthrough, Full;
-    modify_ldt = passthrough::__muslin_passthrough, Full;
-    pivot_root = passthrough::__muslin_passthrough, Full;
-    _sysctl = passthrough::__muslin_passthrough, Full;
-    prctl = passthrough::__muslin_passthrough, Full;
-    arch_prctl = passthrough::__muslin_passthrough, Full;
-    adjtimex = passthrough::__muslin_passthrough, Full;
-    setrlimit = passthrough::__muslin_passthrough, Full;
-    chroot = passthrough::__muslin_passthrough, Full;
-    sync = passthrough::__muslin_passthrough, Full;
-    acct = passthrough::__muslin_passthrough, Full;
-    settimeofday = passthrough::__muslin_passthrough, Full;
-    mount = passthrough::__muslin_passthrough, Full;
-    umount2 = passthrough::__muslin_passthrough, Full;
-    swapon = passthrough::__muslin_passthrough, Full;
-    swapoff = passthrough::__muslin_passthrough, Full;
-    reboot = passthrough::__muslin_passthrough, Full;
-    sethostname = passthrough::__muslin_passthrough, Full;
-    setdomainname = passthrough::__muslin_passthrough, Full;
-    iopl = passthrough::__muslin_passthrough, Full;
-    ioperm = passthrough::__muslin_passthrough, Full;
-    create_module = passthrough::__muslin_passthrough, Full;
-    init_module = passthrough::__muslin_passthrough, Full;
-    delete_module = passthrough::__muslin_passthrough, Full;
-    get_kernel_syms = passthrough::__muslin_passthrough, Full;
-    query_module = passthrough::__muslin_passthrough, Full;
-    quotactl = passthrough::__muslin_passthrough, Full;
-    nfsservctl = passthrough::__muslin_passthrough, Full;
-    getpmsg = passthrough::__muslin_passthrough, Full;
-    putpmsg = passthrough::__muslin_passthrough, Full;
-    afs_syscall = passthrough::__muslin_passthrough, Full;
-    tuxcall = passthrough::__muslin_passthrough, Full;
-    security = passthrough::__muslin_passthrough, Full;
-    gettid = passthrough::__muslin_passthrough, Full;
-    readahead = passthrough::__muslin_passthrough, Full;
-    setxattr = passthrough::__muslin_passthrough, Full;
-    lsetxattr = passthrough::__muslin_passthrough, Full;
-    fsetxattr = passthrough::__muslin_passthrough, Full;
-    getxattr = passthrough::__muslin_passthrough, Full;
-    lgetxattr = passthrough::__muslin_passthrough, Full;
-    fgetxattr = passthrough::__muslin_passthrough, Full;
-    listxattr = passthrough::__muslin_passthrough, Full;
-    llistxattr = passthrough::__muslin_passthrough, Full;
-    flistxattr = passthrough::__muslin_passthrough, Full;
-    removexattr = passthrough::__muslin_passthrough, Full;
-    lremovexattr = passthrough::__muslin_passthrough, Full;
-    fremovexattr = passthrough::__muslin_passthrough, Full;
-    tkill = passthrough::__muslin_passthrough, Full;
-    time = passthrough::__muslin_passthrough, Full;
-    futex = passthrough::__muslin_passthrough, Full;
-    sched_setaffinity = passthrough::__muslin_passthrough, Full;
-    sched_getaffinity = passthrough::__muslin_passthrough, Full;
-    set_thread_area = passthrough::__muslin_passthrough, Full;
-    io_setup = passthrough::__muslin_passthrough, Full;
-    io_destroy = passthrough::__muslin_passthrough, Full;
-    io_getevents = passthrough::__muslin_passthrough, Full;
-    io_submit = passthrough::__muslin_passthrough, Full;
-    io_cancel = passthrough::__muslin_passthrough, Full;
-    get_thread_area = passthrough::__muslin_passthrough, Full;
-    lookup_dcookie = passthrough::__muslin_passthrough, Full;
-    epoll_create = passthrough::__muslin_passthrough, Full;
-    epoll_ctl_old = passthrough::__muslin_passthrough, Full;
-    epoll_wait_old = passthrough::__muslin_passthrough, Full;
-    remap_file_pages = passthrough::__muslin_passthrough, Full;
-    getdents64 = passthrough::__muslin_passthrough, Full;
-    set_tid_address = passthrough::__muslin_passthrough, Full;
-    restart_syscall = passthrough::__muslin_passthrough, Full;
-    semtimedop = passthrough::__muslin_passthrough, Full;
-    fadvise64 = passthrough::__muslin_passthrough, Full;
-    timer_create = passthrough::__muslin_passthrough, Full;
-    timer_settime = passthrough::__muslin_passthrough, Full;
-    timer_gettime = passthrough::__muslin_passthrough, Full;
-    timer_getoverrun = passthrough::__muslin_passthrough, Full;
-    timer_delete = passthrough::__muslin_passthrough, Full;
-    clock_settime = passthrough::__muslin_passthrough, Full;
-    clock_gettime = vdso::__muslin_clock_gettime, Full;
-    clock_getres = passthrough::__muslin_passthrough, Full;
-    clock_nanosleep = passthrough::__muslin_passthrough, Full;
-    exit_group = passthrough::__muslin_passthrough, Full;
-    epoll_wait = passthrough::__muslin_passthrough, Full;
-    epoll_ctl = passthrough::__muslin_passthrough, Full;
-    tgkill = passthrough::__muslin_passthrough, Full;
-    utimes = passthrough::__muslin_passthrough, Full;
-    vserver = passthrough::__muslin_passthrough, Full;
-    mbind = passthrough::__muslin_passthrough, Full;
-    set_mempolicy = passthrough::__muslin_passthrough, Full;
-    get_mempolicy = passthrough::__muslin_passthrough, Full;
-    mq_open = passthrough::__muslin_passthrough, Full;
-    mq_unlink = passthrough::__muslin_passthrough, Full;
-    mq_timedsend = passthrough::__muslin_passthrough, Full;
-    mq_timedreceive = passthrough::__muslin_passthrough, Full;
-    mq_notify = passthrough::__muslin_passthrough, Full;
-    mq_getsetattr = passthrough::__muslin_passthrough, Full;
-    kexec_load = passthrough::__muslin_passthrough, Full;
-    waitid = passthrough::__muslin_passthrough, Full;
-    add_key = passthrough::__muslin_passthrough, Full;
-    request_key = passthrough::__muslin_passthrough, Full;
-    keyctl = passthrough::__muslin_passthrough, Full;
-    ioprio_set = passthrough::__muslin_passthrough, Full;
-    ioprio_get = passthrough::__muslin_passthrough, Full;
-    inotify_init = passthrough::__muslin_passthrough, Full;
-    inotify_add_watch = passthrough::__muslin_passthrough, Full;
-    inotify_rm_watch = passthrough::__muslin_passthrough, Full;
-    migrate_pages = passthrough::__muslin_passthrough, Full;
-    openat = passthrough::__muslin_passthrough, Full;
-    mkdirat = passthrough::__muslin_passthrough, Full;
-    mknodat = passthrough::__muslin_passthrough, Full;
-    fchownat = passthrough::__muslin_passthrough, Full;
-    futimesat = passthrough::__muslin_passthrough, Full;
-    newfstatat = passthrough::__muslin_passthrough, Full;
-    unlinkat = passthrough::__muslin_passthrough, Full;
-    renameat = passthrough::__muslin_passthrough, Full;
-    linkat = passthrough::__muslin_passthrough, Full;
-    symlinkat = passthrough::__muslin_passthrough, Full;
-    readlinkat = passthrough::__muslin_passthrough, Full;
-    fchmodat = passthrough::__muslin_passthrough, Full;
-    faccessat = passthrough::__muslin_passthrough, Full;
-    pselect6 = passthrough::__muslin_passthrough, Full;
-    ppoll = passthrough::__muslin_passthrough, Full;
-    unshare = passthrough::__muslin_passthrough, Full;
-    set_robust_list = passthrough::__muslin_passthrough, Full;
-    get_robust_list = passthrough::__muslin_passthrough, Full;
-    splice = passthrough::__muslin_passthrough, Full;
-    tee = passthrough::__muslin_passthrough, Full;
-    sync_file_range = passthrough::__muslin_passthrough, Full;
-    vmsplice = passthrough::__muslin_passthrough, Full;
-    move_pages = passthrough::__muslin_passthrough, Full;
-    utimensat = passthrough::__muslin_passthrough, Full;
-    epoll_pwait = passthrough::__muslin_passthrough, Full;
-    signalfd = passthrough::__muslin_passthrough, Full;
-    timerfd_create = passthrough::__muslin_passthrough, Full;
-    eventfd = passthrough::__muslin_passthrough, Full;
-    fallocate = passthrough::__muslin_passthrough, Full;
-    timerfd_settime = passthrough::__muslin_passthrough, Full;
-    timerfd_gettime = passthrough::__muslin_passthrough, Full;
-    accept4 = passthrough::__muslin_passthrough, Full;
-    signalfd4 = passthrough::__muslin_passthrough, Full;
-    eventfd2 = passthrough::__muslin_passthrough, Full;
-    epoll_create1 = passthrough::__muslin_passthrough, Full;
-    dup3 = passthrough::__muslin_passthrough, Full;
-    pipe2 = passthrough::__muslin_passthrough, Full;
-    inotify_init1 = passthrough::__muslin_passthrough, Full;
-    preadv = passthrough::__muslin_passthrough, Full;
-    pwritev = passthrough::__muslin_passthrough, Full;
-    rt_tgsigqueueinfo = passthrough::__muslin_passthrough, Full;
-    perf_event_open = passthrough::__muslin_passthrough, Full;
-    recvmmsg = passthrough::__muslin_passthrough, Full;
-    fanotify_init = passthrough::__muslin_passthrough, Full;
-    fanotify_mark = passthrough::__muslin_passthrough, Full;
-    prlimit64 = passthrough::__muslin_passthrough, Full;
-    name_to_handle_at = passthrough::__muslin_passthrough, Full;
-    open_by_handle_at = passthrough::__muslin_passthrough, Full;
-    clock_adjtime = passthrough::__muslin_passthrough, Full;
-    syncfs = passthrough::__muslin_passthrough, Full;
-    sendmmsg = passthrough::__muslin_passthrough, Full;
-    setns = passthrough::__muslin_passthrough, Full;
-    getcpu = vdso::__muslin_getcpu, Full;
-    process_vm_readv = passthrough::__muslin_passthrough, Full;
-    process_vm_writev = passthrough::__muslin_passthrough, Full;
-    kcmp = passthrough::__muslin_passthrough, Full;
-    finit_module = passthrough::__muslin_passthrough, Full;
-    sched_setattr = passthrough::__muslin_passthrough, Full;
-    sched_getattr = passthrough::__muslin_passthrough, Full;
-    renameat2 = passthrough::__muslin_passthrough, Full;
-    seccomp = passthrough::__muslin_passthrough, Full;
-    getrandom = passthrough::__muslin_passthrough, Full;
-    memfd_create = passthrough::__muslin_passthrough, Full;
-    kexec_file_load = passthrough::__muslin_passthrough, Full;
-    bpf = passthrough::__muslin_passthrough, Full;
-    execveat = passthrough::__muslin_passthrough, Full;
-    userfaultfd = passthrough::__muslin_passthrough, Full;
-    membarrier = passthrough::__muslin_passthrough, Full;
-    mlock2 = passthrough::__muslin_passthrough, Full;
-    copy_file_range = passthrough::__muslin_passthrough, Full;
-    preadv2 = passthrough::__muslin_passthrough, Full;
-    pwritev2 = passthrough::__muslin_passthrough, Full;
-    pkey_mprotect = passthrough::__muslin_passthrough, Full;
-    pkey_alloc = passthrough::__muslin_passthrough, Full;
-    pkey_free = passthrough::__muslin_passthrough, Full;
-    statx = passthrough::__muslin_passthrough, Full;
-    io_pgetevents = passthrough::__muslin_passthrough, Full;
-    rseq = passthrough::__muslin_passthrough, Full;
-    uretprobe = passthrough::__muslin_passthrough, Full;
-    uprobe = passthrough::__muslin_passthrough, Full;
-    pidfd_send_signal = passthrough::__muslin_passthrough, Full;
-    io_uring_setup = passthrough::__muslin_passthrough, Partial("what is submitted through a ring is not seen by handlers");
-    io_uring_enter = passthrough::__muslin_passthrough, Partial("what is submitted through a ring is not seen by handlers");
-    io_uring_register = passthrough::__muslin_passthrough, Full;
-    open_tree = passthrough::__muslin_passthrough, Full;
-    move_mount = passthrough::__muslin_passthrough, Full;
-    fsopen = passthrough::__muslin_passthrough, Full;
-    fsconfig = passthrough::__muslin_passthrough, Full;
-    fsmount = passthrough::__muslin_passthrough, Full;
-    fspick = passthrough::__muslin_passthrough, Full;
-    pidfd_open = passthrough::__muslin_passthrough, Full;
-    clone3 = passthrough::__muslin_passthrough, Full;
-    close_range = passthrough::__muslin_passthrough, Full;
-    openat2 = passthrough::__muslin_passthrough, Full;
-    pidfd_getfd = passthrough::__muslin_passthrough, Full;
-    faccessat2 = passthrough::__muslin_passthrough, Full;
-    process_madvise = passthrough::__muslin_passthrough, Full;
-    epoll_pwait2 = passthrough::__muslin_passthrough, Full;
-    mount_setattr = passthrough::__muslin_passthrough, Full;
-    quotactl_fd = passthrough::__muslin_passthrough, Full;
-    landlock_create_ruleset = passthrough::__muslin_passthrough, Full;
-    landlock_add_rule = passthrough::__muslin_passthrough, Full;
-    landlock_restrict_self = passthrough::__muslin_passthrough, Full;
-    memfd_secret = passthrough::__muslin_passthrough, Full;
-    process_mrelease = passthrough::__muslin_passthrough, Full;
-    futex_waitv = passthrough::__muslin_passthrough, Full;
-    set_mempolicy_home_node = passthrough::__muslin_passthrough, Full;
-    cachestat = passthrough::__muslin_passthrough, Full;
-    fchmodat2 = passthrough::__muslin_passthrough, Full;
-    map_shadow_stack = passthrough::__muslin_passthrough, Full;
-    futex_wake = passthrough::__muslin_passthrough, Full;
-    futex_wait = passthrough::__muslin_passthrough, Full;
-    futex_requeue = passthrough::__muslin_passthrough, Full;
-    statmount = passthrough::__muslin_passthrough, Full;
-    listmount = passthrough::__muslin_passthrough, Full;
-    lsm_get_self_attr = passthrough::__muslin_passthrough, Full;
-    lsm_set_self_attr = passthrough::__muslin_passthrough, Full;
-    lsm_list_modules = passthrough::__muslin_passthrough, Full;
-    mseal = passthrough::__muslin_passthrough, Full;
-    setxattrat = passthrough::__muslin_passthrough, Full;
-    getxattrat = passthrough::__muslin_passthrough, Full;
-    listxattrat = passthrough::__muslin_passthrough, Full;
-    removexattrat = passthrough::__muslin_passthrough, Full;
-    open_tree_attr = passthrough::__muslin_passthrough, Full;
-    file_getattr = passthrough::__muslin_passthrough, Full;
-    file_setattr = passthrough::__muslin_passthrough, Full;
-    listns = passthrough::__muslin_passthrough, Full;
+    read = passthrough::__muslin_passthrough, Full => files::sys_read, Partial("a buffer that is bad anywhere is EFAULT, even if less would have been read; a wait that no other thread could end ends the program, and says so");
+    write = passthrough::__muslin_passthrough, Full => files::sys_write, Partial("a wait that no other thread could end ends the program, and says so");
+    open = passthrough::__muslin_passthrough, Full => files::sys_open, Partial("permissions are kept and said, and never stand in the way: there is one user, root");
+    close = passthrough::__muslin_passthrough, Full => files::sys_close, Full;
+    stat = passthrough::__muslin_passthrough, Full => files::sys_stat, Full;
+    fstat = passthrough::__muslin_passthrough, Full => files::sys_fstat, Full;
+    lstat = passthrough::__muslin_passthrough, Full => files::sys_lstat, Full;
+    poll = passthrough::__muslin_passthrough, Full => files::sys_poll, Partial("a wait that no other thread could end ends the program, and says so");
+    lseek = passthrough::__muslin_passthrough, Full => files::sys_lseek, Full;
+    mmap = passthrough::__muslin_passthrough, Full => memory::sys_mmap, Partial("memory is never promised twice: what is mapped is there, and what is not there is ENOMEM. A mapping of a file is a copy: shared ones cannot be written (ENODEV), and do not see later writes to the file. Huge pages are EINVAL");
+    mprotect = passthrough::__muslin_passthrough, Full => memory::sys_mprotect, Partial("where the platform cannot protect pages, only calls respect it");
+    munmap = passthrough::__muslin_passthrough, Full => memory::sys_munmap, Full;
+    brk = passthrough::__muslin_passthrough, Full => memory::sys_brk, Full;
+    rt_sigaction = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigaction, Partial("functions run where the program sends itself the signal; SA_ONSTACK changes nothing");
+    rt_sigprocmask = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigprocmask, Full;
+    rt_sigreturn = passthrough::__muslin_passthrough, Partial("the kernel returns from signal handlers into it directly: no handler can be registered") => missing;
+    ioctl = passthrough::__muslin_passthrough, Full => files::sys_ioctl, Partial("nothing is a terminal, the console neither: ENOTTY");
+    pread64 = passthrough::__muslin_passthrough, Full => files::sys_pread64, Full;
+    pwrite64 = passthrough::__muslin_passthrough, Full => files::sys_pwrite64, Full;
+    readv = passthrough::__muslin_passthrough, Full => files::sys_readv, Partial("a wait that no other thread could end ends the program, and says so");
+    writev = passthrough::__muslin_passthrough, Full => files::sys_writev, Partial("a wait that no other thread could end ends the program, and says so");
+    access = passthrough::__muslin_passthrough, Full => files::sys_access, Full;
+    pipe = passthrough::__muslin_passthrough, Full => files::sys_pipe, Full;
+    select = passthrough::__muslin_passthrough, Full => files::sys_select, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
+    sched_yield = passthrough::__muslin_passthrough, Full => process::sys_sched_yield, Full;
+    mremap = passthrough::__muslin_passthrough, Full => memory::sys_mremap, Partial("MREMAP_DONTUNMAP is EINVAL, and so is an old size of 0");
+    msync = passthrough::__muslin_passthrough, Full => memory::sys_msync, Full;
+    mincore = passthrough::__muslin_passthrough, Full => memory::sys_mincore, Full;
+    madvise = passthrough::__muslin_passthrough, Full => memory::sys_madvise, Partial("MADV_DONTNEED leaves mappings of files as they are");
+    shmget = passthrough::__muslin_passthrough, Full => missing;
+    shmat = passthrough::__muslin_passthrough, Full => missing;
+    shmctl = passthrough::__muslin_passthrough, Full => missing;
+    dup = passthrough::__muslin_passthrough, Full => files::sys_dup, Full;
+    dup2 = passthrough::__muslin_passthrough, Full => files::sys_dup2, Full;
+    pause = passthrough::__muslin_passthrough, Full => signals::sys_pause, Partial("where Linux would wait for ever, the program ends with a message and status 134");
+    nanosleep = passthrough::__muslin_passthrough, Full => time::sys_nanosleep, Partial("not interrupted by signals, so rem is never written");
+    getitimer = passthrough::__muslin_passthrough, Full => missing;
+    alarm = passthrough::__muslin_passthrough, Full => missing;
+    setitimer = passthrough::__muslin_passthrough, Full => missing;
+    getpid = passthrough::__muslin_passthrough, Full => process::sys_getpid, Full;
+    sendfile = passthrough::__muslin_passthrough, Full => files::sys_sendfile, Full;
+    socket = passthrough::__muslin_passthrough, Full => missing;
+    connect = passthrough::__muslin_passthrough, Full => missing;
+    accept = passthrough::__muslin_passthrough, Full => missing;
+    sendto = passthrough::__muslin_passthrough, Full => missing;
+    recvfrom = passthrough::__muslin_passthrough, Full => missing;
+    sendmsg = passthrough::__muslin_passthrough, Full => missing;
+    recvmsg = passthrough::__muslin_passthrough, Full => missing;
+    shutdown = passthrough::__muslin_passthrough, Full => missing;
+    bind = passthrough::__muslin_passthrough, Full => missing;
+    listen = passthrough::__muslin_passthrough, Full => missing;
+    getsockname = passthrough::__muslin_passthrough, Full => missing;
+    getpeername = passthrough::__muslin_passthrough, Full => missing;
+    socketpair = passthrough::__muslin_passthrough, Full => missing;
+    setsockopt = passthrough::__muslin_passthrough, Full => missing;
+    getsockopt = passthrough::__muslin_passthrough, Full => missing;
+    clone = passthrough::__muslin_passthrough, Full => missing;
+    fork = passthrough::__muslin_passthrough, Full => missing;
+    vfork = passthrough::__muslin_passthrough, Partial("once a handler is registered for it, the child gets a copy of the memory, as by fork") => missing;
+    execve = passthrough::__muslin_passthrough, Full => missing;
+    exit = passthrough::__muslin_passthrough, Full => process::sys_exit, Full;
+    wait4 = passthrough::__muslin_passthrough, Full => process::sys_wait4, Full;
+    kill = passthrough::__muslin_passthrough, Full => process::sys_kill, Partial("-1 reaches the caller. Signals that stop a program do nothing: nobody could continue it");
+    uname = passthrough::__muslin_passthrough, Full => process::sys_uname, Full;
+    semget = passthrough::__muslin_passthrough, Full => missing;
+    semop = passthrough::__muslin_passthrough, Full => missing;
+    semctl = passthrough::__muslin_passthrough, Full => missing;
+    shmdt = passthrough::__muslin_passthrough, Full => missing;
+    msgget = passthrough::__muslin_passthrough, Full => missing;
+    msgsnd = passthrough::__muslin_passthrough, Full => missing;
+    msgrcv = passthrough::__muslin_passthrough, Full => missing;
+    msgctl = passthrough::__muslin_passthrough, Full => missing;
+    fcntl = passthrough::__muslin_passthrough, Full => files::sys_fcntl, Partial("locks of ranges are checked and granted, those of open file descriptions too: there is one process; leases and notices are EINVAL");
+    flock = passthrough::__muslin_passthrough, Full => files::sys_flock, Partial("one that would wait for ever, since no other thread could give it back, is EDEADLK");
+    fsync = passthrough::__muslin_passthrough, Full => files::sys_fsync, Full;
+    fdatasync = passthrough::__muslin_passthrough, Full => files::sys_fdatasync, Full;
+    truncate = passthrough::__muslin_passthrough, Full => files::sys_truncate, Full;
+    ftruncate = passthrough::__muslin_passthrough, Full => files::sys_ftruncate, Full;
+    getdents = passthrough::__muslin_passthrough, Full => files::sys_getdents, Full;
+    getcwd = passthrough::__muslin_passthrough, Full => files::sys_getcwd, Full;
+    chdir = passthrough::__muslin_passthrough, Full => files::sys_chdir, Full;
+    fchdir = passthrough::__muslin_passthrough, Full => files::sys_fchdir, Full;
+    rename = passthrough::__muslin_passthrough, Full => files::sys_rename, Full;
+    mkdir = passthrough::__muslin_passthrough, Full => files::sys_mkdir, Full;
+    rmdir = passthrough::__muslin_passthrough, Full => files::sys_rmdir, Full;
+    creat = passthrough::__muslin_passthrough, Full => files::sys_creat, Partial("permissions are kept and said, and never stand in the way: there is one user, root");
+    link = passthrough::__muslin_passthrough, Full => files::sys_link, Full;
+    unlink = passthrough::__muslin_passthrough, Full => files::sys_unlink, Full;
+    symlink = passthrough::__muslin_passthrough, Full => files::sys_symlink, Full;
+    readlink = passthrough::__muslin_passthrough, Full => files::sys_readlink, Full;
+    chmod = passthrough::__muslin_passthrough, Full => files::sys_chmod, Full;
+    fchmod = passthrough::__muslin_passthrough, Full => files::sys_fchmod, Full;
+    chown = passthrough::__muslin_passthrough, Full => files::sys_chown, Full;
+    fchown = passthrough::__muslin_passthrough, Full => files::sys_fchown, Full;
+    lchown = passthrough::__muslin_passthrough, Full => files::sys_lchown, Full;
+    umask = passthrough::__muslin_passthrough, Full => files::sys_umask, Full;
+    gettimeofday = passthrough::__muslin_passthrough, Full => time::sys_gettimeofday, Full;
+    getrlimit = passthrough::__muslin_passthrough, Full => process::sys_getrlimit, Full;
+    getrusage = passthrough::__muslin_passthrough, Full => process::sys_getrusage, Partial("all time is the program's, sleeps as well; faults, switches and transfers are not counted");
+    sysinfo = passthrough::__muslin_passthrough, Full => process::sys_sysinfo, Partial("load averages are 0");
+    times = passthrough::__muslin_passthrough, Full => time::sys_times, Partial("all time since the start is the program's");
+    ptrace = passthrough::__muslin_passthrough, Full => missing;
+    getuid = passthrough::__muslin_passthrough, Full => process::sys_getuid, Full;
+    syslog = passthrough::__muslin_passthrough, Full => missing;
+    getgid = passthrough::__muslin_passthrough, Full => process::sys_getgid, Full;
+    setuid = passthrough::__muslin_passthrough, Full => process::sys_setuid, Partial("the number is kept; files are open to every user");
+    setgid = passthrough::__muslin_passthrough, Full => process::sys_setgid, Partial("the number is kept; files are open to every group");
+    geteuid = passthrough::__muslin_passthrough, Full => process::sys_geteuid, Full;
+    getegid = passthrough::__muslin_passthrough, Full => process::sys_getegid, Full;
+    setpgid = passthrough::__muslin_passthrough, Full => process::sys_setpgid, Full;
+    getppid = passthrough::__muslin_passthrough, Full => process::sys_getppid, Full;
+    getpgrp = passthrough::__muslin_passthrough, Full => process::sys_getpgrp, Full;
+    setsid = passthrough::__muslin_passthrough, Full => process::sys_setsid, Full;
+    setreuid = passthrough::__muslin_passthrough, Full => process::sys_setreuid, Partial("the numbers are kept; files are open to every user");
+    setregid = passthrough::__muslin_passthrough, Full => process::sys_setregid, Partial("the numbers are kept; files are open to every group");
+    getgroups = passthrough::__muslin_passthrough, Full => process::sys_getgroups, Full;
+    setgroups = passthrough::__muslin_passthrough, Full => process::sys_setgroups, Full;
+    setresuid = passthrough::__muslin_passthrough, Full => process::sys_setresuid, Partial("the numbers are kept; files are open to every user");
+    getresuid = passthrough::__muslin_passthrough, Full => process::sys_getresuid, Full;
+    setresgid = passthrough::__muslin_passthrough, Full => process::sys_setresgid, Partial("the numbers are kept; files are open to every group");
+    getresgid = passthrough::__muslin_passthrough, Full => process::sys_getresgid, Full;
+    getpgid = passthrough::__muslin_passthrough, Full => process::sys_getpgid, Full;
+    setfsuid = passthrough::__muslin_passthrough, Full => missing;
+    setfsgid = passthrough::__muslin_passthrough, Full => missing;
+    getsid = passthrough::__muslin_passthrough, Full => process::sys_getsid, Full;
+    capget = passthrough::__muslin_passthrough, Full => missing;
+    capset = passthrough::__muslin_passthrough, Full => missing;
+    rt_sigpending = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigpending, Full;
+    rt_sigtimedwait = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigtimedwait, Partial("where Linux would wait for ever, the program ends with a message and status 134");
+    rt_sigqueueinfo = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigqueueinfo, Partial("the function does not see info");
+    rt_sigsuspend = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigsuspend, Partial("where Linux would wait for ever, the program ends with a message and status 134");
+    sigaltstack = passthrough::__muslin_passthrough, Full => signals::sys_sigaltstack, Partial("nothing runs on it");
+    utime = passthrough::__muslin_passthrough, Full => files::sys_utime, Full;
+    mknod = passthrough::__muslin_passthrough, Full => files::sys_mknod, Partial("a device that is not one of /dev cannot be opened");
+    uselib = passthrough::__muslin_passthrough, Full => missing;
+    personality = passthrough::__muslin_passthrough, Full => missing;
+    ustat = passthrough::__muslin_passthrough, Full => missing;
+    statfs = passthrough::__muslin_passthrough, Full => files::sys_statfs, Full;
+    fstatfs = passthrough::__muslin_passthrough, Full => files::sys_fstatfs, Full;
+    sysfs = passthrough::__muslin_passthrough, Full => missing;
+    getpriority = passthrough::__muslin_passthrough, Full => process::sys_getpriority, Full;
+    setpriority = passthrough::__muslin_passthrough, Full => process::sys_setpriority, Partial("the value is kept and changes nothing");
+    sched_setparam = passthrough::__muslin_passthrough, Full => process::sys_sched_setparam, Full;
+    sched_getparam = passthrough::__muslin_passthrough, Full => process::sys_sched_getparam, Full;
+    sched_setscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_setscheduler, Partial("SCHED_OTHER alone; the other policies are EPERM");
+    sched_getscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_getscheduler, Full;
+    sched_get_priority_max = passthrough::__muslin_passthrough, Full => process::sys_sched_get_priority_max, Full;
+    sched_get_priority_min = passthrough::__muslin_passthrough, Full => process::sys_sched_get_priority_min, Full;
+    sched_rr_get_interval = passthrough::__muslin_passthrough, Full => process::sys_sched_rr_get_interval, Full;
+    mlock = passthrough::__muslin_passthrough, Full => memory::sys_mlock, Full;
+    munlock = passthrough::__muslin_passthrough, Full => memory::sys_munlock, Full;
+    mlockall = passthrough::__muslin_passthrough, Full => memory::sys_mlockall, Full;
+    munlockall = passthrough::__muslin_passthrough, Full => memory::sys_munlockall, Full;
+    vhangup = passthrough::__muslin_passthrough, Full => missing;
+    modify_ldt = passthrough::__muslin_passthrough, Full => missing;
+    pivot_root = passthrough::__muslin_passthrough, Full => missing;
+    _sysctl = passthrough::__muslin_passthrough, Full => missing;
+    prctl = passthrough::__muslin_passthrough, Full => process::sys_prctl, Partial("only PR_{SET,GET}_{NAME,DUMPABLE,PDEATHSIG,NO_NEW_PRIVS}; any other option is EINVAL");
+    arch_prctl = passthrough::__muslin_passthrough, Full => threads::sys_arch_prctl, Partial("the GS base cannot be set");
+    adjtimex = passthrough::__muslin_passthrough, Full => missing;
+    setrlimit = passthrough::__muslin_passthrough, Full => process::sys_setrlimit, Partial("only the number of descriptors and the size of files are enforced. Nobody may raise a hard limit");
+    chroot = passthrough::__muslin_passthrough, Full => missing;
+    sync = passthrough::__muslin_passthrough, Full => files::sys_sync, Full;
+    acct = passthrough::__muslin_passthrough, Full => missing;
+    settimeofday = passthrough::__muslin_passthrough, Full => missing;
+    mount = passthrough::__muslin_passthrough, Full => missing;
+    umount2 = passthrough::__muslin_passthrough, Full => missing;
+    swapon = passthrough::__muslin_passthrough, Full => missing;
+    swapoff = passthrough::__muslin_passthrough, Full => missing;
+    reboot = passthrough::__muslin_passthrough, Full => missing;
+    sethostname = passthrough::__muslin_passthrough, Full => process::sys_sethostname, Full;
+    setdomainname = passthrough::__muslin_passthrough, Full => process::sys_setdomainname, Full;
+    iopl = passthrough::__muslin_passthrough, Full => missing;
+    ioperm = passthrough::__muslin_passthrough, Full => missing;
+    create_module = passthrough::__muslin_passthrough, Full => missing;
+    init_module = passthrough::__muslin_passthrough, Full => missing;
+    delete_module = passthrough::__muslin_passthrough, Full => missing;
+    get_kernel_syms = passthrough::__muslin_passthrough, Full => missing;
+    query_module = passthrough::__muslin_passthrough, Full => missing;
+    quotactl = passthrough::__muslin_passthrough, Full => missing;
+    nfsservctl = passthrough::__muslin_passthrough, Full => missing;
+    getpmsg = passthrough::__muslin_passthrough, Full => missing;
+    putpmsg = passthrough::__muslin_passthrough, Full => missing;
+    afs_syscall = passthrough::__muslin_passthrough, Full => missing;
+    tuxcall = passthrough::__muslin_passthrough, Full => missing;
+    security = passthrough::__muslin_passthrough, Full => missing;
+    gettid = passthrough::__muslin_passthrough, Full => threads::sys_gettid, Full;
+    readahead = passthrough::__muslin_passthrough, Full => files::sys_readahead, Full;
+    setxattr = passthrough::__muslin_passthrough, Full => missing;
+    lsetxattr = passthrough::__muslin_passthrough, Full => missing;
+    fsetxattr = passthrough::__muslin_passthrough, Full => missing;
+    getxattr = passthrough::__muslin_passthrough, Full => missing;
+    lgetxattr = passthrough::__muslin_passthrough, Full => missing;
+    fgetxattr = passthrough::__muslin_passthrough, Full => missing;
+    listxattr = passthrough::__muslin_passthrough, Full => missing;
+    llistxattr = passthrough::__muslin_passthrough, Full => missing;
+    flistxattr = passthrough::__muslin_passthrough, Full => missing;
+    removexattr = passthrough::__muslin_passthrough, Full => missing;
+    lremovexattr = passthrough::__muslin_passthrough, Full => missing;
+    fremovexattr = passthrough::__muslin_passthrough, Full => missing;
+    tkill = passthrough::__muslin_passthrough, Full => process::sys_tkill, Full;
+    time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
+    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("one thread: where Linux would wait for ever, the program ends with a message and status 134. FUTEX_WAKE_OP and those with priority inheritance are ENOSYS");
+    sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
+    sched_getaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_getaffinity, Full;
+    set_thread_area = passthrough::__muslin_passthrough, Full => missing;
+    io_setup = passthrough::__muslin_passthrough, Full => missing;
+    io_destroy = passthrough::__muslin_passthrough, Full => missing;
+    io_getevents = passthrough::__muslin_passthrough, Full => missing;
+    io_submit = passthrough::__muslin_passthrough, Full => missing;
+    io_cancel = passthrough::__muslin_passthrough, Full => missing;
+    get_thread_area = passthrough::__muslin_passthrough, Full => missing;
+    lookup_dcookie = passthrough::__muslin_passthrough, Full => missing;
+    epoll_create = passthrough::__muslin_passthrough, Full => missing;
+    epoll_ctl_old = passthrough::__muslin_passthrough, Full => missing;
+    epoll_wait_old = passthrough::__muslin_passthrough, Full => missing;
+    remap_file_pages = passthrough::__muslin_passthrough, Full => missing;
+    getdents64 = passthrough::__muslin_passthrough, Full => files::sys_getdents64, Full;
+    set_tid_address = passthrough::__muslin_passthrough, Full => threads::sys_set_tid_address, Partial("the address is not kept");
+    restart_syscall = passthrough::__muslin_passthrough, Full => missing;
+    semtimedop = passthrough::__muslin_passthrough, Full => missing;
+    fadvise64 = passthrough::__muslin_passthrough, Full => files::sys_fadvise64, Full;
+    timer_create = passthrough::__muslin_passthrough, Full => missing;
+    timer_settime = passthrough::__muslin_passthrough, Full => missing;
+    timer_gettime = passthrough::__muslin_passthrough, Full => missing;
+    timer_getoverrun = passthrough::__muslin_passthrough, Full => missing;
+    timer_delete = passthrough::__muslin_passthrough, Full => missing;
+    clock_settime = passthrough::__muslin_passthrough, Full => time::sys_clock_settime, Partial("nobody may set the wall clock: EPERM");
+    clock_gettime = vdso::__muslin_clock_gettime, Full => time::sys_clock_gettime, Partial("the clocks of processor time count all time since the start, sleeps as well. The TAI clock is the wall clock. Coarse clocks are exact");
+    clock_getres = passthrough::__muslin_passthrough, Full => time::sys_clock_getres, Full;
+    clock_nanosleep = passthrough::__muslin_passthrough, Full => time::sys_clock_nanosleep, Partial("not interrupted by signals, so remain is never written. If the wall clock is set while something sleeps by it, it wakes as if it had not been");
+    exit_group = passthrough::__muslin_passthrough, Full => process::sys_exit_group, Full;
+    epoll_wait = passthrough::__muslin_passthrough, Full => missing;
+    epoll_ctl = passthrough::__muslin_passthrough, Full => missing;
+    tgkill = passthrough::__muslin_passthrough, Full => process::sys_tgkill, Full;
+    utimes = passthrough::__muslin_passthrough, Full => files::sys_utimes, Full;
+    vserver = passthrough::__muslin_passthrough, Full => missing;
+    mbind = passthrough::__muslin_passthrough, Full => missing;
+    set_mempolicy = passthrough::__muslin_passthrough, Full => missing;
+    get_mempolicy = passthrough::__muslin_passthrough, Full => missing;
+    mq_open = passthrough::__muslin_passthrough, Full => missing;
+    mq_unlink = passthrough::__muslin_passthrough, Full => missing;
+    mq_timedsend = passthrough::__muslin_passthrough, Full => missing;
+    mq_timedreceive = passthrough::__muslin_passthrough, Full => missing;
+    mq_notify = passthrough::__muslin_passthrough, Full => missing;
+    mq_getsetattr = passthrough::__muslin_passthrough, Full => missing;
+    kexec_load = passthrough::__muslin_passthrough, Full => missing;
+    waitid = passthrough::__muslin_passthrough, Full => process::sys_waitid, Full;
+    add_key = passthrough::__muslin_passthrough, Full => missing;
+    request_key = passthrough::__muslin_passthrough, Full => missing;
+    keyctl = passthrough::__muslin_passthrough, Full => missing;
+    ioprio_set = passthrough::__muslin_passthrough, Full => missing;
+    ioprio_get = passthrough::__muslin_passthrough, Full => missing;
+    inotify_init = passthrough::__muslin_passthrough, Full => missing;
+    inotify_add_watch = passthrough::__muslin_passthrough, Full => missing;
+    inotify_rm_watch = passthrough::__muslin_passthrough, Full => missing;
+    migrate_pages = passthrough::__muslin_passthrough, Full => missing;
+    openat = passthrough::__muslin_passthrough, Full => files::sys_openat, Partial("permissions are kept and said, and never stand in the way: there is one user, root");
+    mkdirat = passthrough::__muslin_passthrough, Full => files::sys_mkdirat, Full;
+    mknodat = passthrough::__muslin_passthrough, Full => files::sys_mknodat, Partial("a device that is not one of /dev cannot be opened");
+    fchownat = passthrough::__muslin_passthrough, Full => files::sys_fchownat, Full;
+    futimesat = passthrough::__muslin_passthrough, Full => files::sys_futimesat, Full;
+    newfstatat = passthrough::__muslin_passthrough, Full => files::sys_newfstatat, Full;
+    unlinkat = passthrough::__muslin_passthrough, Full => files::sys_unlinkat, Full;
+    renameat = passthrough::__muslin_passthrough, Full => files::sys_renameat, Full;
+    linkat = passthrough::__muslin_passthrough, Full => files::sys_linkat, Full;
+    symlinkat = passthrough::__muslin_passthrough, Full => files::sys_symlinkat, Full;
+    readlinkat = passthrough::__muslin_passthrough, Full => files::sys_readlinkat, Full;
+    fchmodat = passthrough::__muslin_passthrough, Full => files::sys_fchmodat, Full;
+    faccessat = passthrough::__muslin_passthrough, Full => files::sys_faccessat, Full;
+    pselect6 = passthrough::__muslin_passthrough, Full => files::sys_pselect6, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
+    ppoll = passthrough::__muslin_passthrough, Full => files::sys_ppoll, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
+    unshare = passthrough::__muslin_passthrough, Full => missing;
+    set_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_set_robust_list, Partial("the list is kept and given back, and nobody is told of locks that the end leaves");
+    get_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_get_robust_list, Full;
+    splice = passthrough::__muslin_passthrough, Full => files::sys_splice, Full;
+    tee = passthrough::__muslin_passthrough, Full => files::sys_tee, Partial("never waits");
+    sync_file_range = passthrough::__muslin_passthrough, Full => files::sys_sync_file_range, Full;
+    vmsplice = passthrough::__muslin_passthrough, Full => files::sys_vmsplice, Full;
+    move_pages = passthrough::__muslin_passthrough, Full => missing;
+    utimensat = passthrough::__muslin_passthrough, Full => files::sys_utimensat, Full;
+    epoll_pwait = passthrough::__muslin_passthrough, Full => missing;
+    signalfd = passthrough::__muslin_passthrough, Full => missing;
+    timerfd_create = passthrough::__muslin_passthrough, Full => missing;
+    eventfd = passthrough::__muslin_passthrough, Full => missing;
+    fallocate = passthrough::__muslin_passthrough, Full => files::sys_fallocate, Full;
+    timerfd_settime = passthrough::__muslin_passthrough, Full => missing;
+    timerfd_gettime = passthrough::__muslin_passthrough, Full => missing;
+    accept4 = passthrough::__muslin_passthrough, Full => missing;
+    signalfd4 = passthrough::__muslin_passthrough, Full => missing;
+    eventfd2 = passthrough::__muslin_passthrough, Full => missing;
+    epoll_create1 = passthrough::__muslin_passthrough, Full => missing;
+    dup3 = passthrough::__muslin_passthrough, Full => files::sys_dup3, Full;
+    pipe2 = passthrough::__muslin_passthrough, Full => files::sys_pipe2, Full;
+    inotify_init1 = passthrough::__muslin_passthrough, Full => missing;
+    preadv = passthrough::__muslin_passthrough, Full => files::sys_preadv, Full;
+    pwritev = passthrough::__muslin_passthrough, Full => files::sys_pwritev, Full;
+    rt_tgsigqueueinfo = passthrough::__muslin_passthrough, Full => missing;
+    perf_event_open = passthrough::__muslin_passthrough, Full => missing;
+    recvmmsg = passthrough::__muslin_passthrough, Full => missing;
+    fanotify_init = passthrough::__muslin_passthrough, Full => missing;
+    fanotify_mark = passthrough::__muslin_passthrough, Full => missing;
+    prlimit64 = passthrough::__muslin_passthrough, Full => process::sys_prlimit64, Partial("only the number of descriptors and the size of files are enforced. Nobody may raise a hard limit");
+    name_to_handle_at = passthrough::__muslin_passthrough, Full => missing;
+    open_by_handle_at = passthrough::__muslin_passthrough, Full => missing;
+    clock_adjtime = passthrough::__muslin_passthrough, Full => missing;
+    syncfs = passthrough::__muslin_passthrough, Full => files::sys_syncfs, Full;
+    sendmmsg = passthrough::__muslin_passthrough, Full => missing;
+    setns = passthrough::__muslin_passthrough, Full => missing;
+    getcpu = vdso::__muslin_getcpu, Full => process::sys_getcpu, Full;
+    process_vm_readv = passthrough::__muslin_passthrough, Full => missing;
+    process_vm_writev = passthrough::__muslin_passthrough, Full => missing;
+    kcmp = passthrough::__muslin_passthrough, Full => missing;
+    finit_module = passthrough::__muslin_passthrough, Full => missing;
+    sched_setattr = passthrough::__muslin_passthrough, Full => missing;
+    sched_getattr = passthrough::__muslin_passthrough, Full => missing;
+    renameat2 = passthrough::__muslin_passthrough, Full => files::sys_renameat2, Full;
+    seccomp = passthrough::__muslin_passthrough, Full => missing;
+    getrandom = passthrough::__muslin_passthrough, Full => random::sys_getrandom, Full;
+    memfd_create = passthrough::__muslin_passthrough, Full => missing;
+    kexec_file_load = passthrough::__muslin_passthrough, Full => missing;
+    bpf = passthrough::__muslin_passthrough, Full => missing;
+    execveat = passthrough::__muslin_passthrough, Full => missing;
+    userfaultfd = passthrough::__muslin_passthrough, Full => missing;
+    membarrier = passthrough::__muslin_passthrough, Full => threads::sys_membarrier, Full;
+    mlock2 = passthrough::__muslin_passthrough, Full => memory::sys_mlock2, Full;
+    copy_file_range = passthrough::__muslin_passthrough, Full => files::sys_copy_file_range, Full;
+    preadv2 = passthrough::__muslin_passthrough, Full => files::sys_preadv2, Full;
+    pwritev2 = passthrough::__muslin_passthrough, Full => files::sys_pwritev2, Full;
+    pkey_mprotect = passthrough::__muslin_passthrough, Full => missing;
+    pkey_alloc = passthrough::__muslin_passthrough, Full => missing;
+    pkey_free = passthrough::__muslin_passthrough, Full => missing;
+    statx = passthrough::__muslin_passthrough, Full => files::sys_statx, Full;
+    io_pgetevents = passthrough::__muslin_passthrough, Full => missing;
+    rseq = passthrough::__muslin_passthrough, Full => missing;
+    uretprobe = passthrough::__muslin_passthrough, Full => missing;
+    uprobe = passthrough::__muslin_passthrough, Full => missing;
+    pidfd_send_signal = passthrough::__muslin_passthrough, Full => missing;
+    io_uring_setup = passthrough::__muslin_passthrough, Partial("what is submitted through a ring is not seen by handlers") => missing;
+    io_uring_enter = passthrough::__muslin_passthrough, Partial("what is submitted through a ring is not seen by handlers") => missing;
+    io_uring_register = passthrough::__muslin_passthrough, Full => missing;
+    open_tree = passthrough::__muslin_passthrough, Full => missing;
+    move_mount = passthrough::__muslin_passthrough, Full => missing;
+    fsopen = passthrough::__muslin_passthrough, Full => missing;
+    fsconfig = passthrough::__muslin_passthrough, Full => missing;
+    fsmount = passthrough::__muslin_passthrough, Full => missing;
+    fspick = passthrough::__muslin_passthrough, Full => missing;
+    pidfd_open = passthrough::__muslin_passthrough, Full => missing;
+    clone3 = passthrough::__muslin_passthrough, Full => missing;
+    close_range = passthrough::__muslin_passthrough, Full => files::sys_close_range, Full;
+    openat2 = passthrough::__muslin_passthrough, Full => files::sys_openat2, Partial("permissions are kept and said, and never stand in the way: there is one user, root; RESOLVE_ flags are EAGAIN");
+    pidfd_getfd = passthrough::__muslin_passthrough, Full => missing;
+    faccessat2 = passthrough::__muslin_passthrough, Full => files::sys_faccessat2, Full;
+    process_madvise = passthrough::__muslin_passthrough, Full => missing;
+    epoll_pwait2 = passthrough::__muslin_passthrough, Full => missing;
+    mount_setattr = passthrough::__muslin_passthrough, Full => missing;
+    quotactl_fd = passthrough::__muslin_passthrough, Full => missing;
+    landlock_create_ruleset = passthrough::__muslin_passthrough, Full => missing;
+    landlock_add_rule = passthrough::__muslin_passthrough, Full => missing;
+    landlock_restrict_self = passthrough::__muslin_passthrough, Full => missing;
+    memfd_secret = passthrough::__muslin_passthrough, Full => missing;
+    process_mrelease = passthrough::__muslin_passthrough, Full => missing;
+    futex_waitv = passthrough::__muslin_passthrough, Full => missing;
+    set_mempolicy_home_node = passthrough::__muslin_passthrough, Full => missing;
+    cachestat = passthrough::__muslin_passthrough, Full => missing;
+    fchmodat2 = passthrough::__muslin_passthrough, Full => files::sys_fchmodat2, Full;
+    map_shadow_stack = passthrough::__muslin_passthrough, Full => missing;
+    futex_wake = passthrough::__muslin_passthrough, Full => missing;
+    futex_wait = passthrough::__muslin_passthrough, Full => missing;
+    futex_requeue = passthrough::__muslin_passthrough, Full => missing;
+    statmount = passthrough::__muslin_passthrough, Full => missing;
+    listmount = passthrough::__muslin_passthrough, Full => missing;
+    lsm_get_self_attr = passthrough::__muslin_passthrough, Full => missing;
+    lsm_set_self_attr = passthrough::__muslin_passthrough, Full => missing;
+    lsm_list_modules = passthrough::__muslin_passthrough, Full => missing;
+    mseal = passthrough::__muslin_passthrough, Full => missing;
+    setxattrat = passthrough::__muslin_passthrough, Full => missing;
+    getxattrat = passthrough::__muslin_passthrough, Full => missing;
+    listxattrat = passthrough::__muslin_passthrough, Full => missing;
+    removexattrat = passthrough::__muslin_passthrough, Full => missing;
+    open_tree_attr = passthrough::__muslin_passthrough, Full => missing;
+    file_getattr = passthrough::__muslin_passthrough, Full => missing;
+    file_setattr = passthrough::__muslin_passthrough, Full => missing;
+    listns = passthrough::__muslin_passthrough, Full => missing;
 }
 
 #[cfg(test)]

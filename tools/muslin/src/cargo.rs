@@ -36,7 +36,7 @@ directory of their own, target/muslin-linux, unless CARGO_TARGET_DIR or --target
 another: cargo does not see that the linker is another one.
 
 Options:
-  --platform PLATFORM   what the image is for: linux [default: linux]
+  --platform PLATFORM   what the image is for: linux, solo5-spt [default: linux]
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
   --help                print this help (muslin cargo build --help prints that of cargo)
 
@@ -75,6 +75,12 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
         };
         match name {
             "--platform" => platform = Platform::named(&value)?,
+            "--initrd" => {
+                return Err(Failure::usage(
+                    "--initrd is an option of the linker",
+                    "say RUSTFLAGS='-C link-arg=--initrd=DIR'",
+                ));
+            }
             _ => sysroot_option = Some(PathBuf::from(value)),
         }
     }

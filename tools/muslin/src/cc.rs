@@ -1,6 +1,8 @@
 //! `muslin cc`: gcc with a sysroot of Muslin in place of the host's libc.
 
 mod arguments;
+mod fixed;
+mod initrd;
 mod linker_output;
 mod registrations;
 mod specs;
@@ -21,6 +23,7 @@ use crate::failure::{Failure, one_line, reason, shown};
 use crate::locate::{self, Platform, Sysroot};
 use crate::output::{complain, print};
 use arguments::{Arguments, Question, Refusal};
+use initrd::Initrd;
 use linker_output::LinkerOutput;
 use registrations::Registration;
 use specs::Specs;
@@ -44,12 +47,15 @@ Compile and link C with a sysroot of Muslin: gcc with the host's libc replaced
 Usage: muslin cc [--platform PLATFORM] [--muslin-sysroot DIR] GCC-ARGUMENTS...
        muslin-cc GCC-ARGUMENTS...
 
-The images are static: static-pie unless -static or -no-pie is given.
+The images are static: static-pie unless -static or -no-pie is given, or the platform
+takes none (solo5-spt).
 All other arguments go to gcc as they are.
 
 Options:
-  --platform PLATFORM   what the image is for: linux [default: linux]
+  --platform PLATFORM   what the image is for: linux, solo5-spt [default: linux]
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
+  --initrd DIR|TAR      a directory, or a tar archive, that is the image's root directory
+                        (solo5-spt)
   --help                print this help (muslin-cc --help prints that of gcc)
 
 Environment:
@@ -73,7 +79,7 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         print(HELP)?;
         return Ok(0);
     }
-    let own = OwnOptions::take(line)?;
+    let mut own = OwnOptions::take(line)?;
     let arguments = Arguments::look_at(&own.rest);
     if let Some(refusal) = &arguments.refusal {
         return Err(refuse(refusal));
@@ -97,8 +103,13 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         _ => {}
     }
 
+    let platform = sysroot.platform();
+    if platform.is_fixed() {
+        fixed::rewrite(&mut own.rest, arguments.from_rustc);
+    }
     let mut command = Command::new(&compiler);
     let specs;
+    let initrd;
     if arguments.from_rustc {
         // rustc brings start files, libraries and their order: all but the libc itself.
         command.arg("-L").arg(sysroot.lib());
@@ -112,7 +123,7 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
                 .arg(script);
         }
     } else {
-        specs = Specs::new(&sysroot).map_err(|error| {
+        specs = Specs::new(&sysroot, platform).map_err(|error| {
             Failure::new(
                 format_args!(
                     "cannot hold the compiler's specs in memory: {}",
@@ -122,13 +133,23 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
             )
         })?;
         command.arg(specs.option());
-        if arguments.linker.as_deref() == Some("gold") {
+        if platform.is_fixed() || arguments.linker.as_deref() == Some("gold") {
             // gold cannot make a static-pie image.
             command.arg("-no-pie");
         }
     }
     if !arguments.links {
         return Err(cannot_start(&compiler, &command.args(&own.rest).exec()));
+    }
+    if let Some(path) = &own.initrd {
+        if platform == Platform::Linux {
+            return Err(Failure::usage(
+                "--initrd: a Linux process has the host's files",
+                "leave it out, or say --platform solo5-spt",
+            ));
+        }
+        initrd = Initrd::new(Path::new(path))?;
+        own.rest.push(initrd.source().into());
     }
     link(command, &compiler, &own.rest, &arguments, &sysroot)
 }
@@ -137,6 +158,7 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
 struct OwnOptions {
     platform: Platform,
     sysroot: Option<OsString>,
+    initrd: Option<OsString>,
     rest: Vec<OsString>,
 }
 
@@ -145,6 +167,7 @@ impl OwnOptions {
         let mut own = Self {
             platform: Platform::Linux,
             sysroot: None,
+            initrd: None,
             rest: Vec::new(),
         };
         let mut words = line.into_iter();
@@ -159,6 +182,7 @@ impl OwnOptions {
                     };
                     match name {
                         "--platform" => own.platform = Platform::named(&value)?,
+                        "--initrd" => own.initrd = Some(value),
                         _ => own.sysroot = Some(value),
                     }
                 }
@@ -172,7 +196,7 @@ impl OwnOptions {
 /// The name of one of our options, and its value if it is joined by `=`.
 pub fn own_option(word: &OsStr) -> Option<(&'static str, Option<OsString>)> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    ["--platform", "--muslin-sysroot"]
+    ["--platform", "--muslin-sysroot", "--initrd"]
         .into_iter()
         .find_map(|name| {
             let rest = word.as_bytes().strip_prefix(name.as_bytes())?;

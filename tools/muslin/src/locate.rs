@@ -5,6 +5,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use muslin_abi::Sysno;
+use muslin_runtime::support::Support;
+use muslin_runtime::table;
+
 use crate::failure::{Failure, one_line, shown};
 
 /// The environment variable that names a sysroot.
@@ -15,11 +19,13 @@ pub const SYSROOT_VARIABLE: &str = "MUSLIN_SYSROOT";
 pub enum Platform {
     /// A Linux process: calls without a handler go to the kernel.
     Linux,
+    /// A guest of Solo5's spt tender: calls go to the library OS in the image.
+    Solo5Spt,
 }
 
 impl Platform {
     /// All platforms of this version.
-    pub const ALL: &[Self] = &[Self::Linux];
+    pub const ALL: &[Self] = &[Self::Linux, Self::Solo5Spt];
 
     /// The platform with this name.
     pub fn named(name: &OsStr) -> Result<Self, Failure> {
@@ -36,12 +42,43 @@ impl Platform {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linux => "linux",
+            Self::Solo5Spt => "solo5-spt",
         }
+    }
+
+    /// What `make` calls it.
+    pub const fn make_name(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Solo5Spt => "solo5",
+        }
+    }
+
+    /// Must an image lie where it was linked for?
+    pub const fn is_fixed(self) -> bool {
+        matches!(self, Self::Solo5Spt)
+    }
+
+    /// How well this platform supports a call.
+    pub fn support(self, nr: Sysno) -> Support {
+        table::line(nr).map_or(table::UNKNOWN, |line| match self {
+            Self::Linux => line.support,
+            Self::Solo5Spt => line.bare_support,
+        })
+    }
+
+    /// Can an image protect the pages of its table once it runs?
+    pub const fn seals(self) -> bool {
+        matches!(self, Self::Linux)
     }
 
     /// The platform with this number in the image's note.
     pub fn numbered(number: u32) -> Option<Self> {
-        (number == 0).then_some(Self::Linux)
+        match number {
+            0 => Some(Self::Linux),
+            1 => Some(Self::Solo5Spt),
+            _ => None,
+        }
     }
 
     fn names() -> String {
@@ -80,6 +117,17 @@ impl Sysroot {
     pub fn linker_script(&self) -> Option<PathBuf> {
         let script = self.lib().join("muslin.ld");
         script.is_file().then_some(script)
+    }
+
+    /// What the images of this sysroot run on; a stock one does not say, and its images are
+    /// processes of Linux.
+    pub fn platform(&self) -> Platform {
+        let name = fs::read_to_string(self.lib().join("muslin-platform")).unwrap_or_default();
+        Platform::ALL
+            .iter()
+            .copied()
+            .find(|platform| platform.name() == name.trim())
+            .unwrap_or(Platform::Linux)
     }
 
     /// The compiler driver that belongs to this sysroot.
@@ -133,7 +181,7 @@ pub fn sysroot(
             ),
             format_args!(
                 "run make PLATFORM={}, or set {SYSROOT_VARIABLE}",
-                platform.name()
+                platform.make_name()
             ),
         )),
     }
@@ -193,7 +241,7 @@ mod tests {
         let failure = Platform::named(OsStr::new("vax")).map_or_else(|f| f.line, |_| None);
         assert_eq!(
             failure.as_deref(),
-            Some("unknown platform 'vax'; this version knows: linux")
+            Some("unknown platform 'vax'; this version knows: linux, solo5-spt")
         );
     }
 

@@ -1,6 +1,8 @@
-//! `muslin run`: runs an image, and counts its calls when asked.
+//! `muslin run`: runs an image, and counts its calls when asked. A Solo5 image runs in the built-in
+//! tender.
 
 mod count;
+mod guest;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,6 +15,7 @@ use std::thread;
 
 use clap::Args;
 use muslin_abi::counters;
+use muslin_tender::image::target_of;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -21,6 +24,7 @@ use crate::cc::code_of;
 use crate::check::image::runtime_notes_in;
 use crate::failure::{Failure, shown};
 use count::Counts;
+use guest::GuestArgs;
 
 /// The environment variable that arms the catching of stray instructions in an image.
 const CATCH_STRAY_VARIABLE: &str = "MUSLIN_CATCH_STRAY";
@@ -40,7 +44,8 @@ Environment:
   MUSLIN_CATCH_STRAY  set for the program by --catch-stray
 
 Example:
-  muslin run --count ./hello -- --an-option-of-hello")]
+  muslin run --count ./hello -- --an-option-of-hello
+  muslin run --mem 8 ./hello.spt")]
 pub struct RunArgs {
     /// Print a table of the program's calls when it has ended: how many entered the table of
     /// handlers, how many of those were passed on to Linux
@@ -55,6 +60,9 @@ pub struct RunArgs {
     #[arg(long)]
     catch_stray: bool,
 
+    #[command(flatten)]
+    guest: GuestArgs,
+
     /// The image and its arguments; a `--` between them is left out
     #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "ARGS"])]
     command: Vec<OsString>,
@@ -62,13 +70,39 @@ pub struct RunArgs {
 
 /// Runs the image.
 pub fn run(args: RunArgs) -> Result<u8, Failure> {
-    let mut words = args.command.into_iter();
+    let mut words = args.command.iter().cloned();
     let image = PathBuf::from(words.next().unwrap_or_default());
     let mut rest: Vec<OsString> = words.collect();
     if rest.first().is_some_and(|word| word == "--") {
         rest.remove(0);
     }
-    check_image(&image)?;
+    let bytes = read_image(&image)?;
+    if target_of(&bytes).is_some() {
+        if let Some(option) = args.given_for_linux() {
+            return Err(Failure::usage(
+                format_args!("{option} is not for Solo5 images as {} is", shown(&image)),
+                "link it for Linux",
+            ));
+        }
+        return guest::run(&image, &bytes, &rest, &args.guest);
+    }
+    if let Some(option) = args.guest.given() {
+        return Err(Failure::usage(
+            format_args!(
+                "{option} is for Solo5 images only, not for {}",
+                shown(&image)
+            ),
+            "leave it out",
+        ));
+    }
+    if runtime_notes_in(&bytes) == 0 {
+        return Err(Failure::new(
+            format_args!("{} is not an image of Muslin", shown(&image)),
+            "link it with muslin cc or muslin cargo",
+        )
+        .with_code(CANNOT_RUN));
+    }
+    drop(bytes);
     // A name without a slash is a file here, not one in PATH.
     let program = if image.components().count() == 1 {
         Path::new(".").join(&image)
@@ -87,7 +121,19 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
     }
 }
 
-fn check_image(image: &Path) -> Result<(), Failure> {
+impl RunArgs {
+    /// The first option that is given and acts on Linux images only.
+    fn given_for_linux(&self) -> Option<&'static str> {
+        let given = [
+            (self.count, "--count"),
+            (self.count_json.is_some(), "--count-json"),
+            (self.catch_stray, "--catch-stray"),
+        ];
+        given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
+    }
+}
+
+fn read_image(image: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = match fs::metadata(image) {
         Ok(file) if !file.is_file() => {
             return Err(Failure::new(
@@ -99,15 +145,7 @@ fn check_image(image: &Path) -> Result<(), Failure> {
         Ok(_) => fs::read(image),
         Err(error) => Err(error),
     };
-    let bytes = bytes.map_err(|error| cannot_run(image, &error))?;
-    if runtime_notes_in(&bytes) == 0 {
-        return Err(Failure::new(
-            format_args!("{} is not an image of Muslin", shown(image)),
-            "link it with muslin cc or muslin cargo",
-        )
-        .with_code(CANNOT_RUN));
-    }
-    Ok(())
+    bytes.map_err(|error| cannot_run(image, &error))
 }
 
 fn cannot_run(image: &Path, error: &io::Error) -> Failure {

@@ -1,14 +1,17 @@
 //! `muslin syscalls`: the table itself.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use muslin_abi::{SYSNO_MAX, Sysno};
 use muslin_runtime::support::Support;
 use muslin_runtime::table::{self, TABLE};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, one_line};
+use crate::locate::Platform;
 use crate::output::print;
 
 /// Print the table of calls, with the support level of each
@@ -25,11 +28,16 @@ Environment:
 
 Example:
   muslin syscalls
-  muslin syscalls --json openat 1")]
+  muslin syscalls --json openat 1
+  muslin syscalls --platform solo5-spt")]
 pub struct SyscallsArgs {
     /// Print JSON: an array with one value a call
     #[arg(long)]
     json: bool,
+
+    /// The platform: on linux the host's kernel answers, else the library OS
+    #[arg(long, default_value = "linux", value_parser = PossibleValuesParser::new(Platform::ALL.iter().map(|platform| platform.name())))]
+    platform: String,
 
     /// Only these calls, by name or number
     #[arg(value_name = "NAME|NR")]
@@ -46,6 +54,8 @@ struct Row {
 
 /// Prints the table or the wanted lines of it.
 pub fn run(args: SyscallsArgs) -> Result<u8, Failure> {
+    let platform = Platform::named(OsStr::new(&args.platform))?;
+    let row = |nr| row(nr, platform);
     let rows: Vec<Row> = if args.calls.is_empty() {
         TABLE.iter().map(|line| row(line.nr)).collect()
     } else {
@@ -99,15 +109,18 @@ fn wanted(call: &str) -> Result<Sysno, Failure> {
     })
 }
 
-fn row(nr: Sysno) -> Row {
+fn row(nr: Sysno, platform: Platform) -> Row {
     let line = table::line(nr);
     Row {
         nr,
         name: nr
             .name()
             .map_or_else(|| format!("call {}", nr.0), str::to_owned),
-        handler: line.map_or("none", |line| line.handler),
-        support: line.map_or(table::UNKNOWN, |line| line.support),
+        handler: line.map_or("none", |line| match platform {
+            Platform::Linux => line.handler,
+            Platform::Solo5Spt => line.bare_handler,
+        }),
+        support: platform.support(nr),
     }
 }
 
@@ -160,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_number_without_a_line_is_missing() {
-        let row = row(Sysno(511));
+        let row = row(Sysno(511), Platform::Linux);
         assert_eq!(
             (row.name.as_str(), row.support.level(), row.handler),
             ("call 511", "missing", "none")

@@ -19,7 +19,7 @@ Example:
   muslin sysroot --flavour stock --out out/stock")]
 pub struct SysrootArgs {
     /// The runtime's platform, or 'stock' for musl as it was released
-    #[arg(long, default_value = "linux", value_parser = PossibleValuesParser::new(["linux", "stock"]))]
+    #[arg(long, default_value = "linux", value_parser = PossibleValuesParser::new(Flavour::ALL.map(Flavour::name)))]
     flavour: String,
 
     /// Where to put it

@@ -51,6 +51,15 @@ pub(crate) fn link_kernel_headers(sysroot: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Writes down in the sysroot what its images run on: `muslin cc` reads it.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn name_platform(sysroot: &Path, name: &str) -> Result<(), Error> {
+    let file = sysroot.join("lib/muslin-platform");
+    fs::write(&file, format!("{name}\n")).map_err(|why| Error::io("writing", &file, why))
+}
+
 /// Puts a copy of the cached sysroot into `out`, unless the same one is there already.
 ///
 /// Directories of the sysroot are replaced whole; whatever else `out` holds stays.

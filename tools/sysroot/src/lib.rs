@@ -39,22 +39,35 @@ pub enum Flavour {
     Stock,
     /// Patched musl with the runtime for the Linux platform in `libc.a`.
     Linux,
+    /// The same musl with the runtime for guests of Solo5's spt tender.
+    Solo5Spt,
 }
 
 impl Flavour {
+    /// All flavours.
+    pub const ALL: [Flavour; 3] = [Flavour::Stock, Flavour::Linux, Flavour::Solo5Spt];
+
     /// The name in directory names and on command lines.
     pub fn name(self) -> &'static str {
         match self {
             Flavour::Stock => "stock",
             Flavour::Linux => "linux",
+            Flavour::Solo5Spt => "solo5-spt",
         }
     }
 
     /// The flavour of that name, if there is one.
     pub fn from_name(name: &str) -> Option<Flavour> {
-        [Flavour::Stock, Flavour::Linux]
-            .into_iter()
-            .find(|flavour| flavour.name() == name)
+        Self::ALL.into_iter().find(|flavour| flavour.name() == name)
+    }
+
+    /// The feature of crate `muslin-runtime` that makes its runtime; stock musl has none.
+    fn runtime_feature(self) -> Option<&'static str> {
+        match self {
+            Flavour::Stock => None,
+            Flavour::Linux => Some("platform-linux"),
+            Flavour::Solo5Spt => Some("platform-solo5"),
+        }
     }
 }
 
@@ -115,9 +128,10 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
     let toolchain = Toolchain::find()?;
     let cache = Cache::open()?;
     let source = Source::find(cache.dir())?;
-    let patches = match request.flavour {
-        Flavour::Stock => Vec::new(),
-        Flavour::Linux => series::read(&root.join("musl-patches"), source.version)?,
+    let feature = request.flavour.runtime_feature();
+    let patches = match feature {
+        None => Vec::new(),
+        Some(_) => series::read(&root.join("musl-patches"), source.version)?,
     };
 
     let mut key = Key::new(BUILDER_VERSION);
@@ -131,8 +145,9 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
 
     let mut key = Key::new(BUILDER_VERSION);
     key.text("musl", &musl_name);
+    key.text("platform", request.flavour.name());
     key.text("kernel headers", install::kernel_headers_state());
-    if request.flavour == Flavour::Linux {
+    if feature.is_some() {
         runtime::add_inputs(&mut key, &root, &toolchain)?;
     }
     let name = format!("sysroot-{}-{}", request.flavour.name(), key.hex());
@@ -152,8 +167,9 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
         })?;
         install::copy_tree(&musl, dir)?;
         install::link_kernel_headers(dir)?;
-        if request.flavour == Flavour::Linux {
-            runtime::add(&root, cache.dir(), dir)?;
+        if let Some(feature) = feature {
+            runtime::add(&root, cache.dir(), dir, feature)?;
+            install::name_platform(dir, request.flavour.name())?;
         }
         Ok(())
     })?;

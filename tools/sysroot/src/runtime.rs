@@ -66,14 +66,14 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
     Ok(())
 }
 
-/// Builds the runtime object and puts it, the C header and the linker script into the sysroot.
+/// Builds the runtime object of one platform and puts it, the C header and the linker script into the sysroot.
 ///
 /// # Errors
 /// The target is not installed, the runtime does not compile, or an export is not in it.
-pub(crate) fn add(root: &Path, cache: &Path, sysroot: &Path) -> Result<(), Error> {
+pub(crate) fn add(root: &Path, cache: &Path, sysroot: &Path, feature: &str) -> Result<(), Error> {
     let exports = read_list(&root.join(EXPORTS))?;
     let step = Step::begin();
-    let library = compile(root, cache)?;
+    let library = compile(root, cache, feature)?;
     let scratch = tempfile::Builder::new()
         .prefix("runtime-")
         .tempdir_in(cache)
@@ -98,7 +98,7 @@ pub(crate) fn add(root: &Path, cache: &Path, sysroot: &Path) -> Result<(), Error
 }
 
 /// Compiles the crate into a static library.
-fn compile(root: &Path, cache: &Path) -> Result<PathBuf, Error> {
+fn compile(root: &Path, cache: &Path, feature: &str) -> Result<PathBuf, Error> {
     let libdir = tool::output(
         rust("rustc", root, "--print=target-libdir").args(["--target", TARGET]),
         "asking",
@@ -120,6 +120,7 @@ fn compile(root: &Path, cache: &Path) -> Result<PathBuf, Error> {
     cargo
         .args(["--package", "muslin-runtime", "--lib"])
         .args(["--crate-type", "staticlib", "--target", TARGET])
+        .args(["--no-default-features", "--features", feature])
         .args(["--profile", "runtime", "--locked", "--quiet"])
         .arg("--manifest-path")
         .arg(root.join("Cargo.toml"))

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use crate::locate::Sysroot;
+use crate::locate::{Platform, Sysroot};
 
 /// A specs file that lives as long as this value, in memory.
 pub struct Specs {
@@ -21,10 +21,10 @@ pub struct Specs {
 
 impl Specs {
     /// Writes the specs for a sysroot.
-    pub fn new(sysroot: &Sysroot) -> io::Result<Self> {
+    pub fn new(sysroot: &Sysroot, platform: Platform) -> io::Result<Self> {
         // Not closed on exec: gcc and whatever gcc starts read it by its path below.
         let mut file = File::from(memfd_create("muslin.specs", MemfdFlags::empty())?);
-        file.write_all(text(sysroot).as_bytes())?;
+        file.write_all(text(sysroot, platform).as_bytes())?;
         Ok(Self { file })
     }
 
@@ -39,20 +39,26 @@ impl Specs {
 /// Position-independent is the default, as it is for Rust on this target and for gcc on most hosts:
 /// the image can be loaded anywhere, and the objects are the ones that gcc makes when nothing is said.
 /// `-static` alone means a fixed address to gcc, so it does here, as does `-no-pie`.
-fn pie_or_fixed(pie: &str, fixed: &str) -> String {
+///
+/// A platform whose images lie where they were linked for gets no choice.
+fn pie_or_fixed(platform: Platform, pie: &str, fixed: &str) -> String {
+    if platform.is_fixed() {
+        return fixed.to_owned();
+    }
     format!("%{{static-pie|pie:{pie};static|no-pie:{fixed};:{pie}}}")
 }
 
-fn text(sysroot: &Sysroot) -> String {
+fn text(sysroot: &Sysroot, platform: Platform) -> String {
     let include = quoted(&sysroot.dir.join("include"));
     let include_linux = quoted(&sysroot.dir.join("include-linux"));
     let lib = quoted(&sysroot.lib());
     let start = pie_or_fixed(
+        platform,
         &format!("{lib}/rcrt1.o {lib}/crti.o crtbeginS.o%s"),
         &format!("{lib}/crt1.o {lib}/crti.o crtbeginT.o%s"),
     );
-    let end = pie_or_fixed("crtendS.o%s", "crtend.o%s");
-    let position = pie_or_fixed("-pie --no-dynamic-linker -z text", "");
+    let end = pie_or_fixed(platform, "crtendS.o%s", "crtend.o%s");
+    let position = pie_or_fixed(platform, "-pie --no-dynamic-linker -z text", "");
     let script = match sysroot.linker_script() {
         Some(script) => format!(
             "%{{fuse-ld=gold|fuse-ld=lld|fuse-ld=mold:;:-T {}}}",
@@ -136,7 +142,18 @@ mod tests {
         let sysroot = Sysroot {
             dir: "/nowhere".into(),
         };
-        assert!(!text(&sysroot).contains("-T "));
-        assert!(text(&sysroot).contains("/nowhere/lib/rcrt1.o"));
+        let text = text(&sysroot, Platform::Linux);
+        assert!(!text.contains("-T "));
+        assert!(text.contains("/nowhere/lib/rcrt1.o"));
+    }
+
+    #[test]
+    fn a_platform_with_fixed_images_is_never_position_independent() {
+        let sysroot = Sysroot {
+            dir: "/nowhere".into(),
+        };
+        let text = text(&sysroot, Platform::Solo5Spt);
+        assert!(text.contains("/nowhere/lib/crt1.o"));
+        assert!(!text.contains("rcrt1.o") && !text.contains("-pie "));
     }
 }

@@ -200,12 +200,17 @@ pub fn slots(elf: &Elf<'_>) -> Slots {
         .collect();
     let endian = elf.endian();
     let end = section.address().saturating_add(section.size());
-    let are_sealed = elf.elf_program_headers().iter().any(|segment| {
-        let start = segment.p_vaddr(endian);
-        segment.p_type(endian) == elf::PT_GNU_RELRO
-            && start <= section.address()
-            && end <= start.saturating_add(segment.p_memsz(endian))
-    });
+    let can_seal = notes(elf)
+        .first()
+        .and_then(|note| Platform::numbered(note.platform))
+        .is_none_or(Platform::seals);
+    let are_sealed = can_seal
+        && elf.elf_program_headers().iter().any(|segment| {
+            let start = segment.p_vaddr(endian);
+            segment.p_type(endian) == elf::PT_GNU_RELRO
+                && start <= section.address()
+                && end <= start.saturating_add(segment.p_memsz(endian))
+        });
     Slots {
         numbers: numbers.into_iter().collect(),
         are_sealed,

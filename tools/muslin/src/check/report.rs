@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use muslin_abi::Sysno;
 use muslin_runtime::support::Support;
-use muslin_runtime::table;
 use serde_json::{Value, json};
 
 use crate::check::image::{Note, Sizes, Slots};
 use crate::check::owner::Owner;
 use crate::check::stray::Entry;
 use crate::failure::{one_line, shown};
+use crate::locate::Platform;
 
 /// An instruction and whose it is.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ impl Report {
                 );
                 if !notes.is_empty() {
                     let _ = writeln!(text, "  calls   {}", slots_line(slots));
-                    write_levels(&mut text, slots);
+                    write_levels(&mut text, slots, platform(notes));
                 }
                 write_findings(&mut text, findings, has_symbols);
             }
@@ -207,7 +207,7 @@ impl Report {
                     "bss": sizes.bss,
                 },
                 "slots_are_sealed": slots.are_sealed,
-                "slots": slots.numbers.iter().map(|&nr| slot_json(nr)).collect::<Vec<_>>(),
+                "slots": slots.numbers.iter().map(|&nr| slot_json(nr, platform(notes))).collect::<Vec<_>>(),
                 "stray": self.stray(),
                 "instructions": findings.iter().map(finding_json).collect::<Vec<_>>(),
             }),
@@ -245,9 +245,9 @@ fn slots_line(slots: &Slots) -> String {
 }
 
 /// A line for each call that does not do all it does on Linux.
-fn write_levels(text: &mut String, slots: &Slots) {
+fn write_levels(text: &mut String, slots: &Slots, platform: Platform) {
     for &nr in &slots.numbers {
-        let support = support(nr);
+        let support = platform.support(nr);
         if support != Support::Full {
             let _ = writeln!(
                 text,
@@ -260,13 +260,17 @@ fn write_levels(text: &mut String, slots: &Slots) {
     }
 }
 
-fn slot_json(nr: Sysno) -> Value {
-    let support = support(nr);
+fn slot_json(nr: Sysno, platform: Platform) -> Value {
+    let support = platform.support(nr);
     json!({ "name": call_name(nr), "number": nr.0, "level": support.level(), "note": support.note() })
 }
 
-fn support(nr: Sysno) -> Support {
-    table::line(nr).map_or(table::UNKNOWN, |line| line.support)
+/// What the image is for, as far as this version knows it.
+fn platform(notes: &[Note]) -> Platform {
+    notes
+        .first()
+        .and_then(|note| Platform::numbered(note.platform))
+        .unwrap_or(Platform::Linux)
 }
 
 fn call_name(nr: Sysno) -> String {

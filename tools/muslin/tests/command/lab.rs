@@ -79,6 +79,18 @@ pub fn stock(test: &str) -> Option<&'static Path> {
     }
 }
 
+/// The same for guests of Solo5.
+pub fn solo5(test: &str) -> Option<&'static Path> {
+    static SOLO5: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match SOLO5.get_or_init(|| make(Flavour::Solo5Spt)) {
+        Ok(dir) => Some(dir),
+        Err(reason) => {
+            skip(test, reason);
+            None
+        }
+    }
+}
+
 /// Does this machine have the program? Says so if not.
 pub fn has(test: &str, program: &str) -> bool {
     let is_there = Command::new(program).arg("--version").output().is_ok();

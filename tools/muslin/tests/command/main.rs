@@ -12,6 +12,8 @@ mod build_systems;
 mod cargo;
 mod cc;
 mod check;
+mod guests;
 mod lab;
 mod run;
+mod solo5;
 mod wrong_input;

@@ -1,0 +1,128 @@
+//! What the library OS asks of a platform: small traits and nothing else.
+//!
+//! A platform never sees a system call; the library OS (`syscalls/`) never sees a platform by name.
+//! [`Wait::wait_until`] is the only place where anything sleeps; time and entropy come from the
+//! platform alone. So a platform can be simulated.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::ops::Range;
+
+use muslin_abi::Errno;
+
+/// All that a platform offers. What it does not have is `None`, never a panic.
+pub trait Platform: Sync {
+    /// "solo5-spt", "sim": for people and for tests, never for decisions.
+    fn name(&self) -> &'static str;
+    /// Memory that the library OS manages.
+    fn memory(&self) -> &dyn Memory;
+    /// Clocks.
+    fn clock(&self) -> &dyn Clock;
+    /// The only sleep.
+    fn wait(&self) -> &dyn Wait;
+    /// Random bytes.
+    fn entropy(&self) -> &dyn Entropy;
+    /// Text out and, where there is some, in.
+    fn console(&self) -> &dyn Console;
+    /// The end.
+    fn power(&self) -> &dyn Power;
+    /// Block devices by name, where there are any.
+    fn block(&self, _name: &str) -> Option<&dyn BlockDevice> {
+        None
+    }
+}
+
+/// Protection of pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// Loads are allowed.
+    pub read: bool,
+    /// Stores are allowed.
+    pub write: bool,
+    /// Instructions may be fetched.
+    pub execute: bool,
+}
+
+/// The memory that the library OS manages: one range of addresses, all of it readable and writable
+/// at the start.
+pub trait Memory: Sync {
+    /// The addresses, multiples of [`page_bytes`](Memory::page_bytes). Does not change.
+    fn range(&self) -> Range<usize>;
+    /// Size of a page in bytes, a power of two.
+    fn page_bytes(&self) -> usize;
+    /// Changes what may be done with whole pages of the range, or of the image itself.
+    ///
+    /// # Errors
+    /// `ENOSYS`: this platform cannot; the pages stay readable and writable. The library OS decides
+    /// what that means for a call.
+    fn protect(&self, pages: Range<usize>, protection: Protection) -> Result<(), Errno>;
+    /// The pages' content is not needed any more: they may be given back below. They read as zeros
+    /// afterwards. Where this answers `ENOSYS`, the library OS clears them itself.
+    ///
+    /// # Errors
+    /// `ENOSYS`: this platform cannot.
+    fn discard(&self, _pages: Range<usize>) -> Result<(), Errno> {
+        Err(Errno::ENOSYS)
+    }
+    /// The lowest address of the boot stack, and the first above it.
+    fn stack(&self) -> Range<usize>;
+}
+
+/// Clocks. Never waits.
+pub trait Clock: Sync {
+    /// Nanoseconds since an arbitrary point, never backwards.
+    fn monotonic_ns(&self) -> u64;
+    /// Nanoseconds since 1970-01-01 00:00 UTC.
+    fn realtime_ns(&self) -> i64;
+}
+
+/// The only sleep.
+pub trait Wait: Sync {
+    /// Sleeps until `deadline_ns` of the monotonic clock, or until a device is ready, whichever is
+    /// first; `None` waits for a device alone. May return early.
+    fn wait_until(&self, deadline_ns: Option<u64>);
+}
+
+/// Random bytes fit for keys.
+pub trait Entropy: Sync {
+    /// Fills `bytes`.
+    ///
+    /// # Errors
+    /// `EIO`: there is no source that can be trusted; the console says why.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Errno>;
+}
+
+/// Text for the person in front.
+pub trait Console: Sync {
+    /// Writes as much as the platform takes; the number of bytes taken.
+    fn write(&self, bytes: &[u8]) -> usize;
+    /// Reads what is there without waiting; 0 is the end of input.
+    fn read(&self, _bytes: &mut [u8]) -> usize {
+        0
+    }
+}
+
+/// The end.
+pub trait Power: Sync {
+    /// Ends the machine with an exit status, 0 to 255.
+    fn exit(&self, status: i32) -> !;
+}
+
+/// A block device. All offsets and lengths are multiples of the sector size.
+pub trait BlockDevice: Sync {
+    /// Size of a sector in bytes.
+    fn sector_bytes(&self) -> usize;
+    /// Size of the device in bytes.
+    fn capacity_bytes(&self) -> u64;
+    /// Reads whole sectors.
+    ///
+    /// # Errors
+    /// `EINVAL` not whole sectors, or past the end; `EIO`.
+    fn read_at(&self, offset_bytes: u64, bytes: &mut [u8]) -> Result<(), Errno>;
+    /// Writes whole sectors.
+    ///
+    /// # Errors
+    /// As [`read_at`](BlockDevice::read_at).
+    fn write_at(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), Errno>;
+}

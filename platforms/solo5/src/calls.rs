@@ -1,0 +1,126 @@
+//! The calls of the host's kernel that the tender's filter allows. Any other ends the guest with
+//! SIGSYS, so their numbers stand here and nowhere else.
+//!
+//! Source: Solo5 0.12.1 `tenders/spt/spt_core.c`.
+
+use core::arch::asm;
+
+const WRITE: usize = 1;
+const ARCH_PRCTL: usize = 158;
+const CLOCK_GETTIME: usize = 228;
+const EXIT_GROUP: usize = 231;
+const EPOLL_PWAIT: usize = 281;
+const TIMERFD_SETTIME: usize = 286;
+
+/// The one descriptor that may be written to without a device.
+const STDOUT: usize = 1;
+const ARCH_SET_FS: usize = 0x1002;
+const TFD_TIMER_ABSTIME: usize = 1;
+
+/// Clocks that may be asked for.
+#[derive(Clone, Copy)]
+pub enum ClockId {
+    Realtime = 0,
+    Monotonic = 1,
+}
+
+/// # Safety
+/// The call is on the tender's list, and its arguments point to what it reads and writes.
+// The section that tells the runtime's own instructions from stray ones.
+#[inline(never)]
+#[cfg_attr(target_os = "none", unsafe(link_section = "muslin_text"))]
+unsafe fn call(nr: usize, args: [usize; 6]) -> isize {
+    let raw;
+    // SAFETY: the kernel changes rax, rcx, r11 and what the arguments point to.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") nr => raw,
+            in("rdi") args[0],
+            in("rsi") args[1],
+            in("rdx") args[2],
+            in("r10") args[3],
+            in("r8") args[4],
+            in("r9") args[5],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    raw
+}
+
+/// Writes to the tender's standard output; the number of bytes taken, or a negative errno.
+pub fn write(bytes: &[u8]) -> isize {
+    let args = [STDOUT, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0];
+    // SAFETY: the kernel reads a slice that is alive.
+    unsafe { call(WRITE, args) }
+}
+
+/// Ends the guest.
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: nothing comes after it.
+        unsafe { call(EXIT_GROUP, [status as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Seconds and nanoseconds of a clock.
+pub fn clock(id: ClockId) -> [i64; 2] {
+    let mut time = [0i64; 2];
+    let args = [id as usize, &raw mut time as usize, 0, 0, 0, 0];
+    // SAFETY: the kernel writes two words, which are alive.
+    unsafe { call(CLOCK_GETTIME, args) };
+    time
+}
+
+/// Sets the base of segment FS.
+///
+/// # Safety
+/// `block` stays valid for as long as it is the thread pointer.
+pub unsafe fn set_thread_pointer(block: *mut u8) {
+    // SAFETY: as the caller promises.
+    unsafe { call(ARCH_PRCTL, [ARCH_SET_FS, block as usize, 0, 0, 0, 0]) };
+}
+
+/// Arms the timer for a point of the monotonic clock; a point in the past fires at once.
+pub fn set_timer(timer_fd: i32, deadline_ns: u64) {
+    const SECOND_NS: u64 = 1_000_000_000;
+    // A time of zero would disarm it.
+    let ns = (deadline_ns % SECOND_NS) | 1;
+    let setting = [0, 0, deadline_ns / SECOND_NS, ns];
+    let args = [
+        timer_fd as usize,
+        TFD_TIMER_ABSTIME,
+        &raw const setting as usize,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel reads four words, which are alive.
+    unsafe { call(TIMERFD_SETTIME, args) };
+}
+
+/// `struct epoll_event` on x86_64.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+struct Event {
+    events: u32,
+    data: u64,
+}
+
+/// Waits until a device or the timer is ready.
+pub fn wait(epoll_fd: i32) {
+    let mut event = Event { events: 0, data: 0 };
+    let for_ever = usize::MAX;
+    let args = [
+        epoll_fd as usize,
+        &raw mut event as usize,
+        1,
+        for_ever,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel writes one event, which is alive.
+    unsafe { call(EPOLL_PWAIT, args) };
+}

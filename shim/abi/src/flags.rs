@@ -1,0 +1,168 @@
+//! Flags and small numbers of the file calls, as Linux spells them for x86_64.
+//!
+//! Source: `arch/generic/bits/fcntl.h`, `include/fcntl.h`, `include/sys/stat.h`, `include/poll.h` of
+//! musl.
+
+macro_rules! numbers {
+    ($($kind:ty { $($name:ident = $number:literal,)* })*) => {
+        $($(
+            #[doc = concat!("`", stringify!($name), "`.")]
+            pub const $name: $kind = $number;
+        )*)*
+    };
+}
+
+numbers! {
+    // open
+    u32 {
+        O_RDONLY = 0o0,
+        O_WRONLY = 0o1,
+        O_RDWR = 0o2,
+        O_ACCMODE = 0o3,
+        O_CREAT = 0o100,
+        O_EXCL = 0o200,
+        O_NOCTTY = 0o400,
+        O_TRUNC = 0o1000,
+        O_APPEND = 0o2000,
+        O_NONBLOCK = 0o4000,
+        O_DSYNC = 0o10000,
+        O_ASYNC = 0o20000,
+        O_DIRECT = 0o40000,
+        O_LARGEFILE = 0o100000,
+        O_DIRECTORY = 0o200000,
+        O_NOFOLLOW = 0o400000,
+        O_NOATIME = 0o1000000,
+        O_CLOEXEC = 0o2000000,
+        O_SYNC = 0o4010000,
+        O_PATH = 0o10000000,
+        O_TMPFILE = 0o20200000,
+    }
+    // the *at calls
+    i32 {
+        AT_FDCWD = -100,
+    }
+    u32 {
+        AT_SYMLINK_NOFOLLOW = 0x100,
+        AT_REMOVEDIR = 0x200,
+        AT_EACCESS = 0x200,
+        AT_SYMLINK_FOLLOW = 0x400,
+        AT_NO_AUTOMOUNT = 0x800,
+        AT_EMPTY_PATH = 0x1000,
+        AT_STATX_SYNC_TYPE = 0x6000,
+        RENAME_NOREPLACE = 1,
+        RENAME_EXCHANGE = 2,
+        RENAME_WHITEOUT = 4,
+    }
+    // the mode of a file
+    u32 {
+        S_IFMT = 0o170000,
+        S_IFIFO = 0o010000,
+        S_IFCHR = 0o020000,
+        S_IFDIR = 0o040000,
+        S_IFBLK = 0o060000,
+        S_IFREG = 0o100000,
+        S_IFLNK = 0o120000,
+        S_IFSOCK = 0o140000,
+    }
+    // access
+    u32 {
+        X_OK = 1,
+        W_OK = 2,
+        R_OK = 4,
+    }
+    // fcntl
+    i32 {
+        F_DUPFD = 0,
+        F_GETFD = 1,
+        F_SETFD = 2,
+        F_GETFL = 3,
+        F_SETFL = 4,
+        F_GETLK = 5,
+        F_SETLK = 6,
+        F_SETLKW = 7,
+        F_SETOWN = 8,
+        F_GETOWN = 9,
+        F_SETSIG = 10,
+        F_GETSIG = 11,
+        F_OFD_GETLK = 36,
+        F_OFD_SETLK = 37,
+        F_OFD_SETLKW = 38,
+        F_DUPFD_CLOEXEC = 1030,
+        F_SETPIPE_SZ = 1031,
+        F_GETPIPE_SZ = 1032,
+    }
+    i16 {
+        F_RDLCK = 0,
+        F_WRLCK = 1,
+        F_UNLCK = 2,
+    }
+    u32 {
+        FD_CLOEXEC = 1,
+        LOCK_SH = 1,
+        LOCK_EX = 2,
+        LOCK_NB = 4,
+        LOCK_UN = 8,
+        CLOSE_RANGE_UNSHARE = 2,
+        CLOSE_RANGE_CLOEXEC = 4,
+    }
+    // lseek
+    u32 {
+        SEEK_SET = 0,
+        SEEK_CUR = 1,
+        SEEK_END = 2,
+        SEEK_DATA = 3,
+        SEEK_HOLE = 4,
+    }
+    // fallocate
+    u32 {
+        FALLOC_FL_KEEP_SIZE = 1,
+        FALLOC_FL_PUNCH_HOLE = 2,
+        FALLOC_FL_ZERO_RANGE = 0x10,
+    }
+    // preadv2 and pwritev2
+    u32 {
+        RWF_HIPRI = 1,
+        RWF_DSYNC = 2,
+        RWF_SYNC = 4,
+        RWF_NOWAIT = 8,
+        RWF_APPEND = 0x10,
+    }
+    // ioctl
+    u32 {
+        TCGETS = 0x5401,
+        TIOCGWINSZ = 0x5413,
+        FIONREAD = 0x541b,
+        FIONBIO = 0x5421,
+        FIONCLEX = 0x5450,
+        FIOCLEX = 0x5451,
+    }
+    // poll
+    u16 {
+        POLLIN = 0x1,
+        POLLPRI = 0x2,
+        POLLOUT = 0x4,
+        POLLERR = 0x8,
+        POLLHUP = 0x10,
+        POLLNVAL = 0x20,
+        POLLRDNORM = 0x40,
+        POLLRDBAND = 0x80,
+        POLLWRNORM = 0x100,
+        POLLWRBAND = 0x200,
+        POLLRDHUP = 0x2000,
+    }
+    // utimensat
+    i64 {
+        UTIME_NOW = 0x3fffffff,
+        UTIME_OMIT = 0x3ffffffe,
+    }
+    // directory entries
+    u8 {
+        DT_FIFO = 1,
+        DT_CHR = 2,
+        DT_DIR = 4,
+        DT_BLK = 6,
+        DT_REG = 8,
+        DT_LNK = 10,
+        DT_SOCK = 12,
+    }
+}

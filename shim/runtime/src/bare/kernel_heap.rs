@@ -1,0 +1,42 @@
+//! The heap of the library OS, apart from that of handlers: its memory is nothing that a program may
+//! name in a call.
+
+use core::alloc::{GlobalAlloc, Layout};
+
+use muslin_solo5::spt::PAGE_BYTES;
+use muslin_syscalls::memory::Owner;
+
+use crate::heap::Heap;
+use crate::process;
+
+/// What is aligned to pages holds the program's data: it comes from the platform without a header,
+/// goes back there, and may not use up what the library OS needs.
+struct KernelHeap(Heap);
+
+#[global_allocator]
+static HEAP: KernelHeap = KernelHeap(Heap::over(
+    |len_bytes| process::take_pages(len_bytes, Owner::Kernel),
+    process::give_pages,
+));
+
+// SAFETY: the heap gives distinct blocks of at least the asked size, at a multiple of the asked
+// alignment; so do pages.
+unsafe impl GlobalAlloc for KernelHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let memory = if layout.align() == PAGE_BYTES {
+            process::take_pages(layout.size(), Owner::Program)
+        } else {
+            self.0.allocate(layout.size(), layout.align())
+        };
+        memory.unwrap_or(core::ptr::null_mut())
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        if layout.align() == PAGE_BYTES {
+            process::give_pages(memory as usize, layout.size());
+            return;
+        }
+        // SAFETY: by this trait's contract the memory came from `alloc`.
+        unsafe { self.0.free(memory) }
+    }
+}

@@ -1,0 +1,47 @@
+//! Calls that nothing answers: `ENOSYS`, and one line on the console for each number.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use muslin_abi::{Errno, SYSNO_MAX, Sysno};
+
+use crate::console;
+
+/// A bit for each number that was reported.
+static REPORTED: [AtomicU64; SYSNO_MAX / 64] = [const { AtomicU64::new(0) }; SYSNO_MAX / 64];
+
+/// The code of a number that nothing answers.
+///
+/// # Safety
+/// Touches none of its arguments: it is unsafe only to be a code.
+pub unsafe extern "C" fn missing(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    nr: usize,
+) -> isize {
+    report(nr as u32);
+    -(Errno::ENOSYS.raw() as isize)
+}
+
+#[cold]
+fn report(nr: u32) {
+    if let Some(word) = REPORTED.get(nr as usize / 64) {
+        let bit = 1 << (nr % 64);
+        if word.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            return;
+        }
+    }
+    let mut digits = [0; 20];
+    let number = console::decimal(nr as usize, &mut digits);
+    let name = Sysno(nr).name().unwrap_or("a call without a name");
+    console::print_line(&[
+        b"muslin: the program called ",
+        name.as_bytes(),
+        b" (",
+        number,
+        b"), which this platform does not have: ENOSYS",
+    ]);
+}

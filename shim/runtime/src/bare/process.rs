@@ -1,0 +1,143 @@
+//! The one process, and how a call reaches its handler.
+
+use core::arch::global_asm;
+
+use muslin_abi::args::to_raw;
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_platform::Protection;
+use muslin_solo5::spt::{PAGE_BYTES, SPT};
+use muslin_syscalls::context::{Context, Process, Setup};
+use muslin_syscalls::memory::{Kind, Owner, Pages, Place};
+use spin::Once;
+
+use crate::console;
+use crate::missing::missing;
+use crate::raw;
+use crate::start;
+use crate::table::symbols::by_number;
+
+/// A handler of the library OS.
+pub type HandlerFn = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
+
+static PAGES: Once<Pages> = Once::new();
+static PROCESS: Once<Process> = Once::new();
+
+// What `muslin cc --initrd` puts into an image. Both are 0 in an image without.
+global_asm!(
+    r#"
+    .pushsection .rodata.__muslin_initrd,"a",@progbits
+    .balign 8
+__muslin_initrd:
+    .weak __muslin_initrd_start, __muslin_initrd_end
+    .quad __muslin_initrd_start, __muslin_initrd_end
+    .popsection
+    "#
+);
+
+unsafe extern "C" {
+    static __muslin_initrd: [usize; 2];
+}
+
+/// The archive that the image carries.
+fn initrd() -> Option<&'static [u8]> {
+    // SAFETY: two words, which the linker fills in.
+    let [start, end] = unsafe { __muslin_initrd };
+    // SAFETY: the linker bounds a section by these symbols; nobody writes to it.
+    (start != 0).then(|| unsafe { core::slice::from_raw_parts(start as *const u8, end - start) })
+}
+
+/// Makes the process. Once, at boot.
+pub fn begin() {
+    // SAFETY: the platform has this memory for the library OS alone, and this is the first time.
+    let pages = PAGES.call_once(|| unsafe { Pages::new(&SPT) });
+    let process = PROCESS.call_once(|| {
+        Process::new(
+            &SPT,
+            &Setup {
+                pages,
+                initrd: initrd(),
+                set_thread_pointer,
+            },
+        )
+    });
+    for (segment, protection) in start::segments() {
+        process.memory.add_image(segment, protection);
+    }
+}
+
+/// `arch_prctl(ARCH_SET_FS)`.
+fn set_thread_pointer(block: usize) -> Result<(), Errno> {
+    // SAFETY: the program says so; a wrong block is its own fault, as on Linux.
+    unsafe { raw::set_thread_pointer(block as *mut u8) };
+    Ok(())
+}
+
+/// Answers a call with `handler`.
+pub fn answer(handler: HandlerFn, args: [usize; 6]) -> isize {
+    let Some(process) = PROCESS.get() else {
+        console::fatal(&[b"muslin: a call came before the process was made"]);
+    };
+    let context = Context {
+        platform: &SPT,
+        process,
+    };
+    to_raw(handler(&context, &SyscallArgs(args)))
+}
+
+const READ_WRITE: Protection = Protection {
+    read: true,
+    write: true,
+    execute: false,
+};
+
+/// Maps zeroed memory as the program would.
+pub fn map(len_bytes: usize) -> Option<*mut u8> {
+    let memory = &PROCESS.get()?.memory;
+    let start = memory
+        .map(Place::Hint(0), len_bytes, READ_WRITE, Kind::Anonymous)
+        .ok()?;
+    Some(start as *mut u8)
+}
+
+/// Undoes [`map`].
+pub fn unmap(start: usize, len_bytes: usize) {
+    if let Some(process) = PROCESS.get() {
+        // It was mapped, so nothing but a full heap can keep it.
+        let _ = process.memory.unmap(start, len_bytes);
+    }
+}
+
+/// Takes whole zeroed pages for the runtime's heap.
+pub fn take_pages(len_bytes: usize, owner: Owner) -> Option<*mut u8> {
+    let start = PAGES
+        .get()?
+        .allocate(len_bytes.div_ceil(PAGE_BYTES), owner)
+        .ok()?;
+    Some(start as *mut u8)
+}
+
+/// Gives pages back.
+pub fn give_pages(start: usize, len_bytes: usize) {
+    if let Some(pages) = PAGES.get() {
+        pages.free(start..start + len_bytes.next_multiple_of(PAGE_BYTES));
+    }
+}
+
+/// The code of a number without a slot that the linker kept.
+///
+/// # Safety
+/// As any code of a slot.
+#[unsafe(export_name = "__muslin_passthrough")]
+pub unsafe extern "C" fn without_slot(
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+    nr: usize,
+) -> isize {
+    let code = by_number(nr).unwrap_or(missing);
+    // SAFETY: the call is the program's own.
+    unsafe { code(a, b, c, d, e, f, nr) }
+}

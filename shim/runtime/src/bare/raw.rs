@@ -1,0 +1,96 @@
+//! What the runtime asks of a bare platform for itself.
+
+use muslin_abi::Errno;
+use muslin_platform::{Console, Power};
+use muslin_solo5::spt::SPT;
+
+use crate::dispatch::Slot;
+use crate::process;
+
+/// This platform in the note of the image.
+pub const PLATFORM: u32 = 1;
+
+/// The code of a slot: six words and the number; a value or a negative errno.
+pub type Code = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
+
+/// What answers a number without a slot. musl compares slots with it, so no slot starts with it.
+pub use crate::process::without_slot as __muslin_passthrough;
+pub use crate::process::without_slot as __muslin_passthrough_base;
+
+/// Maps `len_bytes` of zeroed memory, which handlers may name in calls, or `None` when the platform
+/// has no more.
+pub fn map(len_bytes: usize) -> Option<*mut u8> {
+    process::map(len_bytes)
+}
+
+/// Gives memory back.
+///
+/// # Safety
+/// It came from [`map`], with this length, and is not used any more.
+pub unsafe fn unmap(address: usize, len_bytes: usize) {
+    process::unmap(address, len_bytes);
+}
+
+/// Would make pages a guard; this platform cannot.
+///
+/// # Safety
+/// Nothing uses them.
+pub unsafe fn guard(_address: usize, _len_bytes: usize) {}
+
+/// Writes `text` to the person in front, as far as the platform takes it.
+pub fn write(mut text: &[u8]) {
+    while !text.is_empty() {
+        match SPT.write(text) {
+            0 => return,
+            taken => text = text.get(taken..).unwrap_or_default(),
+        }
+    }
+}
+
+/// Ends the machine.
+pub fn exit(status: usize) -> ! {
+    Power::exit(&SPT, status as i32 & 0xff)
+}
+
+/// Ends the machine with the status that a shell gives for SIGABRT.
+pub fn abort() -> ! {
+    exit(134)
+}
+
+/// No signal interrupts here, so there is no mask to set.
+pub const fn set_signal_mask(_mask: u64) -> u64 {
+    0
+}
+
+/// Functions of signals run on the thread's own stack.
+pub const fn alternate_stack_in_use() -> Option<(usize, usize)> {
+    None
+}
+
+/// The numbers of the process and of the thread.
+pub const fn identity() -> (u32, u32) {
+    (1, 1)
+}
+
+/// There is no other thread.
+pub const fn give_way() {}
+
+/// Sets the thread pointer without going through the table.
+///
+/// # Safety
+/// `block` is a `struct pthread`, or as much of one as the runtime knows, whose first word is its
+/// own address.
+pub unsafe fn set_thread_pointer(block: *mut u8) {
+    // SAFETY: as the caller promises.
+    unsafe { SPT.set_thread_pointer(block) };
+}
+
+/// There is no vfork of a kernel.
+pub const fn vfork_is_raw(_slot: &Slot) -> bool {
+    false
+}
+
+/// There is no fork.
+pub const fn fork() -> isize {
+    -(Errno::ENOSYS.raw() as isize)
+}

@@ -1,0 +1,189 @@
+//! The words of a command line, for platforms where no shell splits it.
+//!
+//! Blanks separate words. Quoting is that of a POSIX shell without expansions: `'…'` holds
+//! anything, in `"…"` a backslash quotes `"` and `\`, elsewhere it quotes any character. Words of the
+//! form `NAME=value` before the first other word become the environment; `--` ends them, so that an
+//! argument may look like one. `MUSLIN_ARGV0=name` among them names the program. Source of the quoting:
+//! POSIX.1-2024, Shell Command Language, 2.2.
+
+/// The variable that becomes `argv[0]`.
+const PROGRAM_VARIABLE: &[u8] = b"MUSLIN_ARGV0=";
+
+/// A quote is not closed, or a backslash is the last character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished;
+
+/// The words, one behind the other in `text`, each ended by a zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words<'a> {
+    text: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// Splits `line` into `buffer`, which has at least one byte more than the line.
+    ///
+    /// # Errors
+    /// The line ends inside a quotation.
+    pub fn split(line: &[u8], buffer: &'a mut [u8]) -> Result<Self, Unfinished> {
+        let mut len = 0;
+        let mut put = |byte: u8| {
+            if let Some(place) = buffer.get_mut(len) {
+                *place = byte;
+                len += 1;
+            }
+        };
+        let mut bytes = line.iter().copied();
+        let mut is_word = false;
+        while let Some(byte) = bytes.next() {
+            if matches!(byte, b' ' | b'\t' | b'\n') {
+                if is_word {
+                    put(0);
+                }
+                is_word = false;
+                continue;
+            }
+            is_word = true;
+            match byte {
+                b'\\' => put(bytes.next().ok_or(Unfinished)?),
+                b'\'' => loop {
+                    match bytes.next().ok_or(Unfinished)? {
+                        b'\'' => break,
+                        byte => put(byte),
+                    }
+                },
+                b'"' => loop {
+                    match bytes.next().ok_or(Unfinished)? {
+                        b'"' => break,
+                        b'\\' => match bytes.next().ok_or(Unfinished)? {
+                            byte @ (b'"' | b'\\') => put(byte),
+                            byte => {
+                                put(b'\\');
+                                put(byte);
+                            }
+                        },
+                        byte => put(byte),
+                    }
+                },
+                byte => put(byte),
+            }
+        }
+        if is_word {
+            put(0);
+        }
+        Ok(Self {
+            text: &buffer[..len],
+        })
+    }
+
+    /// Each word without its zero.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        self.text.split_inclusive(|&byte| byte == 0).map(|word| {
+            let len = word.len() - 1;
+            &word[..len]
+        })
+    }
+
+    /// How many words at the start are the environment.
+    fn assignments(self) -> usize {
+        self.iter().take_while(|word| is_assignment(word)).count()
+    }
+
+    /// The environment.
+    pub fn environment(self) -> impl Iterator<Item = &'a [u8]> {
+        self.iter()
+            .take(self.assignments())
+            .filter(|word| !word.starts_with(PROGRAM_VARIABLE))
+    }
+
+    /// The program's name, if it is said.
+    pub fn program(self) -> Option<&'a [u8]> {
+        self.iter()
+            .take(self.assignments())
+            .find_map(|word| word.strip_prefix(PROGRAM_VARIABLE))
+    }
+
+    /// The arguments behind the program's name.
+    pub fn arguments(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.iter().skip(self.assignments()).peekable();
+        rest.next_if_eq(&&b"--"[..]);
+        rest
+    }
+}
+
+/// Whether a word is a name of POSIX, an equals sign and anything.
+fn is_assignment(word: &[u8]) -> bool {
+    let name = word.split(|&byte| byte == b'=').next().unwrap_or_default();
+    name.len() < word.len()
+        && name
+            .first()
+            .is_some_and(|&byte| byte == b'_' || byte.is_ascii_alphabetic())
+        && name
+            .iter()
+            .all(|&byte| byte == b'_' || byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::String;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn texts<'a>(words: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
+        words
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect()
+    }
+
+    fn split(line: &str) -> Result<Vec<String>, Unfinished> {
+        let mut buffer = vec![0; line.len() + 1];
+        Words::split(line.as_bytes(), &mut buffer).map(|words| texts(words.iter()))
+    }
+
+    #[test]
+    fn quotes_keep_blanks_and_each_other() {
+        assert_eq!(split("  a\tb  ").unwrap_or_default(), ["a", "b"]);
+        assert_eq!(
+            split(r#"'a b' "c 'd'" e\ f 'g'"h"i '' "\"\\\n""#).unwrap_or_default(),
+            ["a b", "c 'd'", "e f", "ghi", "", r#""\\n"#]
+        );
+        assert_eq!(split("").unwrap_or_default(), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_that_ends_in_a_quotation_is_refused() {
+        for line in ["'a", "\"a", "a\\", "\"a\\"] {
+            assert_eq!(split(line), Err(Unfinished), "{line}");
+        }
+    }
+
+    #[test]
+    fn leading_assignments_are_the_environment() {
+        let line = b"A=1 _B2='x y' MUSLIN_ARGV0=lua -e C=3";
+        let mut buffer = [0; 64];
+        let words = Words::split(line, &mut buffer).ok();
+        let words = words.as_ref();
+        assert_eq!(
+            words.map(|words| texts(words.environment())),
+            Some(vec!["A=1".into(), "_B2=x y".into()])
+        );
+        assert_eq!(words.and_then(|words| words.program()), Some(&b"lua"[..]));
+        assert_eq!(
+            words.map(|words| texts(words.arguments())),
+            Some(vec!["-e".into(), "C=3".into()])
+        );
+    }
+
+    #[test]
+    fn two_dashes_end_the_environment_once() {
+        let mut buffer = [0; 64];
+        let words = Words::split(b"A=1 -- B=2 --", &mut buffer).ok();
+        let arguments = words.map(|words| texts(words.arguments()));
+        assert_eq!(arguments, Some(vec!["B=2".into(), "--".into()]));
+        let mut buffer = [0; 64];
+        let words = Words::split(b"2=3 A=1", &mut buffer).ok();
+        let arguments = words.map(|words| texts(words.arguments()));
+        assert_eq!(arguments, Some(vec!["2=3".into(), "A=1".into()]));
+    }
+}

@@ -1,0 +1,64 @@
+//! What a handler is given: the platform below and the one process above.
+
+use muslin_abi::Errno;
+use muslin_platform::Platform;
+
+use crate::files::Files;
+use crate::memory::{AddressSpace, Pages};
+use crate::process::Identity;
+use crate::random::Random;
+use crate::signals::Signals;
+use crate::threads::Threads;
+
+/// What a handler is given.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The world underneath.
+    pub platform: &'a dyn Platform,
+    /// The program.
+    pub process: &'a Process,
+}
+
+/// The one process of a machine without a kernel below.
+///
+/// Lock order: `files`, then `memory`, then the kernel's heap, then [`Pages`].
+pub struct Process {
+    /// What is mapped where.
+    pub memory: AddressSpace,
+    /// Descriptors, the working directory and the file systems.
+    pub files: Files,
+    /// Actions and masks.
+    pub signals: Signals,
+    /// The generator behind `getrandom` and `/dev/urandom`.
+    pub random: Random,
+    /// Names, numbers and limits.
+    pub identity: Identity,
+    /// The threads.
+    pub threads: Threads,
+}
+
+/// What a process starts from.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    /// The pages of the platform's memory. The kernel's heap takes from the same.
+    pub pages: &'static Pages,
+    /// A tar archive that becomes the root directory.
+    pub initrd: Option<&'static [u8]>,
+    /// Makes an address the thread pointer: `arch_prctl(ARCH_SET_FS)`.
+    pub set_thread_pointer: fn(usize) -> Result<(), Errno>,
+}
+
+impl Process {
+    /// A process without any mapping but the platform's boot stack. Whoever calls it names the
+    /// image's segments by [`AddressSpace::add_image`].
+    pub fn new(platform: &dyn Platform, setup: &Setup) -> Self {
+        Self {
+            memory: AddressSpace::new(platform, setup.pages),
+            files: Files::new(platform, setup.initrd),
+            signals: Signals::new(),
+            random: Random::new(),
+            identity: Identity::new(platform),
+            threads: Threads::new(setup.set_thread_pointer),
+        }
+    }
+}

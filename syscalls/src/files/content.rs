@@ -1,0 +1,369 @@
+//! What a regular file holds: pages that were written, holes between them, and below both what an
+//! initrd brought along, which is copied only where it is written to.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use muslin_abi::Errno;
+
+/// The unit of storage, in bytes.
+pub const PAGE_BYTES: usize = 4096;
+/// The largest size of a file, as on Linux.
+pub const FILE_BYTES_MAX: u64 = i64::MAX as u64;
+
+/// A page of a file. Its alignment tells the heap to take it from the platform and to give it back
+/// there, so that what files had is there for mappings again.
+#[repr(C, align(4096))]
+struct Page([u8; PAGE_BYTES]);
+
+/// One page: as a list, because a list can be asked for without a panic.
+struct OwnPage(Vec<Page>);
+
+impl OwnPage {
+    /// Zeros.
+    fn new() -> Result<Self, Errno> {
+        let mut page = Vec::new();
+        page.try_reserve_exact(1).map_err(|_| Errno::ENOSPC)?;
+        page.push(Page([0; PAGE_BYTES]));
+        Ok(Self(page))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.first().map_or(&[], |page| &page.0)
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0.first_mut().map_or(&mut [], |page| &mut page.0)
+    }
+}
+
+static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
+
+/// The bytes of a file.
+#[derive(Default)]
+pub struct Content {
+    len_bytes: u64,
+    /// Read where there is no page of our own; never longer than the file has been at its shortest.
+    base: &'static [u8],
+    pages: BTreeMap<u64, OwnPage>,
+}
+
+impl Content {
+    /// Bytes that are there already.
+    pub fn from_base(base: &'static [u8]) -> Self {
+        Self {
+            len_bytes: base.len() as u64,
+            base,
+            pages: BTreeMap::new(),
+        }
+    }
+
+    /// The size of the file.
+    pub fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// What it takes up, in units of 512 bytes.
+    pub fn blocks(&self) -> u64 {
+        let base_pages = self.base.len().div_ceil(PAGE_BYTES) as u64;
+        let beyond = self.pages.range(base_pages..).count() as u64;
+        (base_pages + beyond) * (PAGE_BYTES as u64 / 512)
+    }
+
+    /// Hands up to `len` bytes from `offset_bytes` on to `put`, piece by piece with the place of the
+    /// piece; how many there were.
+    pub fn read(&self, offset_bytes: u64, len: usize, mut put: impl FnMut(usize, &[u8])) -> usize {
+        let len = (self.len_bytes.saturating_sub(offset_bytes)).min(len as u64) as usize;
+        let mut done = 0;
+        while done < len {
+            let at = offset_bytes + done as u64;
+            let (index, start) = split(at);
+            let piece = (PAGE_BYTES - start).min(len - done);
+            match self.pages.get(&index) {
+                Some(page) => put(done, &page.bytes()[start..start + piece]),
+                None => {
+                    let based = tail(self.base, at);
+                    let from_base = based.len().min(piece);
+                    if from_base > 0 {
+                        put(done, &based[..from_base]);
+                    }
+                    if from_base < piece {
+                        put(done + from_base, &ZEROS[..piece - from_base]);
+                    }
+                }
+            }
+            done += piece;
+        }
+        len
+    }
+
+    /// Has `take` fill `len` bytes from `offset_bytes` on, piece by piece with the place of the
+    /// piece; how many were stored.
+    ///
+    /// # Errors
+    /// `EFBIG` beyond the largest file; `ENOSPC` no memory for even one byte.
+    pub fn write(
+        &mut self,
+        offset_bytes: u64,
+        len: usize,
+        mut take: impl FnMut(usize, &mut [u8]),
+    ) -> Result<usize, Errno> {
+        if len == 0 {
+            return Ok(0);
+        }
+        if offset_bytes >= FILE_BYTES_MAX {
+            return Err(Errno::EFBIG);
+        }
+        let len = len.min((FILE_BYTES_MAX - offset_bytes) as usize);
+        let mut done = 0;
+        while done < len {
+            let (index, start) = split(offset_bytes + done as u64);
+            let piece = (PAGE_BYTES - start).min(len - done);
+            match self.page_mut(index) {
+                Ok(page) => take(done, &mut page[start..start + piece]),
+                Err(errno) if done == 0 => return Err(errno),
+                Err(_) => break,
+            }
+            done += piece;
+        }
+        self.len_bytes = self.len_bytes.max(offset_bytes + done as u64);
+        Ok(done)
+    }
+
+    /// Cuts the file, or lets it end later with a hole.
+    ///
+    /// # Errors
+    /// `EFBIG` beyond the largest file.
+    pub fn set_len(&mut self, len_bytes: u64) -> Result<(), Errno> {
+        if len_bytes > FILE_BYTES_MAX {
+            return Err(Errno::EFBIG);
+        }
+        if len_bytes < self.len_bytes {
+            let (index, start) = split(len_bytes);
+            self.pages.split_off(&len_bytes.div_ceil(PAGE_BYTES as u64));
+            if let Some(page) = self.pages.get_mut(&index) {
+                page.bytes_mut()[start..].fill(0);
+            }
+            self.base = &self.base[..self
+                .base
+                .len()
+                .min(usize::try_from(len_bytes).unwrap_or(usize::MAX))];
+        }
+        self.len_bytes = len_bytes;
+        Ok(())
+    }
+
+    /// Sets memory aside for a range, so that writing there cannot fail. The size stays.
+    ///
+    /// # Errors
+    /// `ENOSPC` no memory for all of it.
+    pub fn reserve(&mut self, offset_bytes: u64, len_bytes: u64) -> Result<(), Errno> {
+        let (first, _) = split(offset_bytes);
+        let end = (offset_bytes + len_bytes).div_ceil(PAGE_BYTES as u64);
+        let mut made = Vec::new();
+        for index in first..end {
+            let is_new = !self.pages.contains_key(&index);
+            if self.page_mut(index).is_err() || made.try_reserve(1).is_err() {
+                for index in made {
+                    self.pages.remove(&index);
+                }
+                return Err(Errno::ENOSPC);
+            }
+            if is_new {
+                made.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a range read as zeros and gives whole pages of it back. The size stays.
+    ///
+    /// # Errors
+    /// `ENOSPC` no memory for a page that keeps what lies beside the range.
+    pub fn clear(&mut self, offset_bytes: u64, len_bytes: u64) -> Result<(), Errno> {
+        let page_bytes = PAGE_BYTES as u64;
+        let end = offset_bytes + len_bytes;
+        let range = offset_bytes / page_bytes..end.div_ceil(page_bytes);
+        let base_pages = (self.base.len() as u64).div_ceil(page_bytes);
+        // Holes stay what they are, however many there are.
+        let based = range.start..range.end.min(base_pages);
+        let own: Vec<u64> = self.pages.range(range).map(|(&index, _)| index).collect();
+        let beyond = own.into_iter().filter(|&index| index >= base_pages);
+        for index in based.chain(beyond) {
+            let first = index * page_bytes;
+            let from = offset_bytes.max(first) - first;
+            let to = end.min(first + page_bytes) - first;
+            if to - from == page_bytes && index >= base_pages {
+                self.pages.remove(&index);
+            } else {
+                self.page_mut(index)?[from as usize..to as usize].fill(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first place at or after `offset_bytes` that holds data.
+    ///
+    /// # Errors
+    /// `ENXIO` there is none before the end.
+    pub fn next_data(&self, offset_bytes: u64) -> Result<u64, Errno> {
+        let (index, _) = split(offset_bytes);
+        let found = if !tail(self.base, offset_bytes).is_empty() {
+            Some(offset_bytes)
+        } else {
+            let page = self.pages.range(index..).next();
+            page.map(|(&index, _)| (index * PAGE_BYTES as u64).max(offset_bytes))
+        };
+        found.filter(|&at| at < self.len_bytes).ok_or(Errno::ENXIO)
+    }
+
+    /// The first place at or after `offset_bytes` that holds none; the end is one.
+    ///
+    /// # Errors
+    /// `ENXIO` `offset_bytes` is at or beyond the end.
+    pub fn next_hole(&self, offset_bytes: u64) -> Result<u64, Errno> {
+        if offset_bytes >= self.len_bytes {
+            return Err(Errno::ENXIO);
+        }
+        let base_end = (self.base.len() as u64).next_multiple_of(PAGE_BYTES as u64);
+        let (mut index, _) = split(offset_bytes.max(base_end));
+        if offset_bytes >= base_end && !self.pages.contains_key(&index) {
+            return Ok(offset_bytes);
+        }
+        for (&page, _) in self.pages.range(index..) {
+            if page != index {
+                break;
+            }
+            index += 1;
+        }
+        Ok((index * PAGE_BYTES as u64).min(self.len_bytes))
+    }
+
+    fn page_mut(&mut self, index: u64) -> Result<&mut [u8], Errno> {
+        use alloc::collections::btree_map::Entry;
+        match self.pages.entry(index) {
+            Entry::Occupied(page) => Ok(page.into_mut().bytes_mut()),
+            Entry::Vacant(place) => {
+                let mut page = OwnPage::new()?;
+                let based = tail(self.base, index * PAGE_BYTES as u64);
+                let based = &based[..based.len().min(PAGE_BYTES)];
+                page.bytes_mut()[..based.len()].copy_from_slice(based);
+                Ok(place.insert(page).bytes_mut())
+            }
+        }
+    }
+}
+
+fn split(offset_bytes: u64) -> (u64, usize) {
+    let page = PAGE_BYTES as u64;
+    (offset_bytes / page, (offset_bytes % page) as usize)
+}
+
+fn tail(bytes: &'static [u8], offset_bytes: u64) -> &'static [u8] {
+    usize::try_from(offset_bytes)
+        .ok()
+        .and_then(|at| bytes.get(at..))
+        .unwrap_or(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use alloc::vec;
+
+    fn all(content: &Content) -> Vec<u8> {
+        let mut bytes = vec![0xee; content.len_bytes() as usize];
+        let len = bytes.len();
+        let got = content.read(0, len, |at, piece| {
+            bytes[at..at + piece.len()].copy_from_slice(piece)
+        });
+        assert_eq!(got, len);
+        bytes
+    }
+
+    fn put(content: &mut Content, offset: u64, text: &[u8]) {
+        let stored = content.write(offset, text.len(), |at, page| {
+            page.copy_from_slice(&text[at..at + page.len()]);
+        });
+        assert_eq!(stored, Ok(text.len()));
+    }
+
+    #[test]
+    fn agrees_with_a_plain_vector_over_seeded_operations() {
+        static BASE: [u8; 10_000] = [7; 10_000];
+        for seed in 1..20_u64 {
+            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut next = |below: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state % below
+            };
+            let mut content = Content::from_base(&BASE);
+            let mut model = BASE.to_vec();
+            for step in 0..400 {
+                let at = next(20_000);
+                match next(4) {
+                    0 => {
+                        let text = vec![step as u8; next(9000) as usize + 1];
+                        put(&mut content, at, &text);
+                        let end = at as usize + text.len();
+                        if model.len() < end {
+                            model.resize(end, 0);
+                        }
+                        model[at as usize..end].copy_from_slice(&text);
+                    }
+                    1 => {
+                        content.set_len(at).unwrap();
+                        model.resize(at as usize, 0);
+                    }
+                    2 => {
+                        let len = next(9000) + 1;
+                        content.clear(at, len).unwrap();
+                        let end = model.len().min((at + len) as usize);
+                        if (at as usize) < end {
+                            model[at as usize..end].fill(0);
+                        }
+                    }
+                    _ => assert_eq!(content.len_bytes(), model.len() as u64),
+                }
+                assert_eq!(all(&content), model, "seed {seed}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn data_and_holes_are_told_apart() {
+        let mut content = Content::default();
+        put(&mut content, 0, b"0123456789");
+        assert_eq!(content.next_data(0), Ok(0));
+        assert_eq!(content.next_hole(0), Ok(10));
+        assert_eq!(content.next_data(10), Err(Errno::ENXIO));
+        put(&mut content, 5 << 32, b"x");
+        assert_eq!(content.next_hole(0), Ok(4096));
+        assert_eq!(content.next_hole(5000), Ok(5000));
+        assert_eq!(content.next_data(5000), Ok(5 << 32));
+        assert_eq!(content.blocks(), 16);
+    }
+
+    #[test]
+    fn clearing_a_great_hole_takes_no_time() {
+        let mut content = Content::default();
+        assert_eq!(content.set_len(FILE_BYTES_MAX), Ok(()));
+        put(&mut content, 1 << 40, b"x");
+        assert_eq!(content.clear(0, FILE_BYTES_MAX), Ok(()));
+        assert_eq!(content.blocks(), 0);
+    }
+
+    #[test]
+    fn what_lies_beyond_the_largest_size_is_refused() {
+        let mut content = Content::default();
+        assert_eq!(
+            content.write(FILE_BYTES_MAX, 1, |_, _| ()),
+            Err(Errno::EFBIG)
+        );
+        assert_eq!(content.set_len(FILE_BYTES_MAX + 1), Err(Errno::EFBIG));
+    }
+}

@@ -1,0 +1,276 @@
+//! Descriptors: dup, dup2, dup3, fcntl, close_range; and what is asked of an open file by number:
+//! ioctl, flock.
+
+use core::sync::atomic::Ordering;
+
+use muslin_abi::flags::*;
+use muslin_abi::layout::Flock;
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+
+use super::fd_table::Descriptor;
+use super::file::File;
+use super::inode::Body;
+use super::pipe::PipeEnd;
+use crate::context::Context;
+use crate::user_mem;
+
+/// The greatest signal.
+const SIGNAL_MAX: i32 = 64;
+
+/// `dup(oldfd)` — one more number for an open file, the lowest.
+///
+/// # Errors
+/// `EBADF` · `EMFILE`.
+/// # Source
+/// dup(2)
+pub fn sys_dup(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    duplicate(context, args.fd(0), 0, false)
+}
+
+/// `dup2(oldfd, newfd)` — this number for an open file; what had it is closed.
+///
+/// # Errors
+/// `EBADF` not open, or no such number.
+/// # Source
+/// dup(2)
+pub fn sys_dup2(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    if args.fd(0) == args.fd(1) {
+        context.process.files.any(args.fd(0))?;
+        return Ok(args.fd(1) as usize);
+    }
+    replace(context, args.fd(0), args.fd(1), false)
+}
+
+/// `dup3(oldfd, newfd, flags)` — as [`sys_dup2`], with `O_CLOEXEC`.
+///
+/// # Errors
+/// `EINVAL` the same number, or another flag · as [`sys_dup2`].
+pub fn sys_dup3(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let flags = args.int(2) as u32;
+    if flags & !O_CLOEXEC != 0 || args.fd(0) == args.fd(1) {
+        return Err(Errno::EINVAL);
+    }
+    replace(context, args.fd(0), args.fd(1), flags & O_CLOEXEC != 0)
+}
+
+/// `close_range(first, last, flags)` — closes descriptors, or has them closed on exec.
+///
+/// # Errors
+/// `EINVAL` `first` is beyond `last`, or unknown flags.
+/// # Source
+/// close_range(2)
+pub fn sys_close_range(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let (first, last) = (args.int(0) as u32, args.int(1) as u32);
+    let flags = args.int(2) as u32;
+    if first > last || flags & !(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let table = context.process.files.table();
+    let is_meant = |&fd: &i32| (first..=last).contains(&(fd as u32));
+    let meant: alloc::vec::Vec<i32> = table.lock().open().filter(is_meant).collect();
+    for fd in meant {
+        if flags & CLOSE_RANGE_CLOEXEC != 0 {
+            table.lock().get_mut(fd)?.closes_on_exec = true;
+        } else {
+            let closed = table.lock().remove(fd);
+            drop(closed);
+        }
+    }
+    Ok(0)
+}
+
+/// `fcntl(fd, cmd, arg)` — asks of a descriptor, or changes it.
+///
+/// # Errors
+/// `EBADF` · `EINVAL` no such command, or a wrong argument · `EMFILE` · `EFAULT` · `EBUSY` `EPERM`
+/// the size of a pipe.
+/// # Differs from Linux
+/// Locks of ranges are checked and granted: there is one process.
+/// # Source
+/// fcntl(2)
+pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let files = &context.process.files;
+    let (fd, command) = (args.fd(0), args.int(1));
+    let file = files.any(fd)?;
+    match command {
+        F_DUPFD | F_DUPFD_CLOEXEC => {
+            let min = usize::try_from(args.int(2)).map_err(|_| Errno::EINVAL)?;
+            if min >= files.table().lock().max() {
+                return Err(Errno::EINVAL);
+            }
+            return duplicate(context, fd, min, command == F_DUPFD_CLOEXEC);
+        }
+        F_GETFD => return Ok(usize::from(files.table().lock().get(fd)?.closes_on_exec)),
+        F_SETFD => {
+            let closes = args.int(2) as u32 & FD_CLOEXEC != 0;
+            files.table().lock().get_mut(fd)?.closes_on_exec = closes;
+            return Ok(0);
+        }
+        F_GETFL => return Ok(file.flags() as usize),
+        _ if file.is_path() => return Err(Errno::EBADF),
+        _ => {}
+    }
+    match command {
+        F_SETFL => file.set_flags(args.int(2) as u32),
+        F_GETOWN => return Ok(file.owner.load(Ordering::Relaxed) as usize),
+        F_SETOWN => file.owner.store(args.int(2), Ordering::Relaxed),
+        F_GETSIG => return Ok(file.signal.load(Ordering::Relaxed) as usize),
+        F_SETSIG => {
+            if !(0..=SIGNAL_MAX).contains(&args.int(2)) {
+                return Err(Errno::EINVAL);
+            }
+            file.signal.store(args.int(2), Ordering::Relaxed);
+        }
+        F_GETLK | F_OFD_GETLK => {
+            let mut lock = range_lock(context, &file, args.addr(2), command)?;
+            if lock.l_type == F_UNLCK {
+                return Err(Errno::EINVAL);
+            }
+            lock.l_type = F_UNLCK;
+            user_mem::write(context, args.addr(2), &lock)?;
+        }
+        F_SETLK | F_SETLKW | F_OFD_SETLK | F_OFD_SETLKW => {
+            let lock = range_lock(context, &file, args.addr(2), command)?;
+            let is_allowed = match lock.l_type {
+                F_RDLCK => file.can_read(),
+                F_WRLCK => file.can_write(),
+                _ => true,
+            };
+            if !is_allowed {
+                return Err(Errno::EBADF);
+            }
+        }
+        F_GETPIPE_SZ => return Ok(pipe_end(&file)?.pipe().capacity_bytes()),
+        F_SETPIPE_SZ => {
+            let size = usize::try_from(args.int(2)).map_err(|_| Errno::EINVAL)?;
+            return pipe_end(&file)?.pipe().set_capacity(size);
+        }
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
+}
+
+/// `ioctl(fd, request, arg)` — a request of a kind of file.
+///
+/// # Errors
+/// `EBADF` · `ENOTTY` no such request: nothing here is a terminal · `EFAULT`.
+/// # Source
+/// ioctl(2)
+pub fn sys_ioctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let files = &context.process.files;
+    let fd = args.fd(0);
+    let file = files.file(fd)?;
+    let request = args.int(1) as u32;
+    match request {
+        FIOCLEX | FIONCLEX => {
+            files.table().lock().get_mut(fd)?.closes_on_exec = request == FIOCLEX;
+            Ok(0)
+        }
+        FIONBIO => {
+            let is_on = user_mem::read::<i32>(context, args.addr(2))? != 0;
+            let flags = file.flags();
+            file.set_flags(if is_on {
+                flags | O_NONBLOCK
+            } else {
+                flags & !O_NONBLOCK
+            });
+            Ok(0)
+        }
+        FIONREAD if is_regular(&file) => {
+            let len = file.inode.as_ref().map_or(0, |inode| inode.len_bytes());
+            let left = len.saturating_sub(*file.offset().lock());
+            user_mem::write(context, args.addr(2), &(left.min(i32::MAX as u64) as i32))?;
+            Ok(0)
+        }
+        _ => file.ops.ioctl(context, request, args.addr(2)),
+    }
+}
+
+/// `flock(fd, operation)` — locks a file between its open file descriptions.
+///
+/// # Errors
+/// `EBADF` · `EINVAL` no such operation · `EWOULDBLOCK` another description holds it.
+/// # Differs from Linux
+/// One that would wait for ever, since no other thread could give it back, is `EDEADLK`.
+/// # Source
+/// flock(2)
+pub fn sys_flock(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let operation = args.int(1) as u32;
+    let wanted = operation & !LOCK_NB;
+    if !matches!(wanted, LOCK_SH | LOCK_EX | LOCK_UN) {
+        return Err(Errno::EINVAL);
+    }
+    let file = context.process.files.file(args.fd(0))?;
+    if wanted == LOCK_UN {
+        file.unlock_whole();
+        return Ok(0);
+    }
+    match file.lock_whole(wanted == LOCK_EX) {
+        Ok(()) => Ok(0),
+        Err(_) if operation & LOCK_NB == 0 => Err(Errno::EDEADLK),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn duplicate(context: &Context<'_>, fd: i32, min: usize, closes_on_exec: bool) -> SyscallResult {
+    let mut table = context.process.files.table().lock();
+    let descriptor = Descriptor {
+        file: table.get(fd)?.file.clone(),
+        closes_on_exec,
+    };
+    Ok(table.insert(descriptor, min)? as usize)
+}
+
+fn replace(context: &Context<'_>, old: i32, new: i32, closes_on_exec: bool) -> SyscallResult {
+    let mut table = context.process.files.table().lock();
+    let descriptor = Descriptor {
+        file: table.get(old)?.file.clone(),
+        closes_on_exec,
+    };
+    let closed = table.replace(new, descriptor)?;
+    drop(table);
+    drop(closed);
+    Ok(new as usize)
+}
+
+/// What a program says of a lock, checked.
+fn range_lock(
+    context: &Context<'_>,
+    file: &File,
+    address: usize,
+    command: i32,
+) -> Result<Flock, Errno> {
+    let lock: Flock = user_mem::read(context, address)?;
+    let base = match lock.l_whence as u32 {
+        SEEK_SET => 0,
+        SEEK_CUR => *file.offset().lock() as i64,
+        SEEK_END => file.inode.as_ref().map_or(0, |inode| inode.len_bytes()) as i64,
+        _ => return Err(Errno::EINVAL),
+    };
+    let start = base.checked_add(lock.l_start).ok_or(Errno::EOVERFLOW)?;
+    // A negative length lies before the start.
+    let first = if lock.l_len < 0 {
+        start.checked_add(lock.l_len)
+    } else {
+        Some(start)
+    };
+    if first.is_none_or(|first| first < 0) || !(F_RDLCK..=F_UNLCK).contains(&lock.l_type) {
+        return Err(Errno::EINVAL);
+    }
+    if lock.l_len > 0 && start.checked_add(lock.l_len - 1).is_none() {
+        return Err(Errno::EOVERFLOW);
+    }
+    if command >= F_OFD_GETLK && lock.l_pid != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(lock)
+}
+
+fn pipe_end(file: &File) -> Result<&PipeEnd, Errno> {
+    file.ops.as_any().downcast_ref().ok_or(Errno::EBADF)
+}
+
+fn is_regular(file: &File) -> bool {
+    let inode = file.inode.as_ref();
+    inode.is_some_and(|inode| matches!(inode.body, Body::Regular(_)))
+}

@@ -1,0 +1,187 @@
+//! An open file description: what `open` makes and `dup` shares.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+use muslin_abi::Errno;
+use muslin_abi::flags::*;
+use muslin_abi::layout::Stat;
+use spin::Mutex;
+
+use super::directory::Name;
+use super::file_ops::FileOps;
+use super::inode::Inode;
+use super::poll::wait_for_ever;
+use crate::context::Context;
+use crate::user_mem::{UserBuf, UserBufMut};
+
+/// The flags that `F_SETFL` can change.
+const CHANGEABLE: u32 = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
+/// The flags that say how a file is opened, not how it stays.
+const PASSING: u32 = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// An open file description.
+///
+/// Lock order: `offset`, then the locks of the file itself.
+pub struct File {
+    /// What the kind of file can do.
+    pub ops: Box<dyn FileOps>,
+    /// The file in the file system, if it is there.
+    pub inode: Option<Arc<Inode>>,
+    /// The name it was opened by, for `/proc/self/fd`.
+    pub name: Option<(Arc<Inode>, Name)>,
+    /// Who this is, for `flock`.
+    id: u64,
+    flags: AtomicU32,
+    offset: Mutex<u64>,
+    /// `F_SETOWN`.
+    pub owner: AtomicI32,
+    /// `F_SETSIG`.
+    pub signal: AtomicI32,
+}
+
+impl File {
+    /// A description with the flags of `open`.
+    pub fn new(ops: Box<dyn FileOps>, inode: Option<Arc<Inode>>, flags: u32) -> Self {
+        Self {
+            ops,
+            inode,
+            name: None,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            flags: AtomicU32::new(flags & !PASSING),
+            offset: Mutex::new(0),
+            owner: AtomicI32::new(0),
+            signal: AtomicI32::new(0),
+        }
+    }
+
+    /// The flags as `F_GETFL` says them.
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Changes the flags that can be changed.
+    pub fn set_flags(&self, flags: u32) {
+        let kept = self.flags() & !CHANGEABLE;
+        self.flags
+            .store(kept | (flags & CHANGEABLE), Ordering::Relaxed);
+    }
+
+    /// Whether only the place in the tree is open, `O_PATH`.
+    pub fn is_path(&self) -> bool {
+        self.flags() & O_PATH != 0
+    }
+
+    /// Whether reading is allowed.
+    pub fn can_read(&self) -> bool {
+        !self.is_path() && self.flags() & O_ACCMODE != O_WRONLY
+    }
+
+    /// Whether writing is allowed.
+    pub fn can_write(&self) -> bool {
+        !self.is_path() && matches!(self.flags() & O_ACCMODE, O_WRONLY | O_RDWR)
+    }
+
+    /// Whether waiting is forbidden.
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags() & O_NONBLOCK != 0
+    }
+
+    /// The place in the file.
+    pub fn offset(&self) -> &Mutex<u64> {
+        &self.offset
+    }
+
+    /// What `fstat` says.
+    ///
+    /// # Errors
+    /// `EBADF` nothing is known.
+    pub fn stat(&self) -> Result<Stat, Errno> {
+        match &self.inode {
+            Some(inode) => Ok(inode.stat()),
+            None => self.ops.stat(),
+        }
+    }
+
+    /// Reads what comes next. Waits unless `O_NONBLOCK` is set.
+    ///
+    /// # Errors
+    /// The kind's own.
+    pub fn read(&self, context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
+        if self.ops.has_places() {
+            let mut offset = self.offset.lock();
+            let got = self.ops.read_at(context, *offset, dst)?;
+            *offset += got as u64;
+            return Ok(got);
+        }
+        loop {
+            match self.ops.read(context, dst) {
+                Err(Errno::EAGAIN) if !self.is_nonblocking() => wait_for_ever(context, "a read"),
+                other => return other,
+            }
+        }
+    }
+
+    /// Writes what comes next. Waits until all is written unless `O_NONBLOCK` is set.
+    ///
+    /// # Errors
+    /// The kind's own, if nothing was written.
+    pub fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
+        if self.ops.has_places() {
+            // Not held meanwhile: a signal's function may run and write here too.
+            let offset = *self.offset.lock();
+            let place = (self.flags() & O_APPEND == 0).then_some(offset);
+            let (written, end) = self.ops.write_at(context, place, src)?;
+            *self.offset.lock() = end;
+            return Ok(written);
+        }
+        let mut done = 0;
+        loop {
+            match self.ops.write(context, &src.part(done, src.len())) {
+                Ok(written) => {
+                    done += written;
+                    if done >= src.len() || self.is_nonblocking() || written == 0 {
+                        return Ok(done);
+                    }
+                }
+                Err(Errno::EAGAIN) if !self.is_nonblocking() => wait_for_ever(context, "a write"),
+                Err(_) if done > 0 => return Ok(done),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// `flock`: takes the lock, or changes it.
+    ///
+    /// # Errors
+    /// `EWOULDBLOCK` another description holds it.
+    pub fn lock_whole(&self, is_exclusive: bool) -> Result<(), Errno> {
+        let Some(inode) = &self.inode else {
+            return Ok(());
+        };
+        let mut holders = inode.flocks.lock();
+        let in_the_way = |&(id, alone): &(u64, bool)| id != self.id && (is_exclusive || alone);
+        if holders.iter().any(in_the_way) {
+            return Err(Errno::EWOULDBLOCK);
+        }
+        holders.retain(|&(id, _)| id != self.id);
+        holders.push((self.id, is_exclusive));
+        Ok(())
+    }
+
+    /// `flock`: gives the lock back.
+    pub fn unlock_whole(&self) {
+        if let Some(inode) = &self.inode {
+            inode.flocks.lock().retain(|&(id, _)| id != self.id);
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.unlock_whole();
+    }
+}

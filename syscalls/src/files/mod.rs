@@ -1,0 +1,241 @@
+//! Files: descriptors, one file system in memory, pipes, devices and the texts of `/proc`.
+//!
+//! A descriptor ([`fd_table`]) names an open file description ([`file::File`]), which can do what
+//! its kind can ([`file_ops::FileOps`]). What has a name is an [`inode::Inode`]; directories hold
+//! them, and a [`walk`] finds them.
+//!
+//! Lock order: a description's offset, then an inode's body or a pipe, then an inode's meta. The
+//! table is never held while a file is used or dropped by its last holder's call.
+
+pub mod content;
+pub mod devices;
+pub mod directory;
+pub mod fd_table;
+pub mod file;
+pub mod file_ops;
+pub mod inode;
+pub mod proc;
+pub mod regular;
+pub mod tar;
+pub mod walk;
+
+mod attributes;
+mod copy;
+mod descriptors;
+mod getdents;
+mod names;
+mod open;
+mod pipe;
+mod poll;
+mod read_write;
+mod size;
+mod stat;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use attributes::*;
+pub use copy::*;
+pub use descriptors::*;
+pub use file_ops::{FileOps, Readiness};
+pub use getdents::*;
+pub use names::*;
+pub use open::*;
+pub use pipe::*;
+pub use poll::*;
+pub use read_write::*;
+pub use size::*;
+pub use stat::*;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use muslin_abi::Errno;
+use muslin_platform::Platform;
+use spin::Mutex;
+
+use crate::context::Context;
+use fd_table::FdTable;
+use file::File;
+use inode::{Inode, Time};
+
+/// What comes of a file that is longer than `RLIMIT_FSIZE`.
+const SIGXFSZ: i32 = 25;
+
+/// The files of the process.
+pub struct Files {
+    root: Arc<Inode>,
+    proc_self: Option<Arc<Inode>>,
+    working_directory: Mutex<Arc<Inode>>,
+    table: Mutex<FdTable>,
+    umask: AtomicU32,
+    file_bytes_max: AtomicU64,
+    about: Mutex<About>,
+}
+
+/// What may be written of `len` bytes at a place.
+///
+/// # Errors
+/// `EFBIG` and `SIGXFSZ`: none, since files may not get that long.
+fn room_for(context: &Context<'_>, offset_bytes: u64, len: u64) -> Result<u64, Errno> {
+    let max = context.process.files.file_bytes_max.load(Ordering::Relaxed);
+    if len > 0 && offset_bytes >= max {
+        crate::signals::send(context, SIGXFSZ)?;
+        return Err(Errno::EFBIG);
+    }
+    Ok(len.min(max.saturating_sub(offset_bytes)))
+}
+
+/// What `/proc/self` tells of the program.
+#[derive(Default)]
+struct About {
+    executable: Vec<u8>,
+    command_line: Vec<u8>,
+}
+
+impl Files {
+    /// A file system with `/dev`, `/proc` and `/tmp` around what the initrd brings, and descriptors
+    /// 0, 1 and 2 on the console. An archive that is damaged ends the machine with one line that
+    /// says where.
+    pub fn new(platform: &dyn Platform, initrd: Option<&'static [u8]>) -> Self {
+        let now = Time::now(platform);
+        let root = Inode::new_directory(None, 0o755, now);
+        if let Some(archive) = initrd
+            && let Err(error) = tar::unpack(archive, &root, now)
+        {
+            platform
+                .console()
+                .write(alloc::format!("muslin: initrd: {error}\n").as_bytes());
+            platform.power().exit(1);
+        }
+        let proc_self = tree::furnish(&root, now);
+        Self {
+            working_directory: Mutex::new(root.clone()),
+            root,
+            proc_self,
+            table: Mutex::new(tree::standard_streams(now)),
+            umask: AtomicU32::new(0o022),
+            file_bytes_max: AtomicU64::new(u64::MAX),
+            about: Mutex::new(About::default()),
+        }
+    }
+
+    /// Says what the program is: the path behind `/proc/self/exe`, and its arguments, each with its
+    /// final 0.
+    pub fn set_program(&self, executable: &[u8], command_line: &[u8]) {
+        *self.about.lock() = About {
+            executable: executable.to_vec(),
+            command_line: command_line.to_vec(),
+        };
+    }
+
+    /// The path behind `/proc/self/exe`.
+    pub fn executable(&self) -> Vec<u8> {
+        let executable = self.about.lock().executable.clone();
+        if executable.is_empty() {
+            b"/".to_vec()
+        } else {
+            executable
+        }
+    }
+
+    /// The arguments, each with its final 0.
+    pub fn command_line(&self) -> Vec<u8> {
+        self.about.lock().command_line.clone()
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> &Arc<Inode> {
+        &self.root
+    }
+
+    /// `/proc/self`, unless the initrd has a file in its way.
+    pub fn proc_self(&self) -> Option<Arc<Inode>> {
+        self.proc_self.clone()
+    }
+
+    /// Where relative paths start.
+    pub fn working_directory(&self) -> Arc<Inode> {
+        self.working_directory.lock().clone()
+    }
+
+    /// Has relative paths start elsewhere.
+    ///
+    /// # Errors
+    /// `ENOTDIR`.
+    pub fn set_working_directory(&self, inode: Arc<Inode>) -> Result<(), Errno> {
+        if !inode.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        *self.working_directory.lock() = inode;
+        Ok(())
+    }
+
+    /// The descriptors.
+    pub fn table(&self) -> &Mutex<FdTable> {
+        &self.table
+    }
+
+    /// How many descriptors there may be: the soft `RLIMIT_NOFILE`.
+    pub fn set_fd_max(&self, max: usize) {
+        self.table.lock().set_max(max);
+    }
+
+    /// How long files may get: the soft `RLIMIT_FSIZE`.
+    pub fn set_file_bytes_max(&self, max: u64) {
+        self.file_bytes_max.store(max, Ordering::Relaxed);
+    }
+
+    /// Permissions that new files do not get.
+    pub fn umask(&self) -> u32 {
+        self.umask.load(Ordering::Relaxed)
+    }
+
+    /// The open file of a descriptor, whatever it was opened for.
+    ///
+    /// # Errors
+    /// `EBADF` it is not open.
+    pub fn any(&self, fd: i32) -> Result<Arc<File>, Errno> {
+        Ok(self.table.lock().get(fd)?.file.clone())
+    }
+
+    /// The open file of a descriptor that is more than a place in the tree.
+    ///
+    /// # Errors
+    /// `EBADF` it is not open, or by `O_PATH`.
+    pub fn file(&self, fd: i32) -> Result<Arc<File>, Errno> {
+        let file = self.any(fd)?;
+        if file.is_path() {
+            Err(Errno::EBADF)
+        } else {
+            Ok(file)
+        }
+    }
+
+    /// The open file of a descriptor that can be read.
+    ///
+    /// # Errors
+    /// `EBADF` it is not open, or not for reading.
+    pub fn readable(&self, fd: i32) -> Result<Arc<File>, Errno> {
+        let file = self.any(fd)?;
+        if file.can_read() {
+            Ok(file)
+        } else {
+            Err(Errno::EBADF)
+        }
+    }
+
+    /// The open file of a descriptor that can be written.
+    ///
+    /// # Errors
+    /// `EBADF` it is not open, or not for writing.
+    pub fn writable(&self, fd: i32) -> Result<Arc<File>, Errno> {
+        let file = self.any(fd)?;
+        if file.can_write() {
+            Ok(file)
+        } else {
+            Err(Errno::EBADF)
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Pipes, with names and without.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::any::Any;
+
+use muslin_abi::flags::*;
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use spin::Mutex;
+
+use super::fd_table::Descriptor;
+use super::file::File;
+use super::file_ops::{FileOps, Readiness};
+use super::inode::{Body, Inode, Time};
+use crate::context::Context;
+use crate::signals;
+use crate::user_mem::{self, UserBuf, UserBufMut};
+
+/// What a pipe holds at first.
+pub const PIPE_BYTES: usize = 65536;
+/// The least it can hold.
+const PIPE_BYTES_MIN: usize = 4096;
+/// The most it can be told to hold.
+const PIPE_BYTES_MAX: usize = 1 << 20;
+/// What a write to a pipe without a reader brings.
+const SIGPIPE: i32 = 13;
+/// A write up to this size is whole or not at all.
+const PIPE_BUF: usize = 4096;
+
+/// What both ends share.
+#[derive(Default)]
+pub struct Pipe {
+    state: Mutex<State>,
+}
+
+struct State {
+    bytes: VecDeque<u8>,
+    /// With `O_DIRECT`: the sizes of the writes, each of which is one read.
+    packets: VecDeque<usize>,
+    capacity_bytes: usize,
+    readers: usize,
+    writers: usize,
+    /// Whether there has been a writer since the last reader came: a fifo without is no end yet.
+    had_writer: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            bytes: VecDeque::new(),
+            packets: VecDeque::new(),
+            capacity_bytes: PIPE_BYTES,
+            readers: 0,
+            writers: 0,
+            had_writer: false,
+        }
+    }
+}
+
+impl Pipe {
+    /// Whether anyone could read.
+    pub fn has_readers(&self) -> bool {
+        self.state.lock().readers > 0
+    }
+
+    /// Whether anyone could write.
+    pub fn has_writers(&self) -> bool {
+        self.state.lock().writers > 0
+    }
+
+    /// What it can hold, in bytes.
+    pub fn capacity_bytes(&self) -> usize {
+        self.state.lock().capacity_bytes
+    }
+
+    /// Makes it hold more or less: a power of two of at least a page.
+    ///
+    /// # Errors
+    /// `EPERM` more than the most · `EBUSY` it holds more already.
+    pub fn set_capacity(&self, len_bytes: usize) -> Result<usize, Errno> {
+        if len_bytes > PIPE_BYTES_MAX {
+            return Err(Errno::EPERM);
+        }
+        let len_bytes = len_bytes.max(PIPE_BYTES_MIN).next_power_of_two();
+        let mut state = self.state.lock();
+        if state.bytes.len() > len_bytes {
+            return Err(Errno::EBUSY);
+        }
+        state.capacity_bytes = len_bytes;
+        Ok(len_bytes)
+    }
+}
+
+/// One open end, or with `O_RDWR` both.
+pub struct PipeEnd {
+    pipe: Arc<Pipe>,
+    reads: bool,
+    writes: bool,
+    /// `O_DIRECT`: writes are packets.
+    is_packets: bool,
+}
+
+impl PipeEnd {
+    /// Opens an end by the flags of `open` or `pipe2`.
+    pub fn open(pipe: &Arc<Pipe>, flags: u32) -> Self {
+        let reads = flags & O_ACCMODE != O_WRONLY;
+        let writes = flags & O_ACCMODE != O_RDONLY;
+        let mut state = pipe.state.lock();
+        state.readers += usize::from(reads);
+        state.writers += usize::from(writes);
+        state.had_writer |= writes;
+        drop(state);
+        Self {
+            pipe: pipe.clone(),
+            reads,
+            writes,
+            is_packets: flags & O_DIRECT != 0,
+        }
+    }
+
+    /// What both ends share.
+    pub fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
+
+    /// How much can be written.
+    ///
+    /// # Errors
+    /// `EPIPE` nobody could read.
+    pub fn room_bytes(&self) -> Result<usize, Errno> {
+        let state = self.pipe.state.lock();
+        if state.readers == 0 {
+            return Err(Errno::EPIPE);
+        }
+        Ok(state.capacity_bytes.saturating_sub(state.bytes.len()))
+    }
+
+    /// Hands up to `len` bytes to `put` without taking them out when `stays` is set.
+    ///
+    /// # Errors
+    /// `EAGAIN` it is empty and somebody could write.
+    pub fn drain(
+        &self,
+        len: usize,
+        stays: bool,
+        mut put: impl FnMut(usize, &[u8]),
+    ) -> Result<usize, Errno> {
+        let mut state = self.pipe.state.lock();
+        if len == 0 {
+            return Ok(0);
+        }
+        if state.bytes.is_empty() {
+            return if state.writers > 0 {
+                Err(Errno::EAGAIN)
+            } else {
+                Ok(0)
+            };
+        }
+        let packet = state.packets.front().copied();
+        let len = len.min(packet.unwrap_or(state.bytes.len()));
+        let (first, second) = state.bytes.as_slices();
+        let from_first = first.len().min(len);
+        put(0, &first[..from_first]);
+        if from_first < len {
+            put(from_first, &second[..len - from_first]);
+        }
+        if !stays {
+            let taken = match packet {
+                Some(packet) => {
+                    state.packets.pop_front();
+                    packet
+                }
+                None => len,
+            };
+            state.bytes.drain(..taken);
+        }
+        Ok(len)
+    }
+
+    /// Takes in as much as there is room for.
+    ///
+    /// # Errors
+    /// `EPIPE` nobody could read · `EAGAIN` no room · `ENOMEM`.
+    pub fn fill(&self, src: &UserBuf<'_>) -> Result<usize, Errno> {
+        let mut state = self.pipe.state.lock();
+        if state.readers == 0 {
+            return Err(Errno::EPIPE);
+        }
+        if src.is_empty() {
+            return Ok(0);
+        }
+        let room = state.capacity_bytes.saturating_sub(state.bytes.len());
+        if room == 0 || (src.len() <= PIPE_BUF && room < src.len()) {
+            return Err(Errno::EAGAIN);
+        }
+        let mut len = room.min(src.len());
+        if self.is_packets {
+            len = len.min(PIPE_BUF);
+        }
+        state.bytes.try_reserve(len).map_err(|_| Errno::ENOMEM)?;
+        let mut piece = [0; 512];
+        let mut done = 0;
+        while done < len {
+            let size = piece.len().min(len - done);
+            src.copy_out(done, &mut piece[..size]);
+            state.bytes.extend(&piece[..size]);
+            done += size;
+        }
+        if self.is_packets {
+            state.packets.push_back(len);
+        }
+        Ok(len)
+    }
+}
+
+impl Drop for PipeEnd {
+    fn drop(&mut self) {
+        let mut state = self.pipe.state.lock();
+        state.readers -= usize::from(self.reads);
+        state.writers -= usize::from(self.writes);
+        if state.readers == 0 && state.writers == 0 {
+            state.bytes = VecDeque::new();
+            state.packets = VecDeque::new();
+            state.had_writer = false;
+        }
+    }
+}
+
+impl FileOps for PipeEnd {
+    fn read(&self, _context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
+        self.drain(dst.len(), false, |at, bytes| {
+            dst.copy_in(at, bytes);
+        })
+    }
+
+    fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
+        let result = self.fill(src);
+        if result == Err(Errno::EPIPE) {
+            signals::send(context, SIGPIPE)?;
+        }
+        result
+    }
+
+    fn poll(&self, _context: &Context<'_>) -> Readiness {
+        let state = self.pipe.state.lock();
+        let mut bits = 0;
+        if self.reads {
+            if !state.bytes.is_empty() {
+                bits |= Readiness::READABLE.0;
+            }
+            if state.writers == 0 && state.had_writer {
+                bits |= POLLHUP;
+            }
+        }
+        if self.writes {
+            if state.bytes.len() + PIPE_BUF <= state.capacity_bytes {
+                bits |= Readiness::WRITABLE.0;
+            }
+            if state.readers == 0 {
+                bits |= POLLERR;
+            }
+        }
+        Readiness(bits)
+    }
+
+    fn ioctl(&self, context: &Context<'_>, request: u32, arg: usize) -> SyscallResult {
+        if request != FIONREAD {
+            return Err(Errno::ENOTTY);
+        }
+        let waiting = self.pipe.state.lock().bytes.len() as i32;
+        user_mem::write(context, arg, &waiting)?;
+        Ok(0)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// `pipe(pipefd)` — makes a pipe; see [`sys_pipe2`].
+///
+/// # Errors
+/// As [`sys_pipe2`].
+pub fn sys_pipe(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    make(context, args.addr(0), 0)
+}
+
+/// `pipe2(pipefd, flags)` — makes a pipe.
+///
+/// - `pipefd`: where the two descriptors go, first the one to read.
+/// - `flags`: `O_CLOEXEC`, `O_NONBLOCK`, `O_DIRECT`.
+///
+/// # Errors
+/// `EINVAL` another flag · `EMFILE` · `EFAULT`.
+/// # Source
+/// pipe(2).
+pub fn sys_pipe2(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    make(context, args.addr(0), args.int(1) as u32)
+}
+
+fn make(context: &Context<'_>, place: usize, flags: u32) -> SyscallResult {
+    if flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    context.process.memory.has_room_for_kernel()?;
+    let pipe = Arc::new(Pipe::default());
+    let now = Time::now(context.platform);
+    let inode = Inode::new(Body::Pipe(pipe.clone()), 0o600, now);
+    let end = |access: u32| {
+        let flags = flags & (O_NONBLOCK | O_DIRECT | O_CLOEXEC) | access;
+        let ops = Box::new(PipeEnd::open(&pipe, flags));
+        Descriptor {
+            file: Arc::new(File::new(ops, Some(inode.clone()), flags)),
+            closes_on_exec: flags & O_CLOEXEC != 0,
+        }
+    };
+    let (reading, writing) = (end(O_RDONLY), end(O_WRONLY));
+    // Checked before there are descriptors that nobody would learn of.
+    UserBufMut::new(context, place, 8)?;
+    let mut table = context.process.files.table().lock();
+    let first = table.insert(reading, 0)?;
+    let second = match table.insert(writing, 0) {
+        Ok(fd) => fd,
+        Err(errno) => {
+            table.remove(first)?;
+            return Err(errno);
+        }
+    };
+    drop(table);
+    user_mem::write(context, place, &[first, second])?;
+    Ok(0)
+}

@@ -1,0 +1,325 @@
+//! The calls that change the address space.
+
+use core::ops::Range;
+
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_platform::Protection;
+
+use super::map::{Kind, MoveFlags, Place};
+use crate::context::Context;
+use crate::user_mem::UserBufMut;
+
+const PROT_READ: u32 = 1;
+const PROT_WRITE: u32 = 2;
+const PROT_EXEC: u32 = 4;
+
+const MAP_SHARED: u32 = 1;
+const MAP_PRIVATE: u32 = 2;
+const MAP_SHARED_VALIDATE: u32 = 3;
+const MAP_TYPE: u32 = 0xf;
+const MAP_FIXED: u32 = 0x10;
+const MAP_ANONYMOUS: u32 = 0x20;
+const MAP_HUGETLB: u32 = 0x4_0000;
+const MAP_FIXED_NOREPLACE: u32 = 0x10_0000;
+
+const MREMAP_MAYMOVE: u32 = 1;
+const MREMAP_FIXED: u32 = 2;
+
+const MADV_DONTNEED: i32 = 4;
+/// Advice that is followed by doing nothing: readahead, huge pages, merging, dumps, forks, ageing.
+const MADV_HARMLESS: &[i32] = &[
+    0, 1, 2, 3, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+];
+
+const MS_ASYNC: u32 = 1;
+const MS_INVALIDATE: u32 = 2;
+const MS_SYNC: u32 = 4;
+
+const MLOCK_ONFAULT: u32 = 1;
+const MCL_CURRENT: u32 = 1;
+const MCL_FUTURE: u32 = 2;
+const MCL_ONFAULT: u32 = 4;
+
+/// `mmap(addr, length, prot, flags, fd, offset)` — maps memory or a copy of a file.
+///
+/// Memory is there at once: a mapping that is granted can be written to its end. A private mapping
+/// of a file is read in; so is a shared one that is only read, which then does not see later
+/// writes to the file. `MAP_GROWSDOWN`, `MAP_LOCKED`, `MAP_NORESERVE`, `MAP_POPULATE`, `MAP_STACK`
+/// and the like need nothing done.
+///
+/// # Errors
+/// `EINVAL` no length, no kind, an offset that is not a page's, or huge pages · `ENOMEM` no room ·
+/// `EEXIST` for `MAP_FIXED_NOREPLACE` · `EACCES` executable memory where the platform has none, or
+/// a file that is not open for reading · `EBADF` not a descriptor · `ENODEV` a file that cannot be
+/// mapped, or a shared mapping of a file that is to be written.
+/// # Differs from Linux
+/// Memory is never promised twice: what is mapped is there, and what is not there is `ENOMEM`. A
+/// mapping of a file is a copy: shared ones cannot be written (`ENODEV`), and do not see later
+/// writes to the file. Huge pages are `EINVAL`.
+/// # Source
+/// mmap(2), man-pages 6.9
+pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let memory = &context.process.memory;
+    let (address, len_bytes) = (args.addr(0), args.size(1));
+    let protection = protection_of(args.int(2) as u32);
+    let flags = args.int(3) as u32;
+    let offset_bytes = args.size(5);
+    if !offset_bytes.is_multiple_of(memory.page_bytes()) {
+        return Err(Errno::EINVAL);
+    }
+    let is_shared = match flags & MAP_TYPE {
+        MAP_PRIVATE => false,
+        MAP_SHARED | MAP_SHARED_VALIDATE => true,
+        _ => return Err(Errno::EINVAL),
+    };
+    if flags & MAP_HUGETLB != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let place = if flags & MAP_FIXED_NOREPLACE != 0 {
+        Place::Free(address)
+    } else if flags & MAP_FIXED != 0 {
+        Place::Replace(address)
+    } else {
+        Place::Hint(address)
+    };
+    if flags & MAP_ANONYMOUS != 0 {
+        return memory.map(place, len_bytes, protection, Kind::Anonymous);
+    }
+
+    let file = context.process.files.file(args.fd(4))?;
+    if !file.can_read() {
+        return Err(Errno::EACCES);
+    }
+    if !file.ops.has_places() || (is_shared && protection.write) {
+        return Err(Errno::ENODEV);
+    }
+    let writable = Protection {
+        read: true,
+        write: true,
+        execute: false,
+    };
+    let start = memory.map(place, len_bytes, writable, Kind::File)?;
+    let read_in = || {
+        let mut to = UserBufMut::new(context, start, len_bytes)?;
+        let mut done = 0;
+        while done < len_bytes {
+            let offset_bytes = (offset_bytes + done) as u64;
+            let mut rest = to.part(done, len_bytes - done);
+            match file.ops.read_at(context, offset_bytes, &mut rest)? {
+                0 => break,
+                got => done += got,
+            }
+        }
+        memory.protect(start, len_bytes, protection)
+    };
+    if let Err(errno) = read_in() {
+        memory.unmap(start, len_bytes)?;
+        return Err(errno);
+    }
+    Ok(start)
+}
+
+/// `munmap(addr, length)` — unmaps pages. What is not mapped is no error.
+///
+/// # Errors
+/// `EINVAL` `addr` is not a page's, or no length · `ENOMEM` no memory to note the change.
+/// # Source
+/// munmap(2), man-pages 6.9
+pub fn sys_munmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    context
+        .process
+        .memory
+        .unmap(args.addr(0), args.size(1))
+        .map(|()| 0)
+}
+
+/// `mprotect(addr, len, prot)` — says what may be done with pages.
+///
+/// # Errors
+/// `EINVAL` `addr` is not a page's, or unknown bits · `ENOMEM` not all of it is mapped · `EACCES`
+/// executable memory where the platform has none.
+/// # Differs from Linux
+/// Where the platform cannot protect pages, only calls respect it.
+/// # Source
+/// mprotect(2), man-pages 6.9
+pub fn sys_mprotect(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let prot = args.int(2) as u32;
+    if prot & !(PROT_READ | PROT_WRITE | PROT_EXEC) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let protection = protection_of(prot);
+    context
+        .process
+        .memory
+        .protect(args.addr(0), args.size(1), protection)
+        .map(|()| 0)
+}
+
+/// `mremap(old_address, old_size, new_size, flags, new_address)` — makes a mapping longer or
+/// shorter, or moves it. Returns its address.
+///
+/// # Errors
+/// `EINVAL` unknown flags, sizes of 0, or ranges that overlap · `EFAULT` the old range is not one
+/// mapping · `ENOMEM` no room.
+/// # Differs from Linux
+/// `MREMAP_DONTUNMAP` is `EINVAL`, and so is an old size of 0.
+/// # Source
+/// mremap(2), man-pages 6.9
+pub fn sys_mremap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let flags = match args.int(3) as u32 {
+        0 => MoveFlags::Stay,
+        MREMAP_MAYMOVE => MoveFlags::MayMove,
+        flags if flags == MREMAP_MAYMOVE | MREMAP_FIXED => MoveFlags::To(args.addr(4)),
+        _ => return Err(Errno::EINVAL),
+    };
+    context
+        .process
+        .memory
+        .remap(args.addr(0), args.size(1), args.size(2), flags)
+}
+
+/// `brk(addr)` — moves the end of the break. Returns where it is then; never an error.
+///
+/// # Source
+/// brk(2), man-pages 6.9: the raw call
+pub fn sys_brk(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    Ok(context.process.memory.set_break(args.addr(0)))
+}
+
+/// `madvise(addr, length, advice)` — says what memory will be needed.
+///
+/// `MADV_DONTNEED` makes anonymous memory read as zeros. The other advice may be ignored, and is.
+///
+/// # Errors
+/// `EINVAL` `addr` is not a page's, or unknown advice · `ENOMEM` not all of it is mapped.
+/// # Differs from Linux
+/// `MADV_DONTNEED` leaves mappings of files as they are.
+/// # Source
+/// madvise(2), man-pages 6.9
+pub fn sys_madvise(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let memory = &context.process.memory;
+    let advice = args.int(2);
+    if advice == MADV_DONTNEED {
+        return memory.discard(args.addr(0), args.size(1)).map(|()| 0);
+    }
+    if !MADV_HARMLESS.contains(&advice) {
+        return Err(Errno::EINVAL);
+    }
+    mapped_pages(context, args.addr(0), args.size(1)).map(|_| 0)
+}
+
+/// `mincore(addr, length, vec)` — says which pages are in memory: all that are mapped.
+///
+/// # Errors
+/// `EINVAL` `addr` is not a page's · `ENOMEM` not all of it is mapped · `EFAULT` bad `vec`.
+/// # Source
+/// mincore(2), man-pages 6.9
+pub fn sys_mincore(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let pages = mapped_pages(context, args.addr(0), args.size(1))?;
+    let count = pages.len() / context.process.memory.page_bytes();
+    UserBufMut::new(context, args.addr(2), count)?.fill(0, count, 1);
+    Ok(0)
+}
+
+/// `msync(addr, length, flags)` — writes mappings of files back: there are none that are written.
+///
+/// # Errors
+/// `EINVAL` `addr` is not a page's, or wrong flags · `ENOMEM` not all of it is mapped.
+/// # Source
+/// msync(2), man-pages 6.9
+pub fn sys_msync(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let flags = args.int(2) as u32;
+    let both = MS_ASYNC | MS_SYNC;
+    if flags & !(both | MS_INVALIDATE) != 0 || flags & both == both {
+        return Err(Errno::EINVAL);
+    }
+    mapped_pages(context, args.addr(0), args.size(1)).map(|_| 0)
+}
+
+/// `mlock(addr, len)` — keeps pages in memory: all are.
+///
+/// # Errors
+/// `ENOMEM` not all of it is mapped.
+/// # Source
+/// mlock(2), man-pages 6.9
+pub fn sys_mlock(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let page_bytes = context.process.memory.page_bytes();
+    let start = args.addr(0) / page_bytes * page_bytes;
+    let end = args
+        .addr(0)
+        .checked_add(args.size(1))
+        .ok_or(Errno::EINVAL)?;
+    mapped_pages(context, start, end - start).map(|_| 0)
+}
+
+/// `mlock2(addr, len, flags)` — see [`sys_mlock`].
+///
+/// # Errors
+/// `EINVAL` unknown flags · `ENOMEM` not all of it is mapped.
+pub fn sys_mlock2(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    if args.int(2) as u32 & !MLOCK_ONFAULT != 0 {
+        return Err(Errno::EINVAL);
+    }
+    sys_mlock(context, args)
+}
+
+/// `munlock(addr, len)` — allows pages to be paged out: none ever is.
+///
+/// # Errors
+/// `ENOMEM` not all of it is mapped.
+pub fn sys_munlock(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    sys_mlock(context, args)
+}
+
+/// `mlockall(flags)` — keeps all pages in memory: all are.
+///
+/// # Errors
+/// `EINVAL` wrong flags.
+pub fn sys_mlockall(_context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let flags = args.int(0) as u32;
+    let is_known = flags & !(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+    if is_known && flags & (MCL_CURRENT | MCL_FUTURE) != 0 {
+        Ok(0)
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
+/// `munlockall()` — see [`sys_munlock`]. Never an error.
+///
+/// # Errors
+/// None.
+pub fn sys_munlockall(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(0)
+}
+
+/// Bits that are not known are ignored, as `mmap` does on Linux. What may be written may be read,
+/// as on x86_64.
+fn protection_of(prot: u32) -> Protection {
+    Protection {
+        read: prot & (PROT_READ | PROT_WRITE | PROT_EXEC) != 0,
+        write: prot & PROT_WRITE != 0,
+        execute: prot & PROT_EXEC != 0,
+    }
+}
+
+/// Whole pages, all of them mapped.
+fn mapped_pages(
+    context: &Context<'_>,
+    start: usize,
+    len_bytes: usize,
+) -> Result<Range<usize>, Errno> {
+    let memory = &context.process.memory;
+    if !start.is_multiple_of(memory.page_bytes()) {
+        return Err(Errno::EINVAL);
+    }
+    let end = start
+        .checked_add(len_bytes)
+        .and_then(|end| end.checked_next_multiple_of(memory.page_bytes()))
+        .ok_or(Errno::ENOMEM)?;
+    if memory.is_mapped(start..end) {
+        Ok(start..end)
+    } else {
+        Err(Errno::ENOMEM)
+    }
+}

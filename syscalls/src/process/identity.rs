@@ -1,0 +1,595 @@
+//! Who the program is: process 1, alone, user 0.
+
+use alloc::vec::Vec;
+
+use muslin_abi::layout::Utsname;
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_platform::Platform;
+use spin::Mutex;
+
+use super::limits::{LIMITS_COUNT, LIMITS_DEFAULT};
+use crate::context::Context;
+use crate::user_mem::{self, UserBuf, UserBufMut};
+use muslin_abi::layout::Rlimit;
+
+/// The process, its group, its session and its first thread.
+pub const PID: i32 = 1;
+
+/// Longest machine or domain name.
+const NAME_MAX: usize = 64;
+
+/// Longest name of a thread with its final 0.
+const COMM_BYTES: usize = 16;
+
+const PR_SET_PDEATHSIG: i32 = 1;
+const PR_GET_PDEATHSIG: i32 = 2;
+const PR_GET_DUMPABLE: i32 = 3;
+const PR_SET_DUMPABLE: i32 = 4;
+const PR_SET_NAME: i32 = 15;
+const PR_GET_NAME: i32 = 16;
+const PR_SET_NO_NEW_PRIVS: i32 = 38;
+const PR_GET_NO_NEW_PRIVS: i32 = 39;
+
+/// Names, numbers and limits.
+pub struct Identity {
+    pub(super) state: Mutex<State>,
+    start_ns: u64,
+}
+
+pub(super) struct State {
+    comm: [u8; COMM_BYTES],
+    hostname: Vec<u8>,
+    domainname: Vec<u8>,
+    is_dumpable: bool,
+    has_no_new_privileges: bool,
+    death_signal: i32,
+    /// User numbers: real, effective, saved.
+    users: [u32; 3],
+    /// Group numbers: real, effective, saved.
+    groups: [u32; 3],
+    supplementary: Vec<u32>,
+    pub(super) limits: [Rlimit; LIMITS_COUNT],
+    pub(super) nice: i32,
+}
+
+impl Identity {
+    /// The process as it starts.
+    pub fn new(platform: &dyn Platform) -> Self {
+        let mut limits = LIMITS_DEFAULT;
+        super::limits::limit_stack(&mut limits, platform.memory().stack().len() as u64);
+        Self {
+            state: Mutex::new(State {
+                comm: *b"muslin\0\0\0\0\0\0\0\0\0\0",
+                hostname: Vec::from(*b"muslin"),
+                domainname: Vec::from(*b"(none)"),
+                is_dumpable: true,
+                has_no_new_privileges: false,
+                death_signal: 0,
+                users: [0; 3],
+                groups: [0; 3],
+                supplementary: Vec::new(),
+                limits,
+                nice: 0,
+            }),
+            start_ns: platform.clock().monotonic_ns(),
+        }
+    }
+
+    /// Nanoseconds since the start.
+    pub fn age_ns(&self, platform: &dyn Platform) -> u64 {
+        platform
+            .clock()
+            .monotonic_ns()
+            .saturating_sub(self.start_ns)
+    }
+
+    /// Names the program: the first 15 bytes count.
+    pub fn set_comm(&self, name: &[u8]) {
+        let mut comm = [0; COMM_BYTES];
+        let len_bytes = name.len().min(COMM_BYTES - 1);
+        comm[..len_bytes].copy_from_slice(&name[..len_bytes]);
+        self.state.lock().comm = comm;
+    }
+
+    /// The program's name.
+    pub fn comm(&self) -> Vec<u8> {
+        let comm = self.state.lock().comm;
+        comm.iter().copied().take_while(|&byte| byte != 0).collect()
+    }
+}
+
+/// `getpid()` — the process: 1.
+///
+/// # Errors
+/// None.
+pub fn sys_getpid(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(PID as usize)
+}
+
+/// `getppid()` — the parent: 0, as for the first process of a pid namespace.
+///
+/// # Errors
+/// None.
+pub fn sys_getppid(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(0)
+}
+
+/// `getpgrp()` — the process group: 1.
+///
+/// # Errors
+/// None.
+pub fn sys_getpgrp(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(PID as usize)
+}
+
+/// `getpgid(pid)` — the process group of a process: 1.
+///
+/// # Errors
+/// `ESRCH` no such process.
+pub fn sys_getpgid(_context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    own(args.int(0)).map(|()| PID as usize)
+}
+
+/// `getsid(pid)` — the session of a process: 1.
+///
+/// # Errors
+/// `ESRCH` no such process.
+pub fn sys_getsid(_context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    own(args.int(0)).map(|()| PID as usize)
+}
+
+/// `setpgid(pid, pgid)` — a session's leader keeps its group.
+///
+/// # Errors
+/// `EINVAL` negative group · `ESRCH` no such process · `EPERM` always otherwise.
+pub fn sys_setpgid(_context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    if args.int(1) < 0 {
+        return Err(Errno::EINVAL);
+    }
+    own(args.int(0))?;
+    Err(Errno::EPERM)
+}
+
+/// `setsid()` — the process leads its group already.
+///
+/// # Errors
+/// `EPERM` always.
+pub fn sys_setsid(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Err(Errno::EPERM)
+}
+
+/// `getuid()` — the real user.
+///
+/// # Errors
+/// None.
+pub fn sys_getuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(context.process.identity.state.lock().users[0] as usize)
+}
+
+/// `geteuid()` — the effective user.
+///
+/// # Errors
+/// None.
+pub fn sys_geteuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(context.process.identity.state.lock().users[1] as usize)
+}
+
+/// `getgid()` — the real group.
+///
+/// # Errors
+/// None.
+pub fn sys_getgid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(context.process.identity.state.lock().groups[0] as usize)
+}
+
+/// `getegid()` — the effective group.
+///
+/// # Errors
+/// None.
+pub fn sys_getegid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(context.process.identity.state.lock().groups[1] as usize)
+}
+
+/// `getresuid(ruid, euid, suid)` — the three users.
+///
+/// # Errors
+/// `EFAULT` a bad address.
+pub fn sys_getresuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let users = context.process.identity.state.lock().users;
+    write_three(context, args, users)
+}
+
+/// `getresgid(rgid, egid, sgid)` — the three groups.
+///
+/// # Errors
+/// `EFAULT` a bad address.
+pub fn sys_getresgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let groups = context.process.identity.state.lock().groups;
+    write_three(context, args, groups)
+}
+
+/// `setuid(uid)` — becomes a user; user 0 changes all three numbers.
+///
+/// # Errors
+/// `EINVAL` -1 · `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The number is kept; files are open to every user.
+pub fn sys_setuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let state = &mut *context.process.identity.state.lock();
+    let is_root = state.users[1] == 0;
+    set_one(&mut state.users, args.int(0) as u32, is_root)
+}
+
+/// `setgid(gid)` — becomes a group; user 0 changes all three numbers.
+///
+/// # Errors
+/// `EINVAL` -1 · `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The number is kept; files are open to every group.
+pub fn sys_setgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let state = &mut *context.process.identity.state.lock();
+    let is_root = state.users[1] == 0;
+    set_one(&mut state.groups, args.int(0) as u32, is_root)
+}
+
+/// `setresuid(ruid, euid, suid)` — changes the three users; -1 leaves one.
+///
+/// # Errors
+/// `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The numbers are kept; files are open to every user.
+pub fn sys_setresuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let state = &mut *context.process.identity.state.lock();
+    let is_root = state.users[1] == 0;
+    set_three(&mut state.users, args, is_root)
+}
+
+/// `setresgid(rgid, egid, sgid)` — changes the three groups; -1 leaves one.
+///
+/// # Errors
+/// `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The numbers are kept; files are open to every group.
+pub fn sys_setresgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let state = &mut *context.process.identity.state.lock();
+    let is_root = state.users[1] == 0;
+    set_three(&mut state.groups, args, is_root)
+}
+
+/// `setreuid(ruid, euid)` — changes the real and the effective user; -1 leaves one. The saved user
+/// becomes the effective one, unless both stay as they are.
+///
+/// # Errors
+/// `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The numbers are kept; files are open to every user.
+pub fn sys_setreuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let state = &mut *context.process.identity.state.lock();
+    let is_root = state.users[1] == 0;
+    set_two(&mut state.users, args, is_root)
+}
+
+/// `setregid(rgid, egid)` — changes the real and the effective group; -1 leaves one. The saved
+/// group becomes the effective one, unless both stay as they are.
+///
+/// # Errors
+/// `EPERM` not user 0, and not a number of its own.
+/// # Differs from Linux
+/// The numbers are kept; files are open to every group.
+pub fn sys_setregid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let state = &mut *context.process.identity.state.lock();
+    let is_root = state.users[1] == 0;
+    set_two(&mut state.groups, args, is_root)
+}
+
+/// `getgroups(size, list)` — the supplementary groups; their number.
+///
+/// # Errors
+/// `EINVAL` negative size, or too small · `EFAULT` bad `list`.
+pub fn sys_getgroups(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let groups = context.process.identity.state.lock().supplementary.clone();
+    let size = usize::try_from(args.int(0)).map_err(|_| Errno::EINVAL)?;
+    if size > 0 {
+        if groups.len() > size {
+            return Err(Errno::EINVAL);
+        }
+        for (i, group) in groups.iter().enumerate() {
+            user_mem::write(context, args.addr(1).wrapping_add(4 * i), group)?;
+        }
+    }
+    Ok(groups.len())
+}
+
+/// `setgroups(size, list)` — changes the supplementary groups.
+///
+/// # Errors
+/// `EPERM` not user 0 · `EINVAL` more than 65536 · `EFAULT` bad `list` · `ENOMEM`.
+pub fn sys_setgroups(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let size = args.int(0) as u32 as usize;
+    if context.process.identity.state.lock().users[1] != 0 {
+        return Err(Errno::EPERM);
+    }
+    if size > 65536 {
+        return Err(Errno::EINVAL);
+    }
+    let bytes = UserBuf::new(context, args.addr(1), size * 4)?.to_vec()?;
+    let mut groups = Vec::new();
+    groups.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    groups.extend(
+        bytes
+            .chunks_exact(4)
+            .map(<u32 as muslin_abi::layout::Pod>::from_bytes),
+    );
+    context.process.identity.state.lock().supplementary = groups;
+    Ok(0)
+}
+
+/// `uname(buf)` — the system's names.
+///
+/// # Errors
+/// `EFAULT` bad `buf`.
+/// # Source
+/// uname(2), man-pages 6.9. The release is that of the calls' semantics.
+pub fn sys_uname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let mut names = Utsname::default();
+    let put = |field: &mut [u8; 65], text: &[u8]| field[..text.len()].copy_from_slice(text);
+    {
+        let state = context.process.identity.state.lock();
+        put(&mut names.sysname, b"Linux");
+        put(&mut names.nodename, &state.hostname);
+        put(&mut names.release, b"6.6.0-muslin");
+        put(&mut names.version, b"#1");
+        put(&mut names.machine, b"x86_64");
+        put(&mut names.domainname, &state.domainname);
+    }
+    user_mem::write(context, args.addr(0), &names)?;
+    Ok(0)
+}
+
+/// `sethostname(name, len)` — names the machine.
+///
+/// # Errors
+/// `EINVAL` longer than 64 · `EFAULT` bad `name` · `EPERM` not user 0.
+pub fn sys_sethostname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let name = machine_name(context, args)?;
+    context.process.identity.state.lock().hostname = name;
+    Ok(0)
+}
+
+/// `setdomainname(name, len)` — names the machine's domain.
+///
+/// # Errors
+/// `EINVAL` longer than 64 · `EFAULT` bad `name` · `EPERM` not user 0.
+pub fn sys_setdomainname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let name = machine_name(context, args)?;
+    context.process.identity.state.lock().domainname = name;
+    Ok(0)
+}
+
+/// `prctl(option, …)` — names, dumping, the signal at the parent's end, no new privileges.
+///
+/// # Errors
+/// `EINVAL` any other option, or a bad value · `EFAULT` a bad address.
+/// # Differs from Linux
+/// Only `PR_{SET,GET}_{NAME,DUMPABLE,PDEATHSIG,NO_NEW_PRIVS}`; any other option is `EINVAL`.
+/// # Source
+/// prctl(2), man-pages 6.9
+pub fn sys_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let identity = &context.process.identity;
+    match args.int(0) {
+        PR_SET_NAME => {
+            let mut name = match user_mem::text(context, args.addr(1), COMM_BYTES) {
+                Err(Errno::ENAMETOOLONG) => {
+                    UserBuf::new(context, args.addr(1), COMM_BYTES - 1)?.to_vec()?
+                }
+                other => other?,
+            };
+            name.truncate(COMM_BYTES - 1);
+            identity.set_comm(&name);
+            Ok(0)
+        }
+        PR_GET_NAME => {
+            let comm = identity.state.lock().comm;
+            UserBufMut::new(context, args.addr(1), COMM_BYTES)?.copy_in(0, &comm);
+            Ok(0)
+        }
+        PR_GET_DUMPABLE => Ok(identity.state.lock().is_dumpable.into()),
+        PR_SET_DUMPABLE => match args.raw(1) {
+            value @ (0 | 1) => {
+                identity.state.lock().is_dumpable = value == 1;
+                Ok(0)
+            }
+            _ => Err(Errno::EINVAL),
+        },
+        PR_SET_PDEATHSIG => match args.raw(1) {
+            signal @ 0..=64 => {
+                identity.state.lock().death_signal = signal as i32;
+                Ok(0)
+            }
+            _ => Err(Errno::EINVAL),
+        },
+        PR_GET_PDEATHSIG => {
+            let signal = identity.state.lock().death_signal;
+            user_mem::write(context, args.addr(1), &signal)?;
+            Ok(0)
+        }
+        PR_SET_NO_NEW_PRIVS => {
+            if (args.raw(1), args.raw(2), args.raw(3), args.raw(4)) != (1, 0, 0, 0) {
+                return Err(Errno::EINVAL);
+            }
+            identity.state.lock().has_no_new_privileges = true;
+            Ok(0)
+        }
+        PR_GET_NO_NEW_PRIVS => Ok(identity.state.lock().has_no_new_privileges.into()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Whether a process number means the caller.
+pub(super) fn own(pid: i32) -> Result<(), Errno> {
+    if pid == 0 || pid == PID {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH)
+    }
+}
+
+fn machine_name(context: &Context<'_>, args: &SyscallArgs) -> Result<Vec<u8>, Errno> {
+    if context.process.identity.state.lock().users[1] != 0 {
+        return Err(Errno::EPERM);
+    }
+    let len_bytes = usize::try_from(args.int(1)).map_err(|_| Errno::EINVAL)?;
+    if len_bytes > NAME_MAX {
+        return Err(Errno::EINVAL);
+    }
+    UserBuf::new(context, args.addr(0), len_bytes)?.to_vec()
+}
+
+fn write_three(context: &Context<'_>, args: &SyscallArgs, numbers: [u32; 3]) -> SyscallResult {
+    for (i, number) in numbers.iter().enumerate() {
+        user_mem::write(context, args.addr(i), number)?;
+    }
+    Ok(0)
+}
+
+fn set_one(numbers: &mut [u32; 3], number: u32, is_root: bool) -> SyscallResult {
+    if number == u32::MAX {
+        return Err(Errno::EINVAL);
+    }
+    if is_root {
+        *numbers = [number; 3];
+    } else if number == numbers[0] || number == numbers[2] {
+        numbers[1] = number;
+    } else {
+        return Err(Errno::EPERM);
+    }
+    Ok(0)
+}
+
+fn set_two(numbers: &mut [u32; 3], args: &SyscallArgs, is_root: bool) -> SyscallResult {
+    let [real, effective] = [0, 1].map(|i| args.int(i) as u32);
+    let is_allowed = |number, own: &[u32]| number == u32::MAX || is_root || own.contains(&number);
+    if !is_allowed(real, &numbers[..2]) || !is_allowed(effective, &*numbers) {
+        return Err(Errno::EPERM);
+    }
+    let old_real = numbers[0];
+    if real != u32::MAX {
+        numbers[0] = real;
+    }
+    if effective != u32::MAX {
+        numbers[1] = effective;
+    }
+    if real != u32::MAX || (effective != u32::MAX && effective != old_real) {
+        numbers[2] = numbers[1];
+    }
+    Ok(0)
+}
+
+fn set_three(numbers: &mut [u32; 3], args: &SyscallArgs, is_root: bool) -> SyscallResult {
+    let wanted = [0, 1, 2].map(|i| args.int(i) as u32);
+    let is_allowed = |number| number == u32::MAX || is_root || numbers.contains(&number);
+    if !wanted.into_iter().all(is_allowed) {
+        return Err(Errno::EPERM);
+    }
+    for (number, wanted) in numbers.iter_mut().zip(wanted) {
+        if wanted != u32::MAX {
+            *number = wanted;
+        }
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+    use std::vec;
+
+    #[test]
+    fn the_process_is_alone() {
+        let world = World::new();
+        assert_eq!(world.call(sys_getpid, []), Ok(1));
+        assert_eq!(world.call(sys_getppid, []), Ok(0));
+        assert_eq!(world.call(sys_getpgid, [0]), Ok(1));
+        assert_eq!(world.call(sys_getsid, [2]), Err(Errno::ESRCH));
+        assert_eq!(world.call(sys_setsid, []), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn users_change_as_on_linux() {
+        let world = World::new();
+        let room = world.room(12);
+        assert_eq!(
+            world.call(sys_setresuid, [usize::MAX, 7, usize::MAX]),
+            Ok(0)
+        );
+        assert_eq!(world.call(sys_getuid, []), Ok(0));
+        assert_eq!(world.call(sys_geteuid, []), Ok(7));
+        assert_eq!(world.call(sys_setuid, [8]), Err(Errno::EPERM));
+        assert_eq!(world.call(sys_setuid, [0]), Ok(0));
+        assert_eq!(world.call(sys_setuid, [8]), Ok(0));
+        assert_eq!(world.call(sys_setuid, [0]), Err(Errno::EPERM));
+        assert_eq!(world.call(sys_getresuid, [room, room + 4, room + 8]), Ok(0));
+        assert_eq!(world.get_value::<[u32; 3]>(room), [8, 8, 8]);
+        assert_eq!(world.call(sys_setgroups, [0, 0]), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn users_change_in_pairs() {
+        let world = World::new();
+        let room = world.room(12);
+        let users = || {
+            assert_eq!(world.call(sys_getresuid, [room, room + 4, room + 8]), Ok(0));
+            world.get_value::<[u32; 3]>(room)
+        };
+        assert_eq!(world.call(sys_setreuid, [usize::MAX, usize::MAX]), Ok(0));
+        assert_eq!(users(), [0, 0, 0]);
+        assert_eq!(world.call(sys_setreuid, [5, 6]), Ok(0));
+        assert_eq!(users(), [5, 6, 6]);
+        assert_eq!(world.call(sys_setreuid, [usize::MAX, 5]), Ok(0));
+        assert_eq!(users(), [5, 5, 6]);
+        assert_eq!(world.call(sys_setreuid, [6, usize::MAX]), Err(Errno::EPERM));
+        assert_eq!(world.call(sys_setreuid, [usize::MAX, 6]), Ok(0));
+        assert_eq!(users(), [5, 6, 6]);
+    }
+
+    #[test]
+    fn groups_are_kept() {
+        let world = World::new();
+        let list = world.value(&[5u32, 6]);
+        assert_eq!(world.call(sys_setgroups, [2, list]), Ok(0));
+        let room = world.room(8);
+        assert_eq!(world.call(sys_getgroups, [0, 0]), Ok(2));
+        assert_eq!(world.call(sys_getgroups, [1, room]), Err(Errno::EINVAL));
+        assert_eq!(world.call(sys_getgroups, [2, room]), Ok(2));
+        assert_eq!(world.get_value::<[u32; 2]>(room), [5, 6]);
+    }
+
+    #[test]
+    fn names_are_kept_and_cut() {
+        let world = World::new();
+        let room = world.room(Utsname::BYTES);
+        let name = world.text("weaver");
+        assert_eq!(world.call(sys_sethostname, [name, 6]), Ok(0));
+        assert_eq!(world.call(sys_sethostname, [name, 65]), Err(Errno::EINVAL));
+        assert_eq!(world.call(sys_uname, [room]), Ok(0));
+        let names = world.get_value::<Utsname>(room);
+        assert_eq!(names.nodename[..7], *b"weaver\0");
+        assert_eq!(names.sysname[..6], *b"Linux\0");
+
+        let long = world.text("a-name-of-more-than-fifteen-bytes");
+        assert_eq!(world.call(sys_prctl, [15, long]), Ok(0));
+        assert_eq!(world.call(sys_prctl, [16, room]), Ok(0));
+        assert_eq!(world.get(room, 16), *b"a-name-of-more-\0");
+        assert_eq!(
+            world.process.identity.comm(),
+            vec![
+                b'a', b'-', b'n', b'a', b'm', b'e', b'-', b'o', b'f', b'-', b'm', b'o', b'r', b'e',
+                b'-'
+            ]
+        );
+        assert_eq!(world.call(sys_prctl, [99]), Err(Errno::EINVAL));
+    }
+
+    use muslin_abi::layout::Pod;
+}

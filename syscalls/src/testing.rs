@@ -1,0 +1,118 @@
+//! A process on the simulated platform, for unit tests.
+
+#![allow(unsafe_code, clippy::unwrap_used, reason = "tests")]
+
+use std::boxed::Box;
+use std::vec::Vec;
+
+use muslin_abi::layout::Pod;
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_sim::Sim;
+
+use crate::context::{Context, Process, Setup};
+use crate::memory::{Kind, Pages, Place};
+use crate::user_mem::{self, UserBuf, UserBufMut};
+use muslin_platform::{Platform, Protection};
+
+/// A machine of its own.
+pub struct World {
+    pub sim: &'static Sim,
+    pub pages: &'static Pages,
+    pub process: Process,
+}
+
+impl World {
+    /// 4096 pages of memory, no initrd.
+    pub fn new() -> Self {
+        Self::with(Sim::new(4096, 1), None)
+    }
+
+    pub fn with(sim: Sim, initrd: Option<&'static [u8]>) -> Self {
+        let sim: &'static Sim = Box::leak(Box::new(sim));
+        // SAFETY: the simulated memory is new, and nothing else uses it.
+        let pages = Box::leak(Box::new(unsafe { Pages::new(sim.memory()) }));
+        let setup = Setup {
+            pages,
+            initrd,
+            set_thread_pointer: |_| Err(Errno::ENOSYS),
+        };
+        Self {
+            sim,
+            pages,
+            process: Process::new(sim, &setup),
+        }
+    }
+
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            platform: self.sim,
+            process: &self.process,
+        }
+    }
+
+    /// Makes a call.
+    pub fn call<const N: usize>(
+        &self,
+        handler: fn(&Context<'_>, &SyscallArgs) -> SyscallResult,
+        words: [usize; N],
+    ) -> SyscallResult {
+        let mut args = [0; 6];
+        args[..N].copy_from_slice(&words);
+        handler(&self.context(), &SyscallArgs(args))
+    }
+
+    /// Memory of the program, zeros.
+    pub fn room(&self, len_bytes: usize) -> usize {
+        let protection = Protection {
+            read: true,
+            write: true,
+            execute: false,
+        };
+        self.process
+            .memory
+            .map(
+                Place::Hint(0),
+                len_bytes.max(1),
+                protection,
+                Kind::Anonymous,
+            )
+            .unwrap()
+    }
+
+    /// Memory of the program that holds these bytes.
+    pub fn bytes(&self, bytes: &[u8]) -> usize {
+        let address = self.room(bytes.len());
+        self.put(address, bytes);
+        address
+    }
+
+    /// Memory of the program that holds this text and its final 0.
+    pub fn text(&self, text: &str) -> usize {
+        let mut bytes = Vec::from(text);
+        bytes.push(0);
+        self.bytes(&bytes)
+    }
+
+    /// Memory of the program that holds this value.
+    pub fn value<T: Pod>(&self, value: &T) -> usize {
+        let address = self.room(T::BYTES);
+        user_mem::write(&self.context(), address, value).unwrap();
+        address
+    }
+
+    pub fn put(&self, address: usize, bytes: &[u8]) {
+        let mut buffer = UserBufMut::new(&self.context(), address, bytes.len()).unwrap();
+        assert_eq!(buffer.copy_in(0, bytes), bytes.len());
+    }
+
+    pub fn get(&self, address: usize, len_bytes: usize) -> Vec<u8> {
+        UserBuf::new(&self.context(), address, len_bytes)
+            .unwrap()
+            .to_vec()
+            .unwrap()
+    }
+
+    pub fn get_value<T: Pod>(&self, address: usize) -> T {
+        user_mem::read(&self.context(), address).unwrap()
+    }
+}

@@ -1,0 +1,140 @@
+//! The calls of the one thread: its number, its pointer, its robust list.
+
+use core::sync::atomic::Ordering;
+
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+
+use crate::context::Context;
+use crate::process::PID;
+use crate::user_mem;
+
+const ARCH_SET_FS: i32 = 0x1002;
+const ARCH_GET_FS: i32 = 0x1003;
+
+/// Size of `struct robust_list_head` in bytes.
+const ROBUST_LIST_BYTES: usize = 24;
+
+/// `gettid()` — the thread: 1, as the process.
+///
+/// # Errors
+/// None.
+pub fn sys_gettid(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(PID as usize)
+}
+
+/// `set_tid_address(tidptr)` — returns the thread's number. Nobody sees the word cleared at the end
+/// of the only thread, so it is not kept.
+///
+/// # Errors
+/// None.
+/// # Differs from Linux
+/// The address is not kept.
+pub fn sys_set_tid_address(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(PID as usize)
+}
+
+/// `set_robust_list(head, len)` — keeps the list, which nobody would be told of.
+///
+/// # Errors
+/// `EINVAL` the wrong size.
+/// # Differs from Linux
+/// The list is kept and given back, and nobody is told of locks that the end leaves.
+pub fn sys_set_robust_list(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    if args.size(1) != ROBUST_LIST_BYTES {
+        return Err(Errno::EINVAL);
+    }
+    let list = &context.process.threads.robust_list;
+    list.store(args.addr(0), Ordering::Relaxed);
+    Ok(0)
+}
+
+/// `get_robust_list(pid, head_ptr, len_ptr)` — gives the list back.
+///
+/// # Errors
+/// `ESRCH` no such thread · `EFAULT` a bad address.
+pub fn sys_get_robust_list(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    if args.int(0) != 0 && args.int(0) != PID {
+        return Err(Errno::ESRCH);
+    }
+    let head = context.process.threads.robust_list.load(Ordering::Relaxed);
+    user_mem::write(context, args.addr(2), &ROBUST_LIST_BYTES)?;
+    user_mem::write(context, args.addr(1), &head)?;
+    Ok(0)
+}
+
+/// `arch_prctl(op, addr)` — sets or tells the thread pointer.
+///
+/// # Errors
+/// `EINVAL` another operation · `EPERM` an address that is not canonical · `EFAULT` bad `addr` ·
+/// the platform's own.
+/// # Differs from Linux
+/// The GS base cannot be set.
+/// # Source
+/// arch_prctl(2), man-pages 6.9
+pub fn sys_arch_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let threads = &context.process.threads;
+    let address = args.addr(1);
+    match args.int(0) {
+        ARCH_SET_FS if address >> 47 != 0 => Err(Errno::EPERM),
+        ARCH_SET_FS => {
+            (threads.set_thread_pointer)(address)?;
+            threads.thread_pointer.store(address, Ordering::Relaxed);
+            Ok(0)
+        }
+        ARCH_GET_FS => {
+            let pointer = threads.thread_pointer.load(Ordering::Relaxed);
+            user_mem::write(context, address, &pointer)?;
+            Ok(0)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// `membarrier(cmd, flags, cpu_id)` — with one thread there is nothing to order: no command is
+/// offered.
+///
+/// # Errors
+/// `EINVAL` any command but the question, or flags.
+pub fn sys_membarrier(_context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    if args.int(0) == 0 && args.int(1) == 0 {
+        Ok(0)
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    #[test]
+    fn the_thread_is_number_one() {
+        let world = World::new();
+        let room = world.room(16);
+        assert_eq!(world.call(sys_gettid, []), Ok(1));
+        assert_eq!(world.call(sys_set_tid_address, [room]), Ok(1));
+        assert_eq!(world.call(sys_set_robust_list, [room, 24]), Ok(0));
+        assert_eq!(
+            world.call(sys_set_robust_list, [room, 8]),
+            Err(Errno::EINVAL)
+        );
+        assert_eq!(world.call(sys_get_robust_list, [0, room, room + 8]), Ok(0));
+        assert_eq!(world.get_value::<[usize; 2]>(room), [room, 24]);
+    }
+
+    #[test]
+    fn the_thread_pointer_is_the_platforms() {
+        let world = World::new();
+        let room = world.room(8);
+        // The test's hook answers so.
+        assert_eq!(world.call(sys_arch_prctl, [0x1002, 16]), Err(Errno::ENOSYS));
+        assert_eq!(
+            world.call(sys_arch_prctl, [0x1002, 1 << 47]),
+            Err(Errno::EPERM)
+        );
+        assert_eq!(world.call(sys_arch_prctl, [0x1003, room]), Ok(0));
+        assert_eq!(world.get_value::<usize>(room), 0);
+        assert_eq!(world.call(sys_arch_prctl, [0x1001, 0]), Err(Errno::EINVAL));
+    }
+}

@@ -1,0 +1,148 @@
+//! Futexes with one thread: nobody waits when it wakes, and nobody wakes it when it waits.
+
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+
+use crate::context::Context;
+use crate::process::exit_by_deadlock;
+use crate::time::{duration_ns, sleep_until};
+use crate::user_mem;
+
+const FUTEX_WAIT: u32 = 0;
+const FUTEX_WAKE: u32 = 1;
+const FUTEX_REQUEUE: u32 = 3;
+const FUTEX_CMP_REQUEUE: u32 = 4;
+const FUTEX_WAIT_BITSET: u32 = 9;
+const FUTEX_WAKE_BITSET: u32 = 10;
+const FUTEX_PRIVATE: u32 = 128;
+const FUTEX_CLOCK_REALTIME: u32 = 256;
+
+/// `futex(uaddr, futex_op, val, timeout, uaddr2, val3)` — waits for a word, or wakes others.
+///
+/// # Errors
+/// `EAGAIN` the word is not `val` · `ETIMEDOUT` the time is over · `EINVAL` bad address, time or
+/// set · `EFAULT` a bad address · `ENOSYS` another operation.
+/// # Differs from Linux
+/// One thread: where Linux would wait for ever, the program ends with a message and status 134.
+/// `FUTEX_WAKE_OP` and those with priority inheritance are `ENOSYS`.
+/// # Source
+/// futex(2), man-pages 6.9
+pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let word = args.addr(0);
+    let op = args.int(1) as u32;
+    let value = args.int(2) as u32;
+    let command = op & !(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
+    let is_wait = matches!(command, FUTEX_WAIT | FUTEX_WAIT_BITSET);
+    let is_by_wall = op & FUTEX_CLOCK_REALTIME != 0;
+    if is_by_wall && !is_wait {
+        return Err(Errno::ENOSYS);
+    }
+    let has_set = matches!(command, FUTEX_WAIT_BITSET | FUTEX_WAKE_BITSET);
+    if has_set && args.int(5) == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let check = |wanted: u32| {
+        if !word.is_multiple_of(4) {
+            return Err(Errno::EINVAL);
+        }
+        match user_mem::read::<u32>(context, word)? == wanted {
+            true => Ok(()),
+            false => Err(Errno::EAGAIN),
+        }
+    };
+    match command {
+        FUTEX_WAKE | FUTEX_WAKE_BITSET | FUTEX_REQUEUE => match word % 4 {
+            0 => Ok(0),
+            _ => Err(Errno::EINVAL),
+        },
+        FUTEX_CMP_REQUEUE => check(args.int(5) as u32).map(|()| 0),
+        FUTEX_WAIT | FUTEX_WAIT_BITSET => {
+            let clock = context.platform.clock();
+            let deadline_ns = match args.addr(3) {
+                0 => None,
+                address => {
+                    let time_ns = duration_ns(&user_mem::read(context, address)?)?;
+                    let now_ns = clock.monotonic_ns();
+                    Some(if command == FUTEX_WAIT {
+                        now_ns.saturating_add(time_ns)
+                    } else if is_by_wall {
+                        let left = i128::from(time_ns) - i128::from(clock.realtime_ns());
+                        now_ns.saturating_add(u64::try_from(left.max(0)).unwrap_or(u64::MAX))
+                    } else {
+                        time_ns
+                    })
+                }
+            };
+            check(value)?;
+            let Some(deadline_ns) = deadline_ns else {
+                exit_by_deadlock(context, "a futex without a timeout (a lock taken twice?)");
+            };
+            sleep_until(context, deadline_ns);
+            Err(Errno::ETIMEDOUT)
+        }
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+    use muslin_abi::layout::Timespec;
+    use muslin_platform::Clock;
+
+    #[test]
+    #[should_panic(expected = "exit 134")]
+    fn a_wait_for_ever_ends_the_program() {
+        let world = World::new();
+        let word = world.value(&5u32);
+        let _ = world.call(sys_futex, [word, 0, 5]);
+    }
+
+    #[test]
+    fn nobody_is_woken() {
+        let world = World::new();
+        let word = world.value(&5u32);
+        for command in [1, 129, 3, 131] {
+            assert_eq!(world.call(sys_futex, [word, command, 1]), Ok(0));
+        }
+        assert_eq!(world.call(sys_futex, [word, 10, 1, 0, 0, 1]), Ok(0));
+        assert_eq!(
+            world.call(sys_futex, [word, 10, 1, 0, 0, 0]),
+            Err(Errno::EINVAL)
+        );
+        assert_eq!(world.call(sys_futex, [word, 4, 1, 1, word, 5]), Ok(0));
+        assert_eq!(
+            world.call(sys_futex, [word, 4, 1, 1, word, 6]),
+            Err(Errno::EAGAIN)
+        );
+        assert_eq!(world.call(sys_futex, [word, 6]), Err(Errno::ENOSYS));
+    }
+
+    #[test]
+    fn a_wait_ends_in_time() {
+        let world = World::new();
+        let word = world.value(&5u32);
+        let time = world.value(&Timespec {
+            tv_sec: 2,
+            tv_nsec: 0,
+        });
+        assert_eq!(
+            world.call(sys_futex, [word, 128, 4, time]),
+            Err(Errno::EAGAIN)
+        );
+        assert_eq!(world.sim.monotonic_ns(), 1_000_000_000);
+        assert_eq!(
+            world.call(sys_futex, [word, 128, 5, time]),
+            Err(Errno::ETIMEDOUT)
+        );
+        assert_eq!(world.sim.monotonic_ns(), 3_000_000_000);
+        // Absolute, and over already.
+        assert_eq!(
+            world.call(sys_futex, [word, 9, 5, time, 0, 1]),
+            Err(Errno::ETIMEDOUT)
+        );
+        assert_eq!(world.sim.monotonic_ns(), 3_000_000_000);
+        assert_eq!(world.call(sys_futex, [word + 2, 0, 5]), Err(Errno::EINVAL));
+        assert_eq!(world.call(sys_futex, [0, 0, 5]), Err(Errno::EFAULT));
+    }
+}

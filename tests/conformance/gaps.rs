@@ -1,0 +1,105 @@
+//! What platforms do not have yet, by the programs that show it.
+//!
+//! A program whose gap lets it run to an end is run, and must differ from native: who closes the gap
+//! takes its line away. One that cannot mean anything without what is missing is skipped.
+
+/// Something that a platform does not have.
+#[derive(Debug)]
+pub struct Gap {
+    /// What is missing.
+    pub missing: &'static str,
+    /// Are the programs run all the same?
+    pub is_run: bool,
+    /// The programs that need it, with blanks between them.
+    pub programs: &'static str,
+}
+
+impl Gap {
+    /// The gap that a program falls into.
+    pub fn of<'a>(gaps: &'a [Gap], program: &str) -> Option<&'a Gap> {
+        gaps.iter()
+            .find(|gap| gap.programs.split_whitespace().any(|name| name == program))
+    }
+}
+
+/// The gaps of the library OS without threads, on spt.
+pub const SOLO5_SPT: &[Gap] = &[
+    Gap {
+        missing: "threads",
+        is_run: false,
+        programs: "asynchronous_io cancellation cancellation_points conditions errno_kept \
+            fork_in_threads futexes identity_in_threads locks_of_threads mutexes pi_mutex prctl \
+            robust_mutex shared_memory signal_threads thread_attributes thread_local threads",
+    },
+    Gap {
+        missing: "processes",
+        is_run: false,
+        programs: "clone exec exits fork locks newer_calls pipes signal_restart spawn tracing \
+            vfork waiting",
+    },
+    Gap {
+        missing: "signals that interrupt a wait",
+        is_run: false,
+        programs: "sleeps",
+    },
+    Gap {
+        missing: "sockets",
+        is_run: true,
+        programs: "ancillary bad_addresses tcp udp unix_sockets",
+    },
+    Gap {
+        missing: "epoll, eventfd, timerfd, signalfd, inotify",
+        is_run: true,
+        programs: "epoll eventfd inotify old_calls timerfd",
+    },
+    Gap {
+        missing: "timers that send signals",
+        is_run: true,
+        programs: "poll_select signal_waiting timers",
+    },
+    Gap {
+        missing: "signals with a value, and on another stack",
+        is_run: true,
+        programs: "signal_actions signal_stack",
+    },
+    Gap {
+        missing: "protection of pages",
+        is_run: true,
+        programs: "memory_protection",
+    },
+    Gap {
+        missing: "addresses without memory, and maps of files that are shared",
+        is_run: true,
+        programs: "memory_maps",
+    },
+    Gap {
+        missing: "attributes of files beyond Unix's own",
+        is_run: true,
+        programs: "extended_attributes",
+    },
+    Gap {
+        missing: "other users than root, a parent",
+        is_run: true,
+        programs: "identity",
+    },
+    Gap {
+        missing: "pseudo terminals",
+        is_run: true,
+        programs: "terminal",
+    },
+    Gap {
+        missing: "message queues",
+        is_run: true,
+        programs: "message_queues",
+    },
+    Gap {
+        missing: "input on the console",
+        is_run: true,
+        programs: "standard_streams",
+    },
+    Gap {
+        missing: "a working directory other than /",
+        is_run: true,
+        programs: "directories paths",
+    },
+];

@@ -1,0 +1,236 @@
+//! Guests: images that the tender starts, and the command line by which a guest gets its words.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use muslin_tender::{BlockFile, Options, Refusal};
+
+use super::CANNOT_RUN;
+use crate::check::image::runtime_notes_in;
+use crate::failure::{Failure, one_line, shown};
+use crate::output::{complain, print_error};
+
+/// Guest memory in MiB when nothing is said, as in the stock tenders.
+const MEMORY_MIB: u64 = 512;
+
+/// The variable by which a guest knows its program's name.
+const PROGRAM_VARIABLE: &str = "MUSLIN_ARGV0";
+
+/// What only guests get.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for guests")]
+pub struct GuestArgs {
+    /// Memory of the guest [default: 512]
+    #[arg(long, value_name = "MIB")]
+    mem: Option<u64>,
+
+    /// A file, or a block device, for a block device that the image declares
+    #[arg(long, value_name = "NAME=FILE")]
+    block: Vec<OsString>,
+
+    /// A variable for the guest's environment, which is empty otherwise; a name alone passes the
+    /// one of ours
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<OsString>,
+}
+
+impl GuestArgs {
+    /// The first option that is given.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            (self.mem.is_some(), "--mem"),
+            (!self.block.is_empty(), "--block"),
+            (!self.env.is_empty(), "--env"),
+        ];
+        given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
+    }
+}
+
+/// Runs an image in the built-in tender.
+pub fn run(
+    image: &Path,
+    bytes: &[u8],
+    arguments: &[OsString],
+    args: &GuestArgs,
+) -> Result<u8, Failure> {
+    let command_line = if runtime_notes_in(bytes) == 0 {
+        // Not ours: nothing is known about its quoting.
+        if !args.env.is_empty() {
+            return Err(Failure::usage(
+                format_args!("{} is an image without an environment", shown(image)),
+                "leave out --env",
+            ));
+        }
+        arguments.join(OsStr::new(" ")).into_vec()
+    } else {
+        command_line(image, arguments, &args.env)?
+    };
+    let blocks = args
+        .block
+        .iter()
+        .map(|word| block_file(word))
+        .collect::<Result<_, _>>()?;
+    let options = Options {
+        memory_mib: args.mem.unwrap_or(MEMORY_MIB),
+        blocks,
+        command_line,
+    };
+    let outcome =
+        muslin_tender::run(bytes, &options).map_err(|refusal| refused(image, &refusal))?;
+    if let Some(report) = outcome.report {
+        complain(&format!("{}: {}", shown(image), report.line));
+        print_error(&report.details);
+    }
+    Ok(outcome.status)
+}
+
+fn refused(image: &Path, refusal: &Refusal) -> Failure {
+    Failure::new(
+        format_args!("cannot run {}: {}", shown(image), refusal.what),
+        &refusal.remedy,
+    )
+    .with_code(CANNOT_RUN)
+}
+
+fn block_file(word: &OsStr) -> Result<BlockFile, Failure> {
+    let (name, path) = split(word);
+    match (name.to_str(), path) {
+        (Some(name), Some(path)) if !name.is_empty() && !path.is_empty() => Ok(BlockFile {
+            name: name.to_owned(),
+            path: PathBuf::from(path),
+        }),
+        _ => Err(Failure::usage(
+            format_args!(
+                "--block wants NAME=FILE, not '{}'",
+                one_line(&word.to_string_lossy())
+            ),
+            "name the image's device and a file",
+        )),
+    }
+}
+
+/// The words of a guest: assignments, `--`, arguments, quoted as for a POSIX shell.
+fn command_line(
+    image: &Path,
+    arguments: &[OsString],
+    variables: &[OsString],
+) -> Result<Vec<u8>, Failure> {
+    let mut line = Vec::new();
+    push_assignment(&mut line, OsStr::new(PROGRAM_VARIABLE), image.as_os_str());
+    for variable in variables {
+        let (name, value) = split(variable);
+        let is_name = name
+            .as_bytes()
+            .iter()
+            .all(|&byte| byte == b'_' || byte.is_ascii_alphanumeric())
+            && name
+                .as_bytes()
+                .first()
+                .is_some_and(|byte| !byte.is_ascii_digit());
+        if !is_name {
+            return Err(Failure::usage(
+                format_args!(
+                    "'{}' is not a name of a variable",
+                    one_line(&name.to_string_lossy())
+                ),
+                "give --env NAME=VALUE or --env NAME",
+            ));
+        }
+        // What is not set here is not set there.
+        if let Some(value) = value
+            .map(OsStr::to_owned)
+            .or_else(|| std::env::var_os(name))
+        {
+            push_assignment(&mut line, name, &value);
+        }
+    }
+    line.extend_from_slice(b"--");
+    for argument in arguments {
+        line.push(b' ');
+        push_quoted(&mut line, argument.as_bytes());
+    }
+    Ok(line)
+}
+
+fn push_assignment(line: &mut Vec<u8>, name: &OsStr, value: &OsStr) {
+    line.extend_from_slice(name.as_bytes());
+    line.push(b'=');
+    push_quoted(line, value.as_bytes());
+    line.push(b' ');
+}
+
+fn push_quoted(line: &mut Vec<u8>, word: &[u8]) {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(byte);
+    if !word.is_empty() && word.iter().all(is_plain) {
+        line.extend_from_slice(word);
+        return;
+    }
+    line.push(b'\'');
+    for &byte in word {
+        match byte {
+            b'\'' => line.extend_from_slice(br"'\''"),
+            byte => line.push(byte),
+        }
+    }
+    line.push(b'\'');
+}
+
+/// `NAME=VALUE`, or a name alone.
+fn split(word: &OsStr) -> (&OsStr, Option<&OsStr>) {
+    let bytes = word.as_bytes();
+    match bytes.iter().position(|&byte| byte == b'=') {
+        Some(at) => (
+            OsStr::from_bytes(&bytes[..at]),
+            Some(OsStr::from_bytes(&bytes[at + 1..])),
+        ),
+        None => (word, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_shell_splits_the_line_into_the_same_words() {
+        let words = [
+            "", " ", "a b", "it's", "'", "''", "\\", "\"", "\n", "A=1", "--", "-x", "$HOME", "`x`",
+            "ä", "*",
+        ];
+        let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let variables = [OsString::from("X=it's a $Y"), OsString::from("_Z=")];
+        let line = command_line(Path::new("my dir/it's"), &arguments, &variables)
+            .unwrap_or_else(|failure| panic!("{failure:?}"));
+        let mut script = OsString::from("printf '%s\\0' ");
+        script.push(OsStr::from_bytes(&line));
+        let output = Command::new("sh").arg("-c").arg(script).output();
+        let text = output.map(|output| output.stdout).unwrap_or_default();
+        let expected = ["MUSLIN_ARGV0=my dir/it's", "X=it's a $Y", "_Z=", "--"];
+        let expected: Vec<u8> = expected
+            .iter()
+            .chain(&words)
+            .flat_map(|word| [word.as_bytes(), &[0]].concat())
+            .collect();
+        assert_eq!(
+            String::from_utf8_lossy(&text),
+            String::from_utf8_lossy(&expected)
+        );
+    }
+
+    #[test]
+    fn a_name_without_a_value_here_is_left_out() {
+        let variables = [OsString::from("MUSLIN_TEST_IS_NOT_SET")];
+        let line = command_line(Path::new("a"), &[], &variables).unwrap_or_default();
+        assert_eq!(line, b"MUSLIN_ARGV0=a --");
+        for wrong in ["", "=1", "a-b=1", "1=2", "a b"] {
+            assert!(
+                command_line(Path::new("a"), &[], &[OsString::from(wrong)]).is_err(),
+                "{wrong:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The system calls that a guest may make: nine, and these only with the right arguments.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch,
+};
+
+use crate::manifest::Manifest;
+
+/// `ARCH_SET_FS` of arch_prctl(2).
+const ARCH_SET_FS: u64 = 0x1002;
+
+const STDOUT: u64 = 1;
+
+/// The filter for a guest. Any other call is SIGSYS: with no handler, which a guest cannot install,
+/// it ends the process, and a tracer sees it.
+pub(crate) fn program(
+    manifest: &Manifest,
+    epoll_fd: i32,
+    timer_fd: i32,
+) -> Result<BpfProgram, BackendError> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    let mut allow = |nr: i64, conditions: &[(u8, SeccompCmpOp, u64)]| {
+        let conditions = conditions
+            .iter()
+            .map(|(index, operator, value)| {
+                SeccompCondition::new(*index, SeccompCmpArgLen::Qword, operator.clone(), *value)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let rule = SeccompRule::new(conditions)?;
+        rules.entry(nr).or_default().push(rule);
+        Ok::<(), BackendError>(())
+    };
+    let is = |value: u64| (0, SeccompCmpOp::Eq, value);
+    let is_fd = |fd: i32| is(u64::from(fd.unsigned_abs()));
+
+    allow(libc::SYS_write, &[is(STDOUT)])?;
+    allow(libc::SYS_epoll_pwait, &[is_fd(epoll_fd)])?;
+    allow(libc::SYS_timerfd_settime, &[is_fd(timer_fd)])?;
+    for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC] {
+        allow(libc::SYS_clock_gettime, &[is_fd(clock)])?;
+    }
+    allow(libc::SYS_arch_prctl, &[is(ARCH_SET_FS)])?;
+    for block in manifest
+        .devices
+        .iter()
+        .filter_map(|device| device.attached.as_ref())
+    {
+        let sector_bytes = u64::from(block.sector_bytes);
+        for nr in [libc::SYS_pread64, libc::SYS_pwrite64] {
+            // One sector, and none past the end: a write there would make the file longer.
+            let last = block.capacity_bytes.saturating_sub(sector_bytes);
+            allow(
+                nr,
+                &[
+                    is_fd(block.host_fd),
+                    (2, SeccompCmpOp::Eq, sector_bytes),
+                    (3, SeccompCmpOp::Le, last),
+                ],
+            )?;
+        }
+    }
+    // Whatever its arguments are.
+    rules.insert(libc::SYS_exit_group, Vec::new());
+
+    SeccompFilter::new(
+        rules,
+        SeccompAction::Trap,
+        SeccompAction::Allow,
+        TargetArch::x86_64,
+    )?
+    .try_into()
+}

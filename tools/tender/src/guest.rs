@@ -1,0 +1,315 @@
+//! The guest's process: made, filled, sandboxed, entered.
+
+use std::arch::asm;
+use std::ffi::c_void;
+use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::{ptr, slice};
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+use seccompiler::{BpfProgram, apply_filter};
+
+use crate::boot_info::{BOOT_INFO_ADDRESS, BootInfo, MEMORY_BASE, check_command_line};
+use crate::devices::{BlockFile, attach};
+use crate::filter;
+use crate::image::{Image, Segment};
+use crate::refusal::{Refusal, words};
+use crate::report::Report;
+use crate::trace;
+
+/// What the timer's readiness is called in the epoll set: `SPT_INTERNAL_TIMERFD`.
+const TIMER_NAME: u64 = 0xffff_fffe;
+
+/// Bytes between the end of the image and the top of memory that a guest has at least: its stack
+/// may be there.
+const ROOM_BYTES_MIN: u64 = 0x1000;
+
+/// What a guest gets.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Guest memory in MiB, counted from address 0.
+    pub memory_mib: u64,
+    /// Files for the block devices that the image declares.
+    pub blocks: Vec<BlockFile>,
+    /// The guest's command line, at most [`COMMAND_LINE_BYTES_MAX`](crate::COMMAND_LINE_BYTES_MAX)
+    /// with a zero at its end.
+    pub command_line: Vec<u8>,
+}
+
+/// How a guest ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its exit status; 128 and the signal's number if it did not exit.
+    pub status: u8,
+    /// What happened, if it did not exit.
+    pub report: Option<Report>,
+}
+
+/// Runs an image to its end in a child process. Its output goes to the caller's standard output.
+///
+/// The guest does not outlive the calling thread.
+///
+/// # Errors
+/// The guest was not started: the image or the options are wrong, or the system refuses.
+pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
+    let image = Image::parse(bytes)?;
+    let memory_bytes = memory_bytes(options.memory_mib, &image)?;
+    check_command_line(&options.command_line)?;
+    let mut manifest = image.manifest.clone();
+    let _files = attach(&mut manifest, &options.blocks)?;
+    let (epoll, timer) =
+        alarm().map_err(|error| refused("make the guest's timer", &error.into()))?;
+    let filter = filter::program(&manifest, epoll.as_raw_fd(), timer.as_raw_fd())
+        .map_err(|error| refused("make the filter of calls", &io::Error::other(error)))?;
+    let boot_info = BootInfo {
+        memory_bytes,
+        image_end: image.end(),
+        manifest: manifest.to_bytes(),
+        command_line: options.command_line.clone(),
+        epoll_fd: epoll.as_raw_fd(),
+        timer_fd: timer.as_raw_fd(),
+    };
+    let plan = Plan {
+        image: &image,
+        memory_bytes,
+        boot_info: boot_info.to_bytes(),
+        filter,
+    };
+
+    let pipe = |error: rustix::io::Errno| refused("make a pipe", &error.into());
+    let (mut reader, mut writer) = pipe_with(PipeFlags::CLOEXEC)
+        .map(|(reader, writer)| (io::PipeReader::from(reader), io::PipeWriter::from(writer)))
+        .map_err(pipe)?;
+    let parent = rustix::process::getpid();
+    // SAFETY: the child goes on in this thread alone. It allocates, which the C library allows after
+    // fork, and takes no lock of this program; it ends in the guest or in _exit.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(refused("make a process", &io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        let problem = if getppid() == Some(parent) {
+            enter(&plan)
+        } else {
+            "the tender is gone".to_owned()
+        };
+        // The parent knows this line from the guest's own exit: no guest can write to the pipe.
+        let _ = writer.write_all(problem.as_bytes());
+        // SAFETY: always safe; nothing of the parent's is flushed twice.
+        unsafe { libc::_exit(1) };
+    }
+    drop(writer);
+    let end = trace::follow(pid).map_err(|error| refused("wait for the guest", &error))?;
+    let mut problem = String::new();
+    let _ = reader.read_to_string(&mut problem);
+    if !problem.is_empty() {
+        return Err(Refusal::new(problem, "see --mem for the guest's memory"));
+    }
+    Ok(match end {
+        trace::End::Exited(status) => Outcome {
+            status,
+            report: None,
+        },
+        trace::End::Signalled(signal, fault) => Outcome {
+            status: 128 + (signal & 0x7f) as u8,
+            report: Some(Report::new(signal, fault.as_deref(), &image, memory_bytes)),
+        },
+    })
+}
+
+/// What the child does, decided before it is made.
+struct Plan<'image> {
+    image: &'image Image<'image>,
+    memory_bytes: u64,
+    boot_info: Vec<u8>,
+    filter: BpfProgram,
+}
+
+fn memory_bytes(memory_mib: u64, image: &Image<'_>) -> Result<u64, Refusal> {
+    let needed_mib = (image.end() + ROOM_BYTES_MIN).div_ceil(1 << 20);
+    if memory_mib < needed_mib {
+        return Err(Refusal::new(
+            format_args!("the image does not fit into {memory_mib} MiB of memory"),
+            format_args!("give it at least --mem {needed_mib}"),
+        ));
+    }
+    memory_mib.checked_mul(1 << 20).ok_or_else(|| {
+        Refusal::new(
+            format_args!("{memory_mib} MiB is more memory than there are addresses"),
+            "give a smaller --mem",
+        )
+    })
+}
+
+/// The timer that wakes a guest, in the set of what it waits for.
+fn alarm() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let timer = timerfd_create(
+        TimerfdClockId::Monotonic,
+        TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+    )?;
+    epoll::add(
+        &epoll,
+        &timer,
+        epoll::EventData::new_u64(TIMER_NAME),
+        epoll::EventFlags::IN,
+    )?;
+    Ok((epoll, timer))
+}
+
+fn refused(what: &str, error: &io::Error) -> Refusal {
+    Refusal::new(
+        format_args!("cannot {what}: {}", words(error)),
+        "see what this system allows",
+    )
+}
+
+/// Becomes the guest. Comes back only with the reason why not.
+fn enter(plan: &Plan<'_>) -> String {
+    if let Err(problem) = prepare(plan) {
+        return problem;
+    }
+    trace::ask_to_be_followed();
+    if let Err(error) = apply_filter(&plan.filter) {
+        return format!("cannot give up system calls: {error}");
+    }
+    // From here on no call but the guest's: nothing is dropped, nothing is allocated.
+    //
+    // SAFETY: the image is loaded, its entry is in an executable segment, and the top of memory is
+    // writable. This process has nothing left to do but to be the guest.
+    unsafe { jump(plan.image.entry, plan.memory_bytes - 8) }
+}
+
+fn prepare(plan: &Plan<'_>) -> Result<(), String> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| {
+        format!(
+            "cannot tie the guest to the tender: {}",
+            words(&error.into())
+        )
+    })?;
+    drop_habits()?;
+    let memory_bytes = plan.memory_bytes;
+    // SAFETY: fresh pages that replace nothing.
+    let mapped = unsafe {
+        mmap_anonymous(
+            at(MEMORY_BASE),
+            (memory_bytes - MEMORY_BASE) as usize,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE,
+        )
+    };
+    match mapped {
+        Ok(address) if address == at(MEMORY_BASE) => {}
+        // A kernel older than the flag.
+        Ok(_) => return Err("guest memory is in use by the tender itself".to_owned()),
+        Err(error) => {
+            let mib = memory_bytes >> 20;
+            let reason = match error {
+                Errno::EXIST => "the tender itself is in the way".to_owned(),
+                error => words(&error.into()),
+            };
+            return Err(format!("cannot get {mib} MiB of guest memory: {reason}"));
+        }
+    }
+    // SAFETY: the addresses are below the image, and the boot info is shorter than what is there.
+    unsafe { load(BOOT_INFO_ADDRESS, &plan.boot_info) };
+    for segment in &plan.image.segments {
+        // SAFETY: `Image::parse` checked that the segment's bytes fit into its pages, and
+        // `memory_bytes` that these are guest memory, above the boot info.
+        unsafe { load(segment.address, segment.bytes) };
+        protect(segment)?;
+    }
+    Ok(())
+}
+
+/// Drops what a process inherits and a guest must not have.
+fn drop_habits() -> Result<(), String> {
+    // SAFETY: neither call has to do with memory. The first only asks.
+    let persona = unsafe { libc::personality(0xffff_ffff) };
+    if persona & libc::READ_IMPLIES_EXEC != 0 {
+        // SAFETY: as above; all readable memory would be executable.
+        let done = unsafe { libc::personality((persona & !libc::READ_IMPLIES_EXEC) as u64) };
+        if done < 0 {
+            return Err("this process would make all memory executable".to_owned());
+        }
+    }
+    // Rust handles faults and ignores a closed pipe; a program may do more. None of it is for guests.
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: a default action is no code. Those that cannot be changed stay as they are.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set is ours, and empty.
+    unsafe {
+        let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
+    Ok(())
+}
+
+/// # Safety
+/// The pages are mapped, writable, and nobody else's.
+unsafe fn load(address: u64, bytes: &[u8]) {
+    // SAFETY: by the caller's promise.
+    let target = unsafe { slice::from_raw_parts_mut(at(address).cast::<u8>(), bytes.len()) };
+    target.copy_from_slice(bytes);
+}
+
+fn protect(segment: &Segment<'_>) -> Result<(), String> {
+    let mut flags = MprotectFlags::empty();
+    flags.set(MprotectFlags::READ, segment.can_read);
+    flags.set(MprotectFlags::WRITE, segment.can_write);
+    flags.set(MprotectFlags::EXEC, segment.can_execute);
+    let pages = &segment.pages;
+    // SAFETY: the pages are the segment's own, in guest memory.
+    unsafe { mprotect(at(pages.start), (pages.end - pages.start) as usize, flags) }.map_err(
+        |error| {
+            format!(
+                "cannot protect the image's segment at {:#x}: {error}",
+                segment.address
+            )
+        },
+    )
+}
+
+fn at(address: u64) -> *mut c_void {
+    ptr::with_exposed_provenance_mut(address as usize)
+}
+
+/// Jumps into the guest as the stock tender does: boot info in rdi, nothing of the tender elsewhere.
+///
+/// # Safety
+/// There is code at `entry` and memory below `stack`; this process is not needed any more.
+unsafe fn jump(entry: u64, stack: u64) -> ! {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        asm!(
+            "mov rsp, rsi",
+            "xor ebx, ebx",
+            "xor ecx, ecx",
+            "xor edx, edx",
+            "xor esi, esi",
+            "xor ebp, ebp",
+            "xor r8d, r8d",
+            "xor r9d, r9d",
+            "xor r10d, r10d",
+            "xor r11d, r11d",
+            "xor r12d, r12d",
+            "xor r13d, r13d",
+            "xor r14d, r14d",
+            "xor r15d, r15d",
+            "cld",
+            "jmp rax",
+            in("rax") entry,
+            in("rsi") stack,
+            in("rdi") BOOT_INFO_ADDRESS,
+            options(noreturn)
+        )
+    }
+}

@@ -1,0 +1,230 @@
+//! The manifest: the devices that an image declares, and what the tender gives it for them.
+//!
+//! The layout is `struct mft` of Solo5's `mft_abi.h`, version 1: a version, a count, and 104 bytes
+//! an entry. The first entry is reserved; a device's handle is the index of its entry.
+
+use crate::refusal::Refusal;
+
+const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 8;
+const ENTRY_BYTES: usize = 104;
+const ENTRIES_MAX: usize = 64;
+const NAME_BYTES: usize = 68;
+const TYPE_AT: usize = 68;
+const PROPERTIES_AT: usize = 72;
+const HOST_FD_AT: usize = 88;
+const ATTACHED_AT: usize = 96;
+
+const TYPE_BLOCK: u32 = 1;
+const TYPE_NET: u32 = 2;
+const TYPE_RESERVED_FIRST: u32 = 1 << 30;
+
+/// The devices that an image declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// In the image's order: the first one has handle 1.
+    pub devices: Vec<Device>,
+}
+
+/// A declared device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Letters and digits, at most 67.
+    pub name: String,
+    /// What kind of device.
+    pub kind: Kind,
+    /// What the tender gives for it.
+    pub(crate) attached: Option<AttachedBlock>,
+}
+
+/// The kind of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A block device.
+    Block,
+    /// A network device.
+    Net,
+}
+
+impl Kind {
+    /// The word for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Net => "network",
+        }
+    }
+
+    const fn number(self) -> u32 {
+        match self {
+            Self::Block => TYPE_BLOCK,
+            Self::Net => TYPE_NET,
+        }
+    }
+}
+
+/// A file that plays a block device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttachedBlock {
+    pub(crate) capacity_bytes: u64,
+    pub(crate) sector_bytes: u16,
+    pub(crate) host_fd: i32,
+}
+
+impl Manifest {
+    /// Reads the manifest of an image, which may be anything.
+    ///
+    /// # Errors
+    /// It is not one of version 1, or says what none can say.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let wrong = |what: &str| Refusal::of_image(format_args!("the image's manifest {what}"));
+        let (Some(version), Some(entries)) = (word_at(bytes, 0), word_at(bytes, 4)) else {
+            return Err(wrong("is cut off"));
+        };
+        if version != VERSION {
+            return Err(wrong(&format!("has version {version}, not {VERSION}")));
+        }
+        let entries = entries as usize;
+        if entries == 0 || entries > ENTRIES_MAX {
+            return Err(wrong(&format!(
+                "has {entries} entries, not 1 to {ENTRIES_MAX}"
+            )));
+        }
+        if bytes.len() != HEADER_BYTES + entries * ENTRY_BYTES {
+            return Err(wrong(&format!(
+                "has {} bytes, which does not fit {entries} entries",
+                bytes.len()
+            )));
+        }
+        let mut devices = Vec::with_capacity(entries - 1);
+        for (index, entry) in bytes[HEADER_BYTES..].chunks_exact(ENTRY_BYTES).enumerate() {
+            let kind = word_at(entry, TYPE_AT).unwrap_or(0);
+            if index == 0 {
+                if kind != TYPE_RESERVED_FIRST || entry[0] != 0 {
+                    return Err(wrong("does not start with the reserved entry"));
+                }
+                continue;
+            }
+            if entry[ATTACHED_AT] != 0 {
+                return Err(wrong(&format!("claims that device {index} is attached")));
+            }
+            devices.push(Device {
+                name: name_of(entry)
+                    .ok_or_else(|| wrong(&format!("gives device {index} a bad name")))?,
+                kind: match kind {
+                    TYPE_BLOCK => Kind::Block,
+                    TYPE_NET => Kind::Net,
+                    other => {
+                        return Err(wrong(&format!(
+                            "gives device {index} the unknown type {other}"
+                        )));
+                    }
+                },
+                attached: None,
+            });
+        }
+        Ok(Self { devices })
+    }
+
+    /// The manifest as the guest reads it.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let entries = 1 + self.devices.len();
+        let mut bytes = vec![0; HEADER_BYTES + entries * ENTRY_BYTES];
+        put(&mut bytes, 0, &VERSION.to_le_bytes());
+        put(&mut bytes, 4, &(entries as u32).to_le_bytes());
+        let (reserved, rest) = bytes[HEADER_BYTES..].split_at_mut(ENTRY_BYTES);
+        put(reserved, TYPE_AT, &TYPE_RESERVED_FIRST.to_le_bytes());
+        for (device, entry) in self.devices.iter().zip(rest.chunks_exact_mut(ENTRY_BYTES)) {
+            put(entry, 0, device.name.as_bytes());
+            put(entry, TYPE_AT, &device.kind.number().to_le_bytes());
+            if let Some(block) = device.attached {
+                put(entry, PROPERTIES_AT, &block.capacity_bytes.to_le_bytes());
+                put(entry, PROPERTIES_AT + 8, &block.sector_bytes.to_le_bytes());
+                put(entry, HOST_FD_AT, &block.host_fd.to_le_bytes());
+                put(entry, ATTACHED_AT, &[1]);
+            }
+        }
+        bytes
+    }
+}
+
+fn name_of(entry: &[u8]) -> Option<String> {
+    let field = &entry[..NAME_BYTES];
+    let end = field.iter().position(|&byte| byte == 0)?;
+    let name = &field[..end];
+    let is_good = !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric);
+    is_good.then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+fn word_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let word = bytes.get(at..at + 4)?;
+    Some(u32::from_le_bytes(word.try_into().ok()?))
+}
+
+fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    bytes[at..at + value.len()].copy_from_slice(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn storage() -> Manifest {
+        Manifest {
+            devices: vec![Device {
+                name: "storage".to_owned(),
+                kind: Kind::Block,
+                attached: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bytes = storage().to_bytes();
+        assert_eq!(bytes.len(), 8 + 2 * 104);
+        assert_eq!(Manifest::parse(&bytes), Ok(storage()));
+    }
+
+    #[test]
+    fn an_attached_device_tells_its_size() {
+        let mut manifest = storage();
+        manifest.devices[0].attached = Some(AttachedBlock {
+            capacity_bytes: 0x1_0000_0200,
+            sector_bytes: 512,
+            host_fd: 7,
+        });
+        let bytes = manifest.to_bytes();
+        let entry = &bytes[8 + 104..];
+        assert_eq!(entry[72..80], 0x1_0000_0200_u64.to_le_bytes());
+        assert_eq!(entry[80..82], [0, 2]);
+        assert_eq!(entry[88..92], [7, 0, 0, 0]);
+        assert_eq!(entry[96], 1);
+        // An image cannot declare itself attached.
+        assert!(Manifest::parse(&bytes).is_err());
+    }
+
+    #[test]
+    fn every_length_but_the_right_one_is_refused() {
+        let bytes = storage().to_bytes();
+        for len in 0..bytes.len() {
+            assert!(Manifest::parse(&bytes[..len]).is_err(), "{len} bytes");
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        assert!(Manifest::parse(&longer).is_err());
+    }
+
+    #[test]
+    fn names_are_letters_and_digits() {
+        for name in ["", "a b", "a\n", "ä"] {
+            let mut bytes = storage().to_bytes();
+            bytes[112..112 + 68].fill(0);
+            bytes[112..112 + name.len()].copy_from_slice(name.as_bytes());
+            assert!(Manifest::parse(&bytes).is_err(), "{name:?}");
+        }
+        let mut unended = storage().to_bytes();
+        unended[112..112 + 68].fill(b'a');
+        assert!(Manifest::parse(&unended).is_err());
+    }
+}
