@@ -75,7 +75,7 @@ fn redis(stage: &Stage) -> Step<()> {
             "--appendonly",
             "yes",
         ]);
-        server.args(["--logfile", "server.log", "--io-threads", "2"]);
+        server.args(["--logfile", "server.log"]);
         let mut server = Server(stage.start(&mut server)?);
         until_listening(port, &mut server)?;
         Ok(server)
@@ -120,8 +120,10 @@ fn redis(stage: &Stage) -> Step<()> {
     }
     if !output.status.success() || report.lines().count() < 11 {
         return Err(Failure::new(format_args!(
-            "redis-benchmark: {}\n{report}",
-            output.status
+            "redis-benchmark: {}\n{report}{}\n--- the server\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr),
+            fs::read_to_string(stage.work().join("server.log")).unwrap_or_default()
         )));
     }
 
