@@ -76,7 +76,7 @@ int muslin_reinstate(const struct muslin_handler *handler);
 /* Passes a call on to the handler below; below the last one is the platform. */
 long muslin_next(const struct muslin_call *call);
 
-/* Calls a handler that muslin_register gave back, and what is below it. */
+/* Calls a handler that muslin_register gave back, and what is below it; null: the platform. */
 long muslin_call(const struct muslin_handler *handler, long nr, const long args[6]);
 
 /* Makes a call of the platform, past all handlers. */

@@ -43,6 +43,11 @@ int main(void)
 	GIVES(muslin_call(before_c, SYS_getppid, (long[6]){0}), pid);
 	CHECK(!strcmp(order, "ba"));
 
+	/* Below the first one there is none but the platform. */
+	*order = 0;
+	GIVES(muslin_call(before_a, SYS_getppid, (long[6]){0}), pid);
+	CHECK(!*order);
+
 	/* Past all of them. */
 	*order = 0;
 	GIVES(muslin_passthrough(SYS_getppid, (long[6]){0}), pid);

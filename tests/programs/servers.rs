@@ -1,7 +1,7 @@
 //! The servers: Redis under its own client and benchmark, axum on tokio under a small load.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Child;
 use std::thread;
@@ -77,7 +77,7 @@ fn redis(stage: &Stage) -> Step<()> {
         ]);
         server.args(["--logfile", "server.log"]);
         let mut server = Server(stage.start(&mut server)?);
-        until_listening(port, &mut server)?;
+        until_ready(port, &mut server)?;
         Ok(server)
     };
     let mut server = start()?;
@@ -212,18 +212,28 @@ fn free_port() -> Step<u16> {
         .map_err(|why| Failure::new(format_args!("looking for a free port: {why}")))
 }
 
-fn until_listening(port: u16, server: &mut Server) -> Step<()> {
+/// Waits until Redis has loaded its data: it listens before.
+fn until_ready(port: u16, server: &mut Server) -> Step<()> {
     let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+    while !answers_ping(port).unwrap_or(false) {
         if let Ok(Some(status)) = server.0.try_wait() {
             return Err(Failure::new(format_args!(
                 "the server ended at once with {status}"
             )));
         }
         if Instant::now() > deadline {
-            return Err(Failure::new(format_args!("nobody listens on port {port}")));
+            return Err(Failure::new(format_args!("nobody answers on port {port}")));
         }
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+fn answers_ping(port: u16) -> std::io::Result<bool> {
+    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.write_all(b"PING\r\n")?;
+    let mut reply = [0; 7];
+    connection.read_exact(&mut reply)?;
+    Ok(&reply == b"+PONG\r\n")
 }

@@ -271,10 +271,11 @@ unsafe fn from_handler(code: Code, nr: usize, args: &[usize; 6]) -> isize {
     raw
 }
 
-/// Calls `handler`, which registration gave back, as if it were the top.
+/// Calls `handler`, which registration gave back, as if it were the top. Null is what registration
+/// gives back where the platform's own code answered.
 ///
 /// # Safety
-/// `handler` came from a registration; `args` are six words.
+/// `handler` is null or came from a registration; `args` are six words.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn muslin_call(
     handler: *const Handler,
@@ -282,7 +283,12 @@ unsafe extern "C" fn muslin_call(
     args: *const [usize; 6],
 ) -> isize {
     // SAFETY: as the caller promises.
-    unsafe { run(&*handler, nr as usize, *args, 0) }
+    unsafe {
+        match handler.as_ref() {
+            Some(handler) => run(handler, nr as usize, *args, 0),
+            None => muslin_passthrough(nr, args),
+        }
+    }
 }
 
 /// Makes a call at the bottom, past all handlers.

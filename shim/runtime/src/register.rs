@@ -175,17 +175,23 @@ unsafe extern "C" fn muslin_register_family(
 unsafe extern "C" fn muslin_register_static(handler: *const Handler) {
     // SAFETY: as the caller promises.
     let handler: &'static Handler = unsafe { &*handler };
-    let is_known = handler.flags & !(KNOWN_FLAGS as usize) == 0;
-    if index(handler.nr as isize).is_none() || !is_known {
-        let mut digits = [0; 20];
-        let number = console::decimal(handler.nr, &mut digits);
-        console::refuse(&[
-            b"muslin: a static handler is registered for call ",
-            number,
-            b" or with unknown flags; numbers go from 0 to 511 without 15 (rt_sigreturn)",
-        ]);
-    }
-    push(handler);
+    let nr = handler.nr as isize;
+    let wrong: &[u8] = if index(nr).is_none() {
+        b"; numbers go from 0 to 511 without 15 (rt_sigreturn)"
+    } else if handler.flags & !(KNOWN_FLAGS as usize) != 0 {
+        b" with unknown flags; muslin.h has those that there are"
+    } else {
+        push(handler);
+        return;
+    };
+    let sign: &[u8] = if nr < 0 { b"-" } else { b"" };
+    let mut digits = [0; 20];
+    console::refuse(&[
+        b"muslin: a static handler is registered for call ",
+        sign,
+        console::decimal(nr.unsigned_abs(), &mut digits),
+        wrong,
+    ]);
 }
 
 /// The platform's own code answers `nr` again. 0 or -EINVAL.
