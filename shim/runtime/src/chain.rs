@@ -21,7 +21,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use muslin_abi::SYSNO_MAX;
 use muslin_abi::handler::{Call, OWN_STACK, REENTRANT};
 use muslin_arch::{pthread, stack};
-use muslin_linux::passthrough::Code;
+use muslin_linux::passthrough::{CP_NEAR_BYTES, Code};
 
 use crate::dispatch;
 use crate::inside;
@@ -183,9 +183,12 @@ unsafe extern "C" fn enter_any(
     let here = stack::pointer();
     // SAFETY: all three are fields of this thread's own block.
     let (mark, in_cp, errno) = unsafe { (*thread.inside(), *thread.in_cp(), *thread.errno()) };
+    // SAFETY: as above.
+    let cp_stack = unsafe { *thread.cp_stack() };
     let is_nested = inside::is_inside(thread, here);
     let mut state = 0;
-    if in_cp != 0 {
+    // Else a signal interrupted a cancellation point, and this is a call of its handler.
+    if in_cp != 0 && cp_stack.wrapping_sub(here) < CP_NEAR_BYTES {
         state |= IS_CANCELLABLE;
     }
     if is_nested {
@@ -246,6 +249,7 @@ unsafe extern "C" fn muslin_next(call: *const Call) -> isize {
         // A signal handler may have interrupted another call that can be cancelled.
         let cp_stack = *thread.cp_stack();
         if call.state & IS_CANCELLABLE != 0 {
+            *thread.cp_stack() = stack::pointer();
             *thread.in_cp() = 1;
         }
         let raw = from_handler(bottom(handler), call.nr, &call.args);
