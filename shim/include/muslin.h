@@ -58,7 +58,8 @@ struct muslin_handler {
 
 /* Registers a handler on top of what answers nr now; calls that begin after the return find it.
  * *previous, unless previous is null, becomes the handler that was the top, or null.
- * 0, -EINVAL (no such number; 15, rt_sigreturn, cannot be handled; unknown flags), -ENOMEM. */
+ * 0, -EINVAL (no such number; 15, rt_sigreturn, cannot be handled; unknown flags), -ENOMEM, -EPERM
+ * (something refuses to let the sealed table be opened). Not for the child of a vfork. */
 int muslin_register(long nr, muslin_handler_fn function, void *context, unsigned flags,
                     const struct muslin_handler **previous);
 

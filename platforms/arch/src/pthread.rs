@@ -11,7 +11,12 @@ pub const CANCEL_OFFSET: usize = 60;
 pub const IN_CP_OFFSET: usize = 67;
 /// `muslin_thread`: three words of the runtime's own.
 pub const MUSLIN_OFFSET: usize = 200;
-/// The third of them: where the stack was when the leaf stub made a call that can be cancelled.
+/// The third of them: where the stack is in a call that can be cancelled, at its cancellation point
+/// first, then in the leaf stub.
 pub const CP_STACK_OFFSET: usize = MUSLIN_OFFSET + 16;
 /// A size that holds all of the fields above.
 pub const BLOCK_BYTES: usize = 256;
+/// So far below the frame of its cancellation point a call may be made and still be that point's
+/// own. A call from a signal handler that interrupts it is farther away: the kernel's signal frame
+/// lies between, which is never smaller.
+pub const CP_NEAR_BYTES: usize = 1024;

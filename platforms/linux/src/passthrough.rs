@@ -81,6 +81,10 @@ __muslin_passthrough_base:
 2:  mov rax, fs:[0]
     cmp byte ptr [rax + {in_cp}], 0
     je __muslin_passthrough
+    mov r11, [rax + {cp_stack}]
+    sub r11, rsp
+    cmp r11, {near_bytes}
+    jae __muslin_passthrough
     mov byte ptr [rax + {in_cp}], 0
     mov [rax + {cp_stack}], rsp
     mov r10, rcx
@@ -107,6 +111,7 @@ __muslin_enter_counted:
     in_cp = const muslin_arch::pthread::IN_CP_OFFSET,
     cancel = const muslin_arch::pthread::CANCEL_OFFSET,
     cp_stack = const muslin_arch::pthread::CP_STACK_OFFSET,
+    near_bytes = const muslin_arch::pthread::CP_NEAR_BYTES,
 );
 
 unsafe extern "C" {

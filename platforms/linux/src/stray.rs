@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use muslin_abi::{Errno, Sysno};
 
 use crate::passthrough::{__muslin_passthrough_base, Code, call};
+use crate::vdso;
 
 /// The environment variable that asks for it.
 pub const ENVIRONMENT: &str = "MUSLIN_CATCH_STRAY";
@@ -244,8 +245,14 @@ unsafe extern "C" fn on_sigsys(signal: i32, info: *mut i32, context: *mut Uconte
     // SAFETY: DISPATCH was set from a `Code` before any thread was armed.
     let dispatch: Code = unsafe { core::mem::transmute(DISPATCH.load(Ordering::Relaxed)) };
     let [a, b, c, d, e, f] = args;
+    // What the vDSO asks the kernel must not come back to the handler that asked the vDSO.
+    let code = if vdso::holds(context.rip) {
+        __muslin_passthrough_base
+    } else {
+        dispatch
+    };
     // SAFETY: the call is the program's own.
-    let raw = unsafe { dispatch(a, b, c, d, e, f, nr) };
+    let raw = unsafe { code(a, b, c, d, e, f, nr) };
     context.rax = raw as usize;
     // What the return from this handler would put back to its old value:
     if is(Sysno::rt_sigprocmask) {

@@ -70,6 +70,21 @@ __muslin_\name:
     clocks = const VDSO_CLOCKS,
 );
 
+/// Whether `address` lies in the vDSO, whose own code enters the kernel where it has no answer.
+pub fn holds(address: usize) -> bool {
+    let header = HEADER.load(Ordering::Relaxed);
+    if header == 0 {
+        return false;
+    }
+    // SAFETY: the kernel mapped a whole ELF image there; the reads are of its headers.
+    let word = |at: usize| unsafe { (at as *const usize).read_unaligned() };
+    let program_headers = header + word(header + 32);
+    (0..word(header + 56) as u16 as usize)
+        .map(|i| program_headers + i * (word(header + 54) as u16 as usize))
+        .filter(|&at| word(at) as u32 == PT_LOAD)
+        .any(|at| address.wrapping_sub(header) < word(at + 40))
+}
+
 /// The clocks that the vDSO answers: REALTIME, MONOTONIC, MONOTONIC_RAW, both COARSE ones,
 /// BOOTTIME and TAI. Source: Linux `include/vdso/datapage.h`.
 const VDSO_CLOCKS: u32 = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 11;

@@ -80,8 +80,10 @@ fn catch_stray() {
         dispatch::set_code(nr.0 as usize, dispatch::address(code));
     }
     if stray::arm(dispatch::__muslin_dispatch).is_err() {
-        console::refuse(&[
-            b"muslin: this kernel cannot catch stray system calls (it needs Linux 5.11 or newer with Syscall User Dispatch); run without MUSLIN_CATCH_STRAY",
-        ]);
+        // Not `refuse`: every image would hold what puts a line together.
+        console::print(
+            b"muslin: this kernel cannot catch stray system calls (it needs Linux 5.11 or newer with Syscall User Dispatch); run without MUSLIN_CATCH_STRAY\n",
+        );
+        raw::exit(1);
     }
 }

@@ -183,9 +183,12 @@ unsafe extern "C" fn enter_any(
     let here = stack::pointer();
     // SAFETY: all three are fields of this thread's own block.
     let (mark, in_cp, errno) = unsafe { (*thread.inside(), *thread.in_cp(), *thread.errno()) };
+    // SAFETY: as above.
+    let cp_stack = unsafe { *thread.cp_stack() };
     let is_nested = inside::is_inside(thread, here);
     let mut state = 0;
-    if in_cp != 0 {
+    // Else a signal interrupted a cancellation point, and this is a call of its handler.
+    if in_cp != 0 && cp_stack.wrapping_sub(here) < pthread::CP_NEAR_BYTES {
         state |= IS_CANCELLABLE;
     }
     if is_nested {
@@ -246,6 +249,7 @@ unsafe extern "C" fn muslin_next(call: *const Call) -> isize {
         // A signal handler may have interrupted another call that can be cancelled.
         let cp_stack = *thread.cp_stack();
         if call.state & IS_CANCELLABLE != 0 {
+            *thread.cp_stack() = stack::pointer();
             *thread.in_cp() = 1;
         }
         let raw = from_handler(bottom(handler), call.nr, &call.args);
@@ -284,10 +288,20 @@ unsafe extern "C" fn muslin_call(
 ) -> isize {
     // SAFETY: as the caller promises.
     unsafe {
-        match handler.as_ref() {
-            Some(handler) => run(handler, nr as usize, *args, 0),
-            None => muslin_passthrough(nr, args),
+        let Some(handler) = handler.as_ref() else {
+            return muslin_passthrough(nr, args);
+        };
+        let thread = Thread::current();
+        if *thread.inside() != 0 {
+            return run(handler, nr as usize, *args, 0);
         }
+        // The program itself calls, so this is where a handler begins.
+        let errno = *thread.errno();
+        *thread.inside() = stack::pointer();
+        let raw = run(handler, nr as usize, *args, 0);
+        *thread.inside() = 0;
+        *thread.errno() = errno;
+        raw
     }
 }
 

@@ -56,39 +56,61 @@ const MODE_USER: usize = 0o600;
 const PROT_READ_WRITE: usize = 3;
 const MAP_SHARED: usize = 1;
 
-/// Maps the file at `path` (a C string) and turns counting on. A file that cannot be had is one
-/// line on the console, and the program runs uncounted.
+/// Maps the file at `path` (a C string) and turns counting on. A file that cannot be had, or that
+/// holds something else than counters, is one line on the console, and the program runs uncounted.
 ///
 /// # Safety
 /// `path` is the address of a C string. No other thread runs yet.
 pub unsafe fn turn_on(path: *const u8) {
+    // SAFETY: as the caller promises.
+    let Some(mapped) = (unsafe { map(path) }) else {
+        return console::print(
+            b"muslin: MUSLIN_COUNT must name a writable file that is empty or holds counters; not counting\n",
+        );
+    };
+    __muslin_counters.store(mapped, Ordering::Relaxed);
+    if let Some(words) = words() {
+        words[0].store(MAGIC, Ordering::Relaxed);
+        words[NUMBERS_WORD].store(SYSNO_MAX as u64, Ordering::Relaxed);
+    }
+    for nr in [
+        Sysno::open,
+        Sysno::pread64,
+        Sysno::fallocate,
+        Sysno::mmap,
+        Sysno::close,
+    ] {
+        count_own(nr);
+    }
+}
+
+/// Opens the file, looks at its first word, makes room for all counters (never cutting what is
+/// there) and maps it.
+///
+/// # Safety
+/// As [`turn_on`].
+unsafe fn map(path: *const u8) -> Option<*mut AtomicU64> {
+    let mut first = 0u64;
     // SAFETY: plain calls on a new descriptor and a new mapping.
     let mapped = unsafe {
         let open = [path as usize, O_RDWR_CREAT_CLOEXEC, MODE_USER, 0, 0, 0];
         let fd = raw::call(Sysno::open, open);
         if fd < 0 {
-            return console::print(
-                b"muslin: cannot open the file that MUSLIN_COUNT names; not counting\n",
-            );
+            return None;
         }
         let fd = fd as usize;
-        raw::call(Sysno::ftruncate, [fd, FILE_BYTES, 0, 0, 0, 0]);
+        let read = raw::call(Sysno::pread64, [fd, &raw mut first as usize, 8, 0, 0, 0]);
+        let is_ours = read == 0 || read == 8 && (first == 0 || first == MAGIC);
+        let has_room = is_ours && raw::call(Sysno::fallocate, [fd, 0, 0, FILE_BYTES, 0, 0]) == 0;
         let map = [0, FILE_BYTES, PROT_READ_WRITE, MAP_SHARED, fd, 0];
-        let mapped = raw::call(Sysno::mmap, map);
+        let mapped = if has_room {
+            raw::call(Sysno::mmap, map)
+        } else {
+            -1
+        };
         raw::call(Sysno::close, [fd, 0, 0, 0, 0, 0]);
         mapped
     };
-    if (-4095..0).contains(&mapped) {
-        return console::print(
-            b"muslin: cannot map the file that MUSLIN_COUNT names; not counting\n",
-        );
-    }
-    __muslin_counters.store(mapped as usize as *mut AtomicU64, Ordering::Relaxed);
-    if let Some(words) = words() {
-        words[0].store(MAGIC, Ordering::Relaxed);
-        words[NUMBERS_WORD].store(SYSNO_MAX as u64, Ordering::Relaxed);
-    }
-    for nr in [Sysno::open, Sysno::ftruncate, Sysno::mmap, Sysno::close] {
-        count_own(nr);
-    }
+    let address = muslin_abi::args::from_raw(mapped).ok()?;
+    Some(address as *mut AtomicU64)
 }

@@ -24,8 +24,8 @@ fn is_elsewhere(here: usize) -> bool {
     let alternate = AlternateStack::current();
     let is_inside = own_stack::holds(here) || alternate.holds(here);
     if !is_inside {
-        // The handler was left in a way that nobody told.
-        own_stack::vacate();
+        // The handler was left in a way that nobody told, or this is a stack that nobody named.
+        own_stack::abandon();
     }
     is_inside
 }

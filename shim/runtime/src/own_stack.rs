@@ -88,6 +88,17 @@ pub fn vacate() {
     unsafe { *word() &= !IS_BUSY };
 }
 
+/// Forgets a stack on which something runs that may or may not go on: the thread's next one is new.
+pub fn abandon() {
+    let word = word();
+    // SAFETY: this thread's word.
+    unsafe {
+        if *word & IS_BUSY != 0 {
+            *word = 0;
+        }
+    }
+}
+
 /// Takes the stack away from the thread while a call is made whose child runs in the same memory,
 /// or that does not come back; the child of the former makes one of its own.
 pub fn lend(to_child: bool) -> usize {

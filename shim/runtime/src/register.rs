@@ -22,8 +22,9 @@ use crate::seal;
 /// Process and thread of the lock's holder; 0 while it is free.
 static LOCK: AtomicU64 = AtomicU64::new(0);
 
-/// Runs `change` with the lock held, all signals blocked and the table writable.
-fn locked<T>(change: impl FnOnce() -> T) -> T {
+/// Runs `change` with the lock held, all signals blocked and the table writable. `None`, and nothing
+/// was changed: the sealed table cannot be opened.
+fn locked<T>(change: impl FnOnce() -> T) -> Option<T> {
     let before = raw::set_signal_mask(u64::MAX);
     let (process, thread) = raw::identity();
     let mine = u64::from(process) << 32 | u64::from(thread);
@@ -63,11 +64,10 @@ fn bottom_code(index: usize) -> usize {
     }
 }
 
-/// Puts `handler` on top of its chain; the handler that was the top, or null.
-fn push(handler: &'static Handler) -> *const Handler {
-    let Some(chain) = chain::chain(handler.nr) else {
-        return ptr::null();
-    };
+/// Puts `handler` on top of its chain; the handler that was the top, or null. `None`: the sealed
+/// table cannot be opened.
+fn push(handler: &'static Handler) -> Option<*const Handler> {
+    let chain = chain::chain(handler.nr)?;
     locked(|| {
         let top = chain.load(Ordering::Relaxed);
         // SAFETY: registrations live for ever.
@@ -95,7 +95,7 @@ fn negative(errno: Errno) -> i32 {
     -errno.raw()
 }
 
-/// Registers a handler; see `muslin.h`. 0, -EINVAL or -ENOMEM.
+/// Registers a handler; see `muslin.h`. 0, -EINVAL, -ENOMEM or -EPERM.
 ///
 /// # Safety
 /// `function` is a handler for ever; `previous` is null or writable.
@@ -130,7 +130,9 @@ unsafe extern "C" fn muslin_register(
         });
         &*place
     };
-    let top = push(handler);
+    let Some(top) = push(handler) else {
+        return negative(Errno::EPERM);
+    };
     // SAFETY: null or writable, by the caller's promise.
     if let Some(previous) = unsafe { previous.as_mut() } {
         *previous = top;
@@ -194,13 +196,13 @@ unsafe extern "C" fn muslin_register_static(handler: *const Handler) {
     ]);
 }
 
-/// The platform's own code answers `nr` again. 0 or -EINVAL.
+/// The platform's own code answers `nr` again. 0, -EINVAL or -EPERM.
 #[unsafe(no_mangle)]
 extern "C" fn muslin_restore(nr: isize) -> i32 {
     let Some((nr, chain)) = index(nr).and_then(|nr| Some((nr, chain::chain(nr)?))) else {
         return negative(Errno::EINVAL);
     };
-    locked(|| {
+    let changed = locked(|| {
         let top = chain.load(Ordering::Relaxed);
         // SAFETY: registrations live for ever.
         if let Some(top) = unsafe { top.as_ref() } {
@@ -218,11 +220,11 @@ extern "C" fn muslin_restore(nr: isize) -> i32 {
             chain.store(ptr::null_mut(), Ordering::Release);
         }
     });
-    0
+    zero_or_refused(changed)
 }
 
-/// Makes `handler`, which a registration gave back as the previous one, the top again. 0 or
-/// -EINVAL.
+/// Makes `handler`, which a registration gave back as the previous one, the top again. 0, -EINVAL
+/// or -EPERM.
 ///
 /// # Safety
 /// `handler` is null or came from a registration.
@@ -235,11 +237,15 @@ unsafe extern "C" fn muslin_reinstate(handler: *const Handler) -> i32 {
     let Some(chain) = chain::chain(handler.nr) else {
         return negative(Errno::EINVAL);
     };
-    locked(|| {
+    let changed = locked(|| {
         chain.store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
         dispatch::set_code(handler.nr, address(chain::__muslin_enter));
     });
-    0
+    zero_or_refused(changed)
+}
+
+fn zero_or_refused(changed: Option<()>) -> i32 {
+    changed.map_or(negative(Errno::EPERM), |()| 0)
 }
 
 /// Writes a C string to file descriptor 2: no lock, no buffer, past the table.

@@ -59,19 +59,22 @@ pub fn seal() {
     }
 }
 
-/// Runs `write` while the table is writable. Callers hold the lock of `register`.
-pub fn with_writable<T>(write: impl FnOnce() -> T) -> T {
+/// Runs `write` while the table is writable, or not at all where it cannot be opened. Callers hold
+/// the lock of `register`.
+pub fn with_writable<T>(write: impl FnOnce() -> T) -> Option<T> {
     let [start, len_bytes] = [
         SEALED[0].load(Ordering::Relaxed),
         SEALED[1].load(Ordering::Relaxed),
     ];
     if start == 0 {
-        return write();
+        return Some(write());
     }
-    protect(start, len_bytes, PROT_READ | PROT_WRITE);
+    if !protect(start, len_bytes, PROT_READ | PROT_WRITE) {
+        return None;
+    }
     let result = write();
     protect(start, len_bytes, PROT_READ);
-    result
+    Some(result)
 }
 
 fn protect(start: usize, len_bytes: usize, protection: usize) -> bool {

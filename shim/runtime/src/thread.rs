@@ -41,7 +41,8 @@ impl Thread {
         unsafe { self.0.add(pthread::MUSLIN_OFFSET + 8).cast() }
     }
 
-    /// Where the stack was when the leaf stub made a call that can be cancelled; else 0.
+    /// Where the stack is in a call that can be cancelled: at its cancellation point (or in
+    /// `muslin_next`), then in the leaf stub; else 0.
     #[inline(always)]
     pub fn cp_stack(self) -> *mut usize {
         // SAFETY: as above.

@@ -18,8 +18,6 @@ const TARGET: &str = "x86_64-unknown-none";
 const MEMBER: &str = "muslin-runtime.o";
 /// The symbols that stay visible, one a line; a `*` at the end stands for any characters.
 const EXPORTS: &str = "shim/runtime/exports.txt";
-/// Flags for rustc, if there are any.
-const RUSTFLAGS: &str = "shim/runtime/rustflags.txt";
 /// Files that go into the sysroot as they are.
 const HEADER: &str = "shim/include/muslin.h";
 const LINKER_SCRIPT: &str = "shim/muslin.ld";
@@ -108,10 +106,6 @@ fn compile(root: &Path, cache: &Path, feature: &str) -> Result<PathBuf, Error> {
             "Rust's target {TARGET} is not installed: run `rustup target add {TARGET}`"
         )));
     }
-    let flags = match fs::read_to_string(root.join(RUSTFLAGS)) {
-        Ok(text) => list(&text).collect::<Vec<_>>().join(" "),
-        Err(_) => String::new(),
-    };
     // One directory for each copy of the repository, so that a change compiles only what changed.
     let mut place = Key::new("runtime-target");
     place.text("root", &root.to_string_lossy());
@@ -126,7 +120,8 @@ fn compile(root: &Path, cache: &Path, feature: &str) -> Result<PathBuf, Error> {
         .arg(root.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target_dir)
-        .env("RUSTFLAGS", flags);
+        // Those of the user's cargo configuration are not for this object.
+        .env("RUSTFLAGS", "");
     tool::output(&mut cargo, "compiling the runtime with")?;
     Ok(target_dir.join(TARGET).join("runtime/libmuslin_runtime.a"))
 }
