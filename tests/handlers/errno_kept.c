@@ -14,6 +14,18 @@ static long spoil(const struct muslin_call *call, void *context)
 	return raw;
 }
 
+static int calls_of_getuid;
+
+/* A handler of getuid that asks for getuid: its own call must not come to it. */
+static long asks_itself(const struct muslin_call *call, void *context)
+{
+	(void)context;
+	calls_of_getuid++;
+	if (calls_of_getuid < 10) getuid();
+	errno = 77;
+	return muslin_next(call);
+}
+
 static void *in_a_thread(void *unused)
 {
 	(void)unused;
@@ -44,5 +56,14 @@ int main(void)
 	pthread_t thread;
 	GIVES(pthread_create(&thread, NULL, in_a_thread, NULL), 0);
 	GIVES(pthread_join(thread, NULL), 0);
+	/* The program itself may call a handler that it once registered: the same holds. */
+	const struct muslin_handler *handler = NULL;
+	GIVES(muslin_register(SYS_getuid, asks_itself, 0, 0, NULL), 0);
+	GIVES(muslin_register(SYS_getuid, spoil, 0, 0, &handler), 0);
+	CHECK(handler != NULL);
+	errno = 5;
+	GIVES(muslin_call(handler, SYS_getuid, (long[6]){0}), getuid());
+	GIVES(errno, 5);
+	GIVES(calls_of_getuid, 2);
 	return finish();
 }

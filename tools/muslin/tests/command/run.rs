@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -169,4 +169,40 @@ fn a_place_for_counts_that_cannot_be_written_is_one_line() {
         1,
         "cannot write none/counts.json: no such file or directory; check the path",
     );
+}
+
+#[test]
+fn an_image_leaves_a_file_alone_that_holds_no_counters() {
+    let Some(sysroot) = sysroot("foreign_counts") else {
+        return;
+    };
+    let dir = directory("foreign-counts");
+    write(&dir, &[("echo.c", ECHO)]);
+    succeed(driver(sysroot, &dir).args(["echo.c", "-o", "echo"]));
+    let echo = |counts: &str| {
+        Command::new(dir.join("echo"))
+            .current_dir(&dir)
+            .env("MUSLIN_COUNT", counts)
+            .output()
+            .unwrap()
+    };
+    for content in [vec![b'x'; 100_000], b"abc".to_vec()] {
+        fs::write(dir.join("letter"), &content).unwrap();
+        let output = echo("letter");
+        assert!(output.status.success());
+        assert_eq!(
+            stderr(&output),
+            "muslin: MUSLIN_COUNT must name a writable file that is empty or holds counters; \
+             not counting\n"
+        );
+        assert_eq!(fs::read(dir.join("letter")).unwrap(), content);
+    }
+    // A file that is empty becomes one of counters, and is one the second time.
+    fs::write(dir.join("counts"), b"").unwrap();
+    for times in 1..=2 {
+        assert_eq!(stderr(&echo("counts")), "");
+        let words = fs::read(dir.join("counts")).unwrap();
+        let exits = (2 + 231) * 8;
+        assert_eq!(words[exits], times);
+    }
 }
