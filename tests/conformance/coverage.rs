@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use muslin_abi::counters::{ENTERED_WORD, MAGIC};
 use muslin_abi::{SYSNO_MAX, Sysno};
 
 /// What real programs were seen to make: C with threads, Rust std, Lua, SQLite, tokio, rayon. The
@@ -18,9 +19,6 @@ const PROMISED: &str = "accept4 access arch_prctl bind brk clock_gettime clock_n
 
 /// The file of counts in a directory of a run.
 const FILE: &str = "counts";
-const MAGIC: u64 = u64::from_le_bytes(*b"MUSLINC1");
-/// The words of the file before the counts: magic and number of slots.
-const HEAD: usize = 2;
 
 /// The calls that entered the table when these programs ran, each in its directory of `runs`.
 pub fn calls_made<'a>(runs: &Path, programs: impl Iterator<Item = &'a str>) -> BTreeSet<Sysno> {
@@ -29,18 +27,12 @@ pub fn calls_made<'a>(runs: &Path, programs: impl Iterator<Item = &'a str>) -> B
         let Ok(bytes) = fs::read(runs.join(program).join(FILE)) else {
             continue;
         };
-        let words: Vec<u64> = bytes
-            .chunks_exact(8)
-            .map(|word| {
-                word.iter()
-                    .rev()
-                    .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
-            })
-            .collect();
+        let (words, _) = bytes.as_chunks::<8>();
+        let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         if words.first() != Some(&MAGIC) {
             continue;
         }
-        let entered = words.iter().skip(HEAD).take(SYSNO_MAX);
+        let entered = words.iter().skip(ENTERED_WORD).take(SYSNO_MAX);
         made.extend(
             (0..)
                 .zip(entered)

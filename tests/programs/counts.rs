@@ -3,12 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::failure::{Failure, Step};
+use muslin_abi::SYSNO_MAX;
+use muslin_abi::counters::{ENTERED_WORD, FILE_BYTES, MAGIC, NUMBERS_WORD, PASSED_WORD};
 
-/// The first word of the file: "MUSLINC1".
-const MAGIC: u64 = 0x3143_4e49_4c53_554d;
-/// Numbers in each of the two tables.
-const NUMBERS: usize = 512;
+use crate::failure::{Failure, Step};
 
 /// Calls by number.
 pub struct Counts {
@@ -23,16 +21,19 @@ pub fn read(path: &Path) -> Step<Counts> {
     let bytes = fs::read(path).map_err(|why| Failure::io("reading the counters in", path, &why))?;
     let (words, _) = bytes.as_chunks::<8>();
     let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    match words.as_slice() {
-        [MAGIC, 512, tables @ ..] if tables.len() >= 2 * NUMBERS => Ok(Counts {
-            entered: tables[..NUMBERS].to_vec(),
-            passed: tables[NUMBERS..2 * NUMBERS].to_vec(),
-        }),
-        _ => Err(Failure::new(format_args!(
+    let is_ours =
+        bytes.len() >= FILE_BYTES && words[0] == MAGIC && words[NUMBERS_WORD] == SYSNO_MAX as u64;
+    if is_ours {
+        Ok(Counts {
+            entered: words[ENTERED_WORD..][..SYSNO_MAX].to_vec(),
+            passed: words[PASSED_WORD..][..SYSNO_MAX].to_vec(),
+        })
+    } else {
+        Err(Failure::new(format_args!(
             "{} holds no counters: {} bytes, first words {:x?}",
             path.display(),
             bytes.len(),
             words.get(..2)
-        ))),
+        )))
     }
 }
