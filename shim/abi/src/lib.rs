@@ -7,6 +7,7 @@
 pub mod args;
 pub mod counters;
 pub mod errno;
+pub mod fault;
 pub mod flags;
 pub mod handler;
 pub mod layout;
