@@ -67,6 +67,46 @@ pub trait Memory: Sync {
     }
     /// The lowest address of the boot stack, and the first above it.
     fn stack(&self) -> Range<usize>;
+    /// Address translation, where it is in the guest's own hands. `None`: addresses and memory are
+    /// one.
+    fn paging(&self) -> Option<&dyn Paging> {
+        None
+    }
+}
+
+/// Address translation in the guest's own hands: addresses without memory, and memory that is put
+/// behind them when they are first touched.
+///
+/// A page is named by its address in [`addresses`](Paging::addresses), a frame by the address in
+/// [`Memory::range`] where it can always be read and written. A page is backed while a frame is
+/// behind it. Who touches a page that is not backed, or in a way that its protection forbids,
+/// faults; the fault is told to the library OS.
+///
+/// Translations are as told from the moment that a method returns. May be called from the handler of
+/// a fault. Tables that were made stay.
+pub trait Paging: Sync {
+    /// The addresses that can be backed, multiples of the page size, none of them in
+    /// [`Memory::range`] or in the image. Does not change.
+    fn addresses(&self) -> Range<usize>;
+    /// Makes the tables that pages of a range need to be backed. `table_page` gives frames of zeros
+    /// for them, which are the tables' for good.
+    ///
+    /// # Errors
+    /// `ENOMEM`: `table_page` had none. Tables that were made stay.
+    fn prepare(
+        &self,
+        pages: Range<usize>,
+        table_page: &mut dyn FnMut() -> Option<usize>,
+    ) -> Result<(), Errno>;
+    /// Puts a frame behind a page that is prepared and not backed.
+    fn back(&self, page: usize, frame: usize, protection: Protection);
+    /// Takes the frame away that is behind a page, if there is one.
+    fn unback(&self, page: usize) -> Option<usize>;
+    /// Changes what may be done with those pages of a range that are backed.
+    fn protect(&self, pages: Range<usize>, protection: Protection);
+    /// The lowest page of a range that is backed, and its frame. Skips what has no tables at once, so
+    /// that great ranges with little in them cost little.
+    fn first_backed(&self, pages: Range<usize>) -> Option<(usize, usize)>;
 }
 
 /// Clocks. Never waits.

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod paging;
+
 use core::ops::Range;
 use std::boxed::Box;
 use std::collections::VecDeque;
@@ -12,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use muslin_abi::Errno;
-use muslin_platform::{Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait};
+use muslin_platform::{Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait};
+
+pub use paging::SimPaging;
 
 /// Size of a page in bytes.
 pub const PAGE_BYTES: usize = 4096;
@@ -28,6 +32,7 @@ pub struct Sim {
     memory: Range<usize>,
     stack: Range<usize>,
     protected: Option<Mutex<Vec<Protected>>>,
+    paging: Option<SimPaging>,
     monotonic_ns: AtomicU64,
     realtime_offset_ns: AtomicI64,
     entropy: Mutex<u64>,
@@ -50,6 +55,7 @@ impl Sim {
             memory: start..end,
             stack: stack..stack + STACK_PAGES * PAGE_BYTES,
             protected: None,
+            paging: None,
             monotonic_ns: AtomicU64::new(1_000_000_000),
             realtime_offset_ns: AtomicI64::new(1_700_000_000_000_000_000),
             entropy: Mutex::new(seed),
@@ -63,6 +69,13 @@ impl Sim {
     #[must_use]
     pub fn with_protection(mut self) -> Self {
         self.protected = Some(Mutex::new(Vec::new()));
+        self
+    }
+
+    /// The same platform, but it translates addresses.
+    #[must_use]
+    pub fn with_paging(mut self) -> Self {
+        self.paging = Some(SimPaging::new());
         self
     }
 
@@ -151,6 +164,10 @@ impl Memory for Sim {
 
     fn stack(&self) -> Range<usize> {
         self.stack.clone()
+    }
+
+    fn paging(&self) -> Option<&dyn Paging> {
+        self.paging.as_ref().map(|paging| paging as &dyn Paging)
     }
 }
 
