@@ -51,6 +51,8 @@ int main(void)
 
 	pid_t child = forkpty(&number, NULL, NULL, NULL);
 	if (!child) {
+		/* Whoever starts a job in the background may have it ignored. */
+		signal(SIGINT, SIG_DFL);
 		int good = isatty(0) && isatty(1) && getsid(0) == getpid() && tcgetpgrp(0) == getpid();
 		dprintf(1, "the child has a terminal: %d\n", good);
 		_exit(pause());
