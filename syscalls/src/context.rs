@@ -42,22 +42,37 @@ pub struct Process {
 pub struct Setup {
     /// The pages of the platform's memory. The kernel's heap takes from the same.
     pub pages: &'static Pages,
-    /// A tar archive that becomes the root directory.
-    pub initrd: Option<&'static [u8]>,
+    /// What was said about the program.
+    pub given: Given,
     /// Makes an address the thread pointer: `arch_prctl(ARCH_SET_FS)`.
     pub set_thread_pointer: fn(usize) -> Result<(), Errno>,
+}
+
+/// What whoever started the machine says about the program, besides arguments and environment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given {
+    /// A tar archive that becomes the root directory.
+    pub initrd: Option<&'static [u8]>,
+    /// The directory to start in; the root if nobody says.
+    pub working_directory: Option<&'static [u8]>,
+    /// The machine's name.
+    pub host_name: Option<&'static [u8]>,
+    /// The program's name as it was called.
+    pub program: &'static [u8],
+    /// The arguments behind the name, each with its final 0.
+    pub arguments: &'static [u8],
 }
 
 impl Process {
     /// A process without any mapping but the platform's boot stack. Whoever calls it names the
     /// image's segments by [`AddressSpace::add_image`].
-    pub fn new(platform: &dyn Platform, setup: &Setup) -> Self {
+    pub fn new(platform: &'static dyn Platform, setup: &Setup) -> Self {
         Self {
             memory: AddressSpace::new(platform, setup.pages),
-            files: Files::new(platform, setup.initrd),
+            files: Files::new(platform, setup.given),
             signals: Signals::new(),
             random: Random::new(),
-            identity: Identity::new(platform),
+            identity: Identity::new(platform, &setup.given),
             threads: Threads::new(setup.set_thread_pointer),
         }
     }

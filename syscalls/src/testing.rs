@@ -9,7 +9,7 @@ use muslin_abi::layout::Pod;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_sim::Sim;
 
-use crate::context::{Context, Process, Setup};
+use crate::context::{Context, Given, Process, Setup};
 use crate::memory::{Kind, Pages, Place};
 use crate::user_mem::{self, UserBuf, UserBufMut};
 use muslin_platform::{Platform, Protection};
@@ -28,12 +28,20 @@ impl World {
     }
 
     pub fn with(sim: Sim, initrd: Option<&'static [u8]>) -> Self {
+        let given = Given {
+            initrd,
+            ..Given::default()
+        };
+        Self::given(sim, given)
+    }
+
+    pub fn given(sim: Sim, given: Given) -> Self {
         let sim: &'static Sim = Box::leak(Box::new(sim));
         // SAFETY: the simulated memory is new, and nothing else uses it.
         let pages = Box::leak(Box::new(unsafe { Pages::new(sim.memory()) }));
         let setup = Setup {
             pages,
-            initrd,
+            given,
             set_thread_pointer: |_| Err(Errno::ENOSYS),
         };
         Self {

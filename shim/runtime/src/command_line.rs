@@ -3,11 +3,40 @@
 //! Blanks separate words. Quoting is that of a POSIX shell without expansions: `'…'` holds
 //! anything, in `"…"` a backslash quotes `"` and `\`, elsewhere it quotes any character. Words of the
 //! form `NAME=value` before the first other word become the environment; `--` ends them, so that an
-//! argument may look like one. `MUSLIN_ARGV0=name` among them names the program. Source of the quoting:
-//! POSIX.1-2024, Shell Command Language, 2.2.
+//! argument may look like one. Some of these are for the library OS, and the program does not see
+//! them: see [`Setting`]. Source of the quoting: POSIX.1-2024, Shell Command Language, 2.2.
 
-/// The variable that becomes `argv[0]`.
-const PROGRAM_VARIABLE: &[u8] = b"MUSLIN_ARGV0=";
+/// A variable that is for the library OS alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// What becomes `argv[0]`.
+    Program,
+    /// Where the tender put an archive: its address and its length, `0x3ff000,1024`.
+    Initrd,
+    /// The working directory to start in.
+    WorkingDirectory,
+    /// The machine's name.
+    HostName,
+}
+
+impl Setting {
+    const ALL: [Self; 4] = [
+        Self::Program,
+        Self::Initrd,
+        Self::WorkingDirectory,
+        Self::HostName,
+    ];
+
+    /// How its word begins.
+    const fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Program => b"MUSLIN_ARGV0=",
+            Self::Initrd => b"MUSLIN_INITRD=",
+            Self::WorkingDirectory => b"MUSLIN_CWD=",
+            Self::HostName => b"MUSLIN_HOSTNAME=",
+        }
+    }
+}
 
 /// A quote is not closed, or a backslash is the last character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +104,16 @@ impl<'a> Words<'a> {
         })
     }
 
+    /// The words as [`text`](Self::text) gave them.
+    pub fn of_text(text: &'a [u8]) -> Self {
+        Self { text }
+    }
+
+    /// All words, each ended by a zero.
+    pub fn text(self) -> &'a [u8] {
+        self.text
+    }
+
     /// Each word without its zero.
     pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
         self.text.split_inclusive(|&byte| byte == 0).map(|word| {
@@ -90,24 +129,39 @@ impl<'a> Words<'a> {
 
     /// The environment.
     pub fn environment(self) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .take(self.assignments())
-            .filter(|word| !word.starts_with(PROGRAM_VARIABLE))
+        self.iter().take(self.assignments()).filter(|word| {
+            let mut settings = Setting::ALL.iter();
+            !settings.any(|setting| word.starts_with(setting.prefix()))
+        })
     }
 
-    /// The program's name, if it is said.
-    pub fn program(self) -> Option<&'a [u8]> {
+    /// What is said for the library OS; the first word counts.
+    pub fn setting(self, setting: Setting) -> Option<&'a [u8]> {
         self.iter()
             .take(self.assignments())
-            .find_map(|word| word.strip_prefix(PROGRAM_VARIABLE))
+            .find_map(|word| word.strip_prefix(setting.prefix()))
     }
 
     /// The arguments behind the program's name.
     pub fn arguments(self) -> impl Iterator<Item = &'a [u8]> {
-        let mut rest = self.iter().skip(self.assignments()).peekable();
-        rest.next_if_eq(&&b"--"[..]);
-        rest
+        Words::of_text(self.argument_text()).iter()
     }
+
+    /// The same, each ended by a zero.
+    pub fn argument_text(self) -> &'a [u8] {
+        let before = self.iter().take(self.assignments());
+        let at: usize = before.map(|word| word.len() + 1).sum();
+        let rest = &self.text[at..];
+        rest.strip_prefix(b"--\0").unwrap_or(rest)
+    }
+}
+
+/// The range of addresses that [`Setting::Initrd`] says.
+pub fn initrd_range(text: &[u8]) -> Option<core::ops::Range<usize>> {
+    let text = core::str::from_utf8(text).ok()?;
+    let (address, len_bytes) = text.strip_prefix("0x")?.split_once(',')?;
+    let start = usize::from_str_radix(address, 16).ok()?;
+    Some(start..start.checked_add(len_bytes.parse().ok()?)?)
 }
 
 /// Whether a word is a name of POSIX, an equals sign and anything.
@@ -168,7 +222,10 @@ mod tests {
             words.map(|words| texts(words.environment())),
             Some(vec!["A=1".into(), "_B2=x y".into()])
         );
-        assert_eq!(words.and_then(|words| words.program()), Some(&b"lua"[..]));
+        assert_eq!(
+            words.and_then(|words| words.setting(Setting::Program)),
+            Some(&b"lua"[..])
+        );
         assert_eq!(
             words.map(|words| texts(words.arguments())),
             Some(vec!["-e".into(), "C=3".into()])
@@ -185,5 +242,43 @@ mod tests {
         let words = Words::split(b"2=3 A=1", &mut buffer).ok();
         let arguments = words.map(|words| texts(words.arguments()));
         assert_eq!(arguments, Some(vec!["2=3".into(), "A=1".into()]));
+    }
+
+    #[test]
+    fn settings_are_no_environment() {
+        let line =
+            b"MUSLIN_CWD=/a A=1 MUSLIN_HOSTNAME=h MUSLIN_CWD=/b MUSLIN_INITRD=x -- MUSLIN_CWD=/c";
+        let mut buffer = [0; 96];
+        let words = Words::split(line, &mut buffer).ok();
+        let words = words.as_ref();
+        assert_eq!(
+            words.map(|words| texts(words.environment())),
+            Some(vec!["A=1".into()])
+        );
+        let said = |setting| words.and_then(|words| words.setting(setting));
+        assert_eq!(said(Setting::WorkingDirectory), Some(&b"/a"[..]));
+        assert_eq!(said(Setting::HostName), Some(&b"h"[..]));
+        assert_eq!(said(Setting::Program), None);
+        assert_eq!(
+            words.map(|words| texts(words.arguments())),
+            Some(vec!["MUSLIN_CWD=/c".into()])
+        );
+    }
+
+    #[test]
+    fn an_initrd_is_an_address_and_a_length() {
+        assert_eq!(initrd_range(b"0x1f000,512"), Some(0x1f000..0x1f200));
+        for wrong in [
+            "",
+            "0x",
+            "0x1",
+            "1,1",
+            "0x1,",
+            "0x1,-1",
+            "0xg,1",
+            "0xffffffffffffffff,1",
+        ] {
+            assert_eq!(initrd_range(wrong.as_bytes()), None, "{wrong}");
+        }
     }
 }

@@ -53,25 +53,27 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use muslin_abi::Errno;
 use muslin_platform::Platform;
-use spin::Mutex;
+use spin::{Mutex, Once};
 
-use crate::context::Context;
+use crate::context::{Context, Given};
 use fd_table::FdTable;
 use file::File;
 use inode::{Inode, Time};
+use tree::Tree;
 
 /// What comes of a file that is longer than `RLIMIT_FSIZE`.
 const SIGXFSZ: i32 = 25;
 
 /// The files of the process.
+///
+/// The tree is made when a path is first walked: a program that opens nothing pays for none of it.
 pub struct Files {
-    root: Arc<Inode>,
-    proc_self: Option<Arc<Inode>>,
-    working_directory: Mutex<Arc<Inode>>,
+    platform: &'static dyn Platform,
+    given: Given,
+    tree: Once<Tree>,
     table: Mutex<FdTable>,
     umask: AtomicU32,
     file_bytes_max: AtomicU64,
-    about: Mutex<About>,
 }
 
 /// What may be written of `len` bytes at a place.
@@ -87,77 +89,53 @@ fn room_for(context: &Context<'_>, offset_bytes: u64, len: u64) -> Result<u64, E
     Ok(len.min(max.saturating_sub(offset_bytes)))
 }
 
-/// What `/proc/self` tells of the program.
-#[derive(Default)]
-struct About {
-    executable: Vec<u8>,
-    command_line: Vec<u8>,
-}
-
 impl Files {
-    /// A file system with `/dev`, `/proc` and `/tmp` around what the initrd brings, and descriptors
-    /// 0, 1 and 2 on the console. An archive that is damaged ends the machine with one line that
-    /// says where.
-    pub fn new(platform: &dyn Platform, initrd: Option<&'static [u8]>) -> Self {
-        let now = Time::now(platform);
-        let root = Inode::new_directory(None, 0o755, now);
-        if let Some(archive) = initrd
-            && let Err(error) = tar::unpack(archive, &root, now)
-        {
-            platform
-                .console()
-                .write(alloc::format!("muslin: initrd: {error}\n").as_bytes());
-            platform.power().exit(1);
-        }
-        let proc_self = tree::furnish(&root, now);
+    /// Descriptors 0, 1 and 2 on the console, and a file system to come.
+    pub fn new(platform: &'static dyn Platform, given: Given) -> Self {
         Self {
-            working_directory: Mutex::new(root.clone()),
-            root,
-            proc_self,
-            table: Mutex::new(tree::standard_streams(now)),
+            platform,
+            given,
+            tree: Once::new(),
+            table: Mutex::new(tree::standard_streams(Time::now(platform))),
             umask: AtomicU32::new(0o022),
             file_bytes_max: AtomicU64::new(u64::MAX),
-            about: Mutex::new(About::default()),
         }
     }
 
-    /// Says what the program is: the path behind `/proc/self/exe`, and its arguments, each with its
-    /// final 0.
-    pub fn set_program(&self, executable: &[u8], command_line: &[u8]) {
-        *self.about.lock() = About {
-            executable: executable.to_vec(),
-            command_line: command_line.to_vec(),
-        };
+    fn tree(&self) -> &Tree {
+        self.tree
+            .call_once(|| Tree::new(self.platform, &self.given))
     }
 
-    /// The path behind `/proc/self/exe`.
+    /// The path behind `/proc/self/exe`: the program's name as it was called, from the root.
     pub fn executable(&self) -> Vec<u8> {
-        let executable = self.about.lock().executable.clone();
-        if executable.is_empty() {
-            b"/".to_vec()
-        } else {
-            executable
+        let name = self.given.program;
+        let mut path = Vec::new();
+        if !name.starts_with(b"/") {
+            path.push(b'/');
         }
+        path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
+        path
     }
 
-    /// The arguments, each with its final 0.
+    /// The program's name and its arguments, each with its final 0.
     pub fn command_line(&self) -> Vec<u8> {
-        self.about.lock().command_line.clone()
+        [self.given.program, b"\0", self.given.arguments].concat()
     }
 
     /// The root directory.
     pub fn root(&self) -> &Arc<Inode> {
-        &self.root
+        &self.tree().root
     }
 
     /// `/proc/self`, unless the initrd has a file in its way.
     pub fn proc_self(&self) -> Option<Arc<Inode>> {
-        self.proc_self.clone()
+        self.tree().proc_self.clone()
     }
 
     /// Where relative paths start.
     pub fn working_directory(&self) -> Arc<Inode> {
-        self.working_directory.lock().clone()
+        self.tree().working_directory.lock().clone()
     }
 
     /// Has relative paths start elsewhere.
@@ -168,7 +146,7 @@ impl Files {
         if !inode.is_directory() {
             return Err(Errno::ENOTDIR);
         }
-        *self.working_directory.lock() = inode;
+        *self.tree().working_directory.lock() = inode;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_sim::Sim;
 
 use super::*;
-use crate::context::Context;
+use crate::context::{Context, Given};
 use crate::testing::World;
 
 type Handler = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
@@ -506,18 +506,21 @@ fn the_limit_of_a_files_size_cuts_writes() {
 
 #[test]
 fn proc_tells_of_the_program() {
-    let world = World::new();
-    world
-        .process
-        .files
-        .set_program(b"/bin/program", b"program\0-x\0");
+    let world = World::given(
+        Sim::new(4096, 1),
+        Given {
+            program: b"/bin/program",
+            arguments: b"-x\0",
+            ..Given::default()
+        },
+    );
     let room = world.room(64);
     let exe = world.text("/proc/self/exe");
     assert_eq!(world.call(sys_readlink, [exe, room, 64]), Ok(12));
     assert_eq!(world.get(room, 12), b"/bin/program");
     assert_eq!(
         text_of(&world, "/proc/self/cmdline"),
-        Ok("program\0-x\0".into())
+        Ok("/bin/program\0-x\0".into())
     );
     let memory = text_of(&world, "/proc/meminfo").unwrap();
     assert!(
@@ -561,7 +564,30 @@ fn an_initrd_is_the_root_and_is_copied_only_where_it_is_written() {
 #[test]
 #[should_panic(expected = "exit 1")]
 fn a_damaged_initrd_ends_the_machine() {
-    World::with(Sim::new(1024, 1), Some(b"no archive"));
+    let world = World::with(Sim::new(1024, 1), Some(b"no archive"));
+    let _ = open(&world, "/", O_RDONLY, 0);
+}
+
+#[test]
+fn the_working_directory_may_be_given() {
+    let given = Given {
+        working_directory: Some(b"/dev/./shm/"),
+        ..Given::default()
+    };
+    let world = World::given(Sim::new(1024, 1), given);
+    make(&world, "file", "here");
+    assert_eq!(text_of(&world, "/dev/shm/file"), Ok("here".into()));
+}
+
+#[test]
+#[should_panic(expected = "exit 1")]
+fn a_working_directory_that_is_not_there_ends_the_machine() {
+    let given = Given {
+        working_directory: Some(b"/nowhere"),
+        ..Given::default()
+    };
+    let world = World::given(Sim::new(1024, 1), given);
+    let _ = open(&world, "/", O_RDONLY, 0);
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! What the tree has besides what the initrd brings.
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use muslin_abi::flags::*;
+use muslin_platform::Platform;
+use spin::Mutex;
 
 use super::devices::Device;
 use super::directory;
@@ -11,6 +15,8 @@ use super::fd_table::{Descriptor, FdTable};
 use super::file::File;
 use super::inode::{Body, Inode, Time};
 use super::proc::Report;
+use super::tar;
+use crate::context::Given;
 
 /// Links of `/dev`.
 const DEVICE_LINKS: &[(&str, &str)] = &[
@@ -20,8 +26,60 @@ const DEVICE_LINKS: &[(&str, &str)] = &[
     ("stderr", "/proc/self/fd/2"),
 ];
 
+/// Everything that has a name.
+pub struct Tree {
+    /// The root directory.
+    pub root: Arc<Inode>,
+    /// `/proc/self`, unless the initrd has a file in its way.
+    pub proc_self: Option<Arc<Inode>>,
+    /// Where relative paths start.
+    pub working_directory: Mutex<Arc<Inode>>,
+}
+
+impl Tree {
+    /// `/dev`, `/proc` and `/tmp` around what the initrd brings. An archive that is damaged, or a
+    /// working directory that is not there, ends the machine with one line that says which.
+    pub fn new(platform: &dyn Platform, given: &Given) -> Self {
+        let refuse = |line: &str| -> ! {
+            platform.console().write(line.as_bytes());
+            platform.power().exit(1)
+        };
+        let now = Time::now(platform);
+        let root = Inode::new_directory(None, 0o755, now);
+        if let Some(archive) = given.initrd
+            && let Err(error) = tar::unpack(archive, &root, now)
+        {
+            refuse(&format!("muslin: initrd: {error}\n"));
+        }
+        let proc_self = furnish(&root, now);
+        let path = given.working_directory.unwrap_or_default();
+        let Some(working_directory) = directory_at(&root, path) else {
+            let path = String::from_utf8_lossy(path);
+            refuse(&format!(
+                "muslin: there is no directory {path:?} to start in; name one of the initrd, or /tmp\n"
+            ));
+        };
+        Self {
+            root,
+            proc_self,
+            working_directory: Mutex::new(working_directory),
+        }
+    }
+}
+
+/// The directory that a path of plain names leads to.
+fn directory_at(root: &Arc<Inode>, path: &[u8]) -> Option<Arc<Inode>> {
+    let mut names = path
+        .split(|&byte| byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."));
+    names.try_fold(root.clone(), |directory, name| {
+        let next = directory.directory().ok()?.lock().get(name).cloned()?;
+        next.directory().is_ok().then_some(next)
+    })
+}
+
 /// Adds `/dev`, `/proc` and `/tmp`; what the initrd has there stays. Gives `/proc/self`.
-pub fn furnish(root: &Arc<Inode>, now: Time) -> Option<Arc<Inode>> {
+fn furnish(root: &Arc<Inode>, now: Time) -> Option<Arc<Inode>> {
     directory_in(root, "tmp", 0o1777, now);
     if let Some(dev) = directory_in(root, "dev", 0o755, now) {
         for &(name, device) in Device::ALL {

@@ -8,7 +8,7 @@ use muslin_platform::Platform;
 use spin::Mutex;
 
 use super::limits::{LIMITS_COUNT, LIMITS_DEFAULT};
-use crate::context::Context;
+use crate::context::{Context, Given};
 use crate::user_mem::{self, UserBuf, UserBufMut};
 use muslin_abi::layout::Rlimit;
 
@@ -17,6 +17,9 @@ pub const PID: i32 = 1;
 
 /// Longest machine or domain name.
 const NAME_MAX: usize = 64;
+
+/// The machine's name if nobody says one.
+const HOST_NAME: &[u8] = b"muslin";
 
 /// Longest name of a thread with its final 0.
 const COMM_BYTES: usize = 16;
@@ -54,13 +57,13 @@ pub(super) struct State {
 
 impl Identity {
     /// The process as it starts.
-    pub fn new(platform: &dyn Platform) -> Self {
+    pub fn new(platform: &dyn Platform, given: &Given) -> Self {
         let mut limits = LIMITS_DEFAULT;
         super::limits::limit_stack(&mut limits, platform.memory().stack().len() as u64);
         Self {
             state: Mutex::new(State {
-                comm: *b"muslin\0\0\0\0\0\0\0\0\0\0",
-                hostname: Vec::from(*b"muslin"),
+                comm: comm_of(given.program),
+                hostname: given.host_name.unwrap_or(HOST_NAME).to_vec(),
                 domainname: Vec::from(*b"(none)"),
                 is_dumpable: true,
                 has_no_new_privileges: false,
@@ -85,10 +88,7 @@ impl Identity {
 
     /// Names the program: the first 15 bytes count.
     pub fn set_comm(&self, name: &[u8]) {
-        let mut comm = [0; COMM_BYTES];
-        let len_bytes = name.len().min(COMM_BYTES - 1);
-        comm[..len_bytes].copy_from_slice(&name[..len_bytes]);
-        self.state.lock().comm = comm;
+        self.state.lock().comm = cut(name);
     }
 
     /// The program's name.
@@ -96,6 +96,21 @@ impl Identity {
         let comm = self.state.lock().comm;
         comm.iter().copied().take_while(|&byte| byte != 0).collect()
     }
+}
+
+fn cut(name: &[u8]) -> [u8; COMM_BYTES] {
+    let mut comm = [0; COMM_BYTES];
+    let len_bytes = name.len().min(COMM_BYTES - 1);
+    comm[..len_bytes].copy_from_slice(&name[..len_bytes]);
+    comm
+}
+
+/// The name that Linux gives a program that is started: the last part of its path.
+fn comm_of(program: &[u8]) -> [u8; COMM_BYTES] {
+    cut(program
+        .rsplit(|&byte| byte == b'/')
+        .next()
+        .unwrap_or_default())
 }
 
 /// `getpid()` — the process: 1.

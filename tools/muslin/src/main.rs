@@ -2,6 +2,7 @@
 //!
 //! Called as `muslin-cc` it is the compiler driver, so that a build system has one program to call.
 
+mod archive;
 mod cargo;
 mod cc;
 mod check;

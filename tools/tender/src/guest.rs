@@ -5,11 +5,12 @@ use std::ffi::c_void;
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::{ptr, slice};
 
 use rustix::event::epoll;
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
@@ -19,6 +20,7 @@ use crate::boot_info::{BOOT_INFO_ADDRESS, BootInfo, MEMORY_BASE, check_command_l
 use crate::devices::{BlockFile, attach};
 use crate::filter;
 use crate::image::{Image, Segment};
+use crate::initrd::Initrd;
 use crate::refusal::{Refusal, words};
 use crate::report::Report;
 use crate::trace;
@@ -37,6 +39,9 @@ pub struct Options {
     pub memory_mib: u64,
     /// Files for the block devices that the image declares.
     pub blocks: Vec<BlockFile>,
+    /// An archive that lies behind the guest's memory and is named on its command line. For images
+    /// of Muslin alone.
+    pub initrd: Option<PathBuf>,
     /// The guest's command line, at most [`COMMAND_LINE_BYTES_MAX`](crate::COMMAND_LINE_BYTES_MAX)
     /// with a zero at its end.
     pub command_line: Vec<u8>,
@@ -59,8 +64,15 @@ pub struct Outcome {
 /// The guest was not started: the image or the options are wrong, or the system refuses.
 pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
     let image = Image::parse(bytes)?;
-    let memory_bytes = memory_bytes(options.memory_mib, &image)?;
-    check_command_line(&options.command_line)?;
+    let initrd = options.initrd.as_deref().map(Initrd::open).transpose()?;
+    let initrd_bytes = initrd.as_ref().map_or(0, Initrd::mapped_bytes);
+    let memory_bytes = memory_bytes(options.memory_mib, &image, initrd_bytes)?;
+    let mut command_line = Vec::new();
+    if let Some(initrd) = &initrd {
+        command_line = initrd.word(memory_bytes);
+    }
+    command_line.extend_from_slice(&options.command_line);
+    check_command_line(&command_line)?;
     let mut manifest = image.manifest.clone();
     let _files = attach(&mut manifest, &options.blocks)?;
     let (epoll, timer) =
@@ -71,13 +83,14 @@ pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
         memory_bytes,
         image_end: image.end(),
         manifest: manifest.to_bytes(),
-        command_line: options.command_line.clone(),
+        command_line,
         epoll_fd: epoll.as_raw_fd(),
         timer_fd: timer.as_raw_fd(),
     };
     let plan = Plan {
         image: &image,
         memory_bytes,
+        initrd: initrd.as_ref(),
         boot_info: boot_info.to_bytes(),
         filter,
     };
@@ -127,24 +140,33 @@ pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
 struct Plan<'image> {
     image: &'image Image<'image>,
     memory_bytes: u64,
+    initrd: Option<&'image Initrd>,
     boot_info: Vec<u8>,
     filter: BpfProgram,
 }
 
-fn memory_bytes(memory_mib: u64, image: &Image<'_>) -> Result<u64, Refusal> {
-    let needed_mib = (image.end() + ROOM_BYTES_MIN).div_ceil(1 << 20);
+/// The guest's memory, less what lies behind it.
+fn memory_bytes(memory_mib: u64, image: &Image<'_>, initrd_bytes: u64) -> Result<u64, Refusal> {
+    let needed_mib = (image.end() + ROOM_BYTES_MIN)
+        .saturating_add(initrd_bytes)
+        .div_ceil(1 << 20);
     if memory_mib < needed_mib {
+        let (what, verb) = match initrd_bytes {
+            0 => ("the image", "does"),
+            _ => ("the image and the initrd", "do"),
+        };
         return Err(Refusal::new(
-            format_args!("the image does not fit into {memory_mib} MiB of memory"),
+            format_args!("{what} {verb} not fit into {memory_mib} MiB of memory"),
             format_args!("give it at least --mem {needed_mib}"),
         ));
     }
-    memory_mib.checked_mul(1 << 20).ok_or_else(|| {
+    let all = memory_mib.checked_mul(1 << 20).ok_or_else(|| {
         Refusal::new(
             format_args!("{memory_mib} MiB is more memory than there are addresses"),
             "give a smaller --mem",
         )
-    })
+    })?;
+    Ok(all - initrd_bytes)
 }
 
 /// The timer that wakes a guest, in the set of what it waits for.
@@ -217,6 +239,9 @@ fn prepare(plan: &Plan<'_>) -> Result<(), String> {
             return Err(format!("cannot get {mib} MiB of guest memory: {reason}"));
         }
     }
+    if let Some(initrd) = plan.initrd {
+        map_initrd(initrd, memory_bytes)?;
+    }
     // SAFETY: the addresses are below the image, and the boot info is shorter than what is there.
     unsafe { load(BOOT_INFO_ADDRESS, &plan.boot_info) };
     for segment in &plan.image.segments {
@@ -226,6 +251,29 @@ fn prepare(plan: &Plan<'_>) -> Result<(), String> {
         protect(segment)?;
     }
     Ok(())
+}
+
+/// Puts the archive behind the guest's memory: pages of the file, to be read.
+fn map_initrd(initrd: &Initrd, address: u64) -> Result<(), String> {
+    if initrd.len_bytes == 0 {
+        return Ok(());
+    }
+    // SAFETY: fresh pages that replace nothing.
+    let mapped = unsafe {
+        mmap(
+            at(address),
+            initrd.mapped_bytes() as usize,
+            ProtFlags::READ,
+            MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE,
+            &initrd.file,
+            0,
+        )
+    };
+    match mapped {
+        Ok(place) if place == at(address) => Ok(()),
+        Ok(_) => Err("the place of the initrd is in use by the tender itself".to_owned()),
+        Err(error) => Err(format!("cannot map the initrd: {}", words(&error.into()))),
+    }
 }
 
 /// Drops what a process inherits and a guest must not have.

@@ -18,6 +18,7 @@ mod filter;
 )]
 mod guest;
 pub mod image;
+mod initrd;
 pub mod manifest;
 mod refusal;
 mod report;

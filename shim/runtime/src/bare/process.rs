@@ -6,10 +6,11 @@ use muslin_abi::args::to_raw;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_platform::Protection;
 use muslin_solo5::spt::{PAGE_BYTES, SPT};
-use muslin_syscalls::context::{Context, Process, Setup};
+use muslin_syscalls::context::{Context, Given, Process, Setup};
 use muslin_syscalls::memory::{Kind, Owner, Pages, Place};
 use spin::Once;
 
+use crate::command_line::{Setting, initrd_range};
 use crate::console;
 use crate::missing::missing;
 use crate::raw;
@@ -38,6 +39,22 @@ unsafe extern "C" {
     static __muslin_initrd: [usize; 2];
 }
 
+/// What the command line says for the library OS.
+fn given() -> Given {
+    let words = start::words();
+    let of_tender = words
+        .setting(Setting::Initrd)
+        .and_then(|text| start::behind_memory(&initrd_range(text)?));
+    Given {
+        // The tender's comes before the image's own.
+        initrd: of_tender.or_else(initrd),
+        working_directory: words.setting(Setting::WorkingDirectory),
+        host_name: words.setting(Setting::HostName),
+        program: words.setting(Setting::Program).unwrap_or(start::PROGRAM),
+        arguments: words.argument_text(),
+    }
+}
+
 /// The archive that the image carries.
 fn initrd() -> Option<&'static [u8]> {
     // SAFETY: two words, which the linker fills in.
@@ -55,7 +72,7 @@ pub fn begin() {
             &SPT,
             &Setup {
                 pages,
-                initrd: initrd(),
+                given: given(),
                 set_thread_pointer,
             },
         )

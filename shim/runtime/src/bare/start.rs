@@ -9,7 +9,7 @@ use muslin_platform::{Entropy, Memory, Protection};
 use muslin_solo5::boot_info::{BootInfo, COMMAND_LINE_MAX};
 use muslin_solo5::spt::{PAGE_BYTES, SPT};
 
-use crate::command_line::Words;
+use crate::command_line::{Setting, Words};
 use crate::console;
 
 unsafe extern "C" {
@@ -24,7 +24,7 @@ const STACK_BYTES_MIN: usize = 64 * 1024;
 /// The least memory behind the image.
 const MEMORY_BYTES_MIN: usize = 64 * 1024;
 /// What the program is called if nobody says.
-const PROGRAM: &[u8] = b"guest";
+pub const PROGRAM: &[u8] = b"guest";
 
 const AT_NULL: usize = 0;
 const AT_PHDR: usize = 3;
@@ -107,6 +107,29 @@ pub fn image_end() -> usize {
 /// The lowest address that the tender's stack was used down to.
 static FIRST_STACK: AtomicUsize = AtomicUsize::new(0);
 
+/// The words of the command line: an address and a length in bytes. They stay where they are, above
+/// the stack.
+static WORDS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// The words of the command line.
+pub fn words() -> Words<'static> {
+    let [start, len_bytes] = [0, 1].map(|at| WORDS[at].load(Ordering::Relaxed));
+    if start == 0 {
+        return Words::of_text(&[]);
+    }
+    // SAFETY: `lay_out` wrote them there, and no program runs yet that could change its arguments.
+    Words::of_text(unsafe { core::slice::from_raw_parts(start as *const u8, len_bytes) })
+}
+
+/// The bytes that a tender put behind the guest's memory. `None` if they cannot be there.
+pub fn behind_memory(addresses: &Range<usize>) -> Option<&'static [u8]> {
+    let is_behind = addresses.start >= SPT.range().end;
+    // SAFETY: the tender says so, and nobody writes there: it is not the library OS's memory.
+    is_behind.then(|| unsafe {
+        core::slice::from_raw_parts(addresses.start as *const u8, addresses.len())
+    })
+}
+
 /// Bytes below the stack pointer that the frames above it may have used before.
 const FIRST_STACK_SLACK_BYTES: usize = 16 * 1024;
 
@@ -176,7 +199,10 @@ unsafe fn lay_out(info: &BootInfo, top: usize) -> usize {
     let Ok(words) = Words::split(line, text) else {
         console::refuse(&[b"muslin: the command line ends inside a quotation: ", line]);
     };
-    let name = words.program().unwrap_or(PROGRAM);
+    for (place, value) in WORDS.iter().zip([text_at, words.text().len()]) {
+        place.store(value, Ordering::Relaxed);
+    }
+    let name = words.setting(Setting::Program).unwrap_or(PROGRAM);
     let name_at = text_at - (name.len() + 1);
     // SAFETY: below what was written last.
     unsafe {

@@ -8,6 +8,7 @@ use clap::Args;
 use muslin_tender::{BlockFile, Options, Refusal};
 
 use super::CANNOT_RUN;
+use crate::archive::Archive;
 use crate::check::image::runtime_notes_in;
 use crate::failure::{Failure, one_line, shown};
 use crate::output::{complain, print_error};
@@ -17,9 +18,13 @@ const MEMORY_MIB: u64 = 512;
 
 /// The variable by which a guest knows its program's name.
 const PROGRAM_VARIABLE: &str = "MUSLIN_ARGV0";
+/// The variable with the directory to start in.
+const DIRECTORY_VARIABLE: &str = "MUSLIN_CWD";
+/// The variable with the machine's name.
+const HOST_NAME_VARIABLE: &str = "MUSLIN_HOSTNAME";
 
 /// What only guests get.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options for guests")]
 pub struct GuestArgs {
     /// Memory of the guest [default: 512]
@@ -29,6 +34,18 @@ pub struct GuestArgs {
     /// A file, or a block device, for a block device that the image declares
     #[arg(long, value_name = "NAME=FILE")]
     block: Vec<OsString>,
+
+    /// A directory, or a tar archive, that is the guest's root directory
+    #[arg(long, value_name = "DIR|TAR")]
+    initrd: Option<PathBuf>,
+
+    /// The directory that the program starts in: one of the initrd, or /tmp [default: /]
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<OsString>,
+
+    /// The guest's name [default: muslin]
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<OsString>,
 
     /// A variable for the guest's environment, which is empty otherwise; a name alone passes the
     /// one of ours
@@ -43,8 +60,25 @@ impl GuestArgs {
             (self.mem.is_some(), "--mem"),
             (!self.block.is_empty(), "--block"),
             (!self.env.is_empty(), "--env"),
+            (self.initrd.is_some(), "--initrd"),
+            (self.cwd.is_some(), "--cwd"),
+            (self.hostname.is_some(), "--hostname"),
         ];
         given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
+    }
+}
+
+impl GuestArgs {
+    /// The first option that images of others do not understand, and what they lack.
+    fn for_muslin_only(&self) -> Option<(&'static str, &'static str)> {
+        let given = [
+            (!self.env.is_empty(), "an environment", "--env"),
+            (self.initrd.is_some(), "a root directory", "--initrd"),
+            (self.cwd.is_some(), "a working directory", "--cwd"),
+            (self.hostname.is_some(), "a name", "--hostname"),
+        ];
+        let mut given = given.into_iter().filter(|(is_given, ..)| *is_given);
+        given.next().map(|(_, what, option)| (what, option))
     }
 }
 
@@ -57,16 +91,17 @@ pub fn run(
 ) -> Result<u8, Failure> {
     let command_line = if runtime_notes_in(bytes) == 0 {
         // Not ours: nothing is known about its quoting.
-        if !args.env.is_empty() {
+        if let Some((what, option)) = args.for_muslin_only() {
             return Err(Failure::usage(
-                format_args!("{} is an image without an environment", shown(image)),
-                "leave out --env",
+                format_args!("{} is an image without {what}", shown(image)),
+                format_args!("leave out {option}"),
             ));
         }
         arguments.join(OsStr::new(" ")).into_vec()
     } else {
-        command_line(image, arguments, &args.env)?
+        command_line(image, arguments, args)?
     };
+    let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
     let blocks = args
         .block
         .iter()
@@ -75,6 +110,7 @@ pub fn run(
     let options = Options {
         memory_mib: args.mem.unwrap_or(MEMORY_MIB),
         blocks,
+        initrd: initrd.as_ref().map(|archive| archive.path().to_owned()),
         command_line,
     };
     let outcome =
@@ -115,11 +151,19 @@ fn block_file(word: &OsStr) -> Result<BlockFile, Failure> {
 fn command_line(
     image: &Path,
     arguments: &[OsString],
-    variables: &[OsString],
+    args: &GuestArgs,
 ) -> Result<Vec<u8>, Failure> {
     let mut line = Vec::new();
     push_assignment(&mut line, OsStr::new(PROGRAM_VARIABLE), image.as_os_str());
-    for variable in variables {
+    for (name, value) in [
+        (DIRECTORY_VARIABLE, &args.cwd),
+        (HOST_NAME_VARIABLE, &args.hostname),
+    ] {
+        if let Some(value) = value {
+            push_assignment(&mut line, OsStr::new(name), value);
+        }
+    }
+    for variable in &args.env {
         let (name, value) = split(variable);
         let is_name = name
             .as_bytes()
@@ -202,14 +246,24 @@ mod tests {
             "ä", "*",
         ];
         let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
-        let variables = [OsString::from("X=it's a $Y"), OsString::from("_Z=")];
-        let line = command_line(Path::new("my dir/it's"), &arguments, &variables)
+        let args = GuestArgs {
+            env: ["X=it's a $Y", "_Z="].map(OsString::from).to_vec(),
+            cwd: Some("/a b".into()),
+            ..GuestArgs::default()
+        };
+        let line = command_line(Path::new("my dir/it's"), &arguments, &args)
             .unwrap_or_else(|failure| panic!("{failure:?}"));
         let mut script = OsString::from("printf '%s\\0' ");
         script.push(OsStr::from_bytes(&line));
         let output = Command::new("sh").arg("-c").arg(script).output();
         let text = output.map(|output| output.stdout).unwrap_or_default();
-        let expected = ["MUSLIN_ARGV0=my dir/it's", "X=it's a $Y", "_Z=", "--"];
+        let expected = [
+            "MUSLIN_ARGV0=my dir/it's",
+            "MUSLIN_CWD=/a b",
+            "X=it's a $Y",
+            "_Z=",
+            "--",
+        ];
         let expected: Vec<u8> = expected
             .iter()
             .chain(&words)
@@ -223,12 +277,16 @@ mod tests {
 
     #[test]
     fn a_name_without_a_value_here_is_left_out() {
-        let variables = [OsString::from("MUSLIN_TEST_IS_NOT_SET")];
-        let line = command_line(Path::new("a"), &[], &variables).unwrap_or_default();
+        let with = |word: &str| GuestArgs {
+            env: vec![word.into()],
+            ..GuestArgs::default()
+        };
+        let unset = with("MUSLIN_TEST_IS_NOT_SET");
+        let line = command_line(Path::new("a"), &[], &unset).unwrap_or_default();
         assert_eq!(line, b"MUSLIN_ARGV0=a --");
         for wrong in ["", "=1", "a-b=1", "1=2", "a b"] {
             assert!(
-                command_line(Path::new("a"), &[], &[OsString::from(wrong)]).is_err(),
+                command_line(Path::new("a"), &[], &with(wrong)).is_err(),
                 "{wrong:?}"
             );
         }

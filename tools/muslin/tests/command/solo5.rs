@@ -160,14 +160,150 @@ fn an_initrd_is_the_root_directory() {
     assert_eq!(succeed(&mut guest.run(&[])), "small works\n");
 }
 
+/// Prints a file, the working directory, the machine's name, and its own.
+const LOOKS_AROUND: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    char text[256];
+    FILE *file = fopen("motto", "r");
+    if (!file || !fgets(text, sizeof text, file)) { perror("motto"); return 7; }
+    fputs(text, stdout);
+    puts(getcwd(text, sizeof text));
+    gethostname(text, sizeof text);
+    puts(text);
+    ssize_t len = readlink("/proc/self/exe", text, sizeof text - 1);
+    text[len] = 0;
+    puts(text);
+    for (int i = 1; i < argc; i++) puts(argv[i]);
+    puts(getenv("MUSLIN_INITRD") ? "seen" : "unseen");
+}
+"#;
+
+#[test]
+fn the_root_directory_may_be_given_when_the_guest_is_started() {
+    let Some(guest) = Guest::new("solo5_run_initrd") else {
+        return;
+    };
+    write(
+        &guest.dir,
+        &[
+            ("inside/motto", "the image's own\n"),
+            ("given/etc/motto", "the tender's\n"),
+        ],
+    );
+    guest.compile(LOOKS_AROUND, &["--initrd", "inside"]);
+    let tender = |options: &[&str]| {
+        let mut command = with(["run", "--mem", "16"]);
+        command
+            .current_dir(&guest.dir)
+            .args(options)
+            .args(["./guest", "a", "b c"]);
+        command
+    };
+    assert_eq!(
+        succeed(&mut tender(&[])),
+        "the image's own\n/\nmuslin\n/guest\na\nb c\nunseen\n"
+    );
+    let options = ["--initrd", "given", "--cwd", "/etc", "--hostname", "h 1"];
+    let expected = "the tender's\n/etc\nh 1\n/guest\na\nb c\nunseen\n";
+    assert_eq!(succeed(&mut tender(&options)), expected);
+    succeed(Command::new("tar").current_dir(&guest.dir).args([
+        "-C",
+        "given",
+        "-cf",
+        "given.tar",
+        ".",
+    ]));
+    let options = ["--initrd", "given.tar", "--cwd=etc", "--hostname=h 1"];
+    assert_eq!(succeed(&mut tender(&options)), expected);
+
+    // A file that is larger than the memory.
+    let large = std::fs::File::create(guest.dir.join("large.tar")).unwrap();
+    large.set_len(20 << 20).unwrap();
+    let output = tender(&["--initrd", "large.tar"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(126));
+    let line = stderr(&output);
+    assert!(
+        line.contains(
+            "the image and the initrd do not fit into 16 MiB of memory; give it at least --mem 2"
+        ),
+        "{line}"
+    );
+    let output = tender(&["--initrd", "given", "--cwd", "/nowhere"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stdout(&output),
+        "muslin: there is no directory \"/nowhere\" to start in; name one of the initrd, or /tmp\n"
+    );
+}
+
+#[test]
+fn a_damaged_archive_ends_the_guest_by_name() {
+    let Some(guest) = Guest::new("solo5_run_damaged") else {
+        return;
+    };
+    write(
+        &guest.dir,
+        &[("given/a", &"text ".repeat(1000)), ("given/b", "b")],
+    );
+    guest.compile(LOOKS_AROUND, &[]);
+    succeed(Command::new("tar").current_dir(&guest.dir).args([
+        "-C",
+        "given",
+        "-cf",
+        "whole.tar",
+        "a",
+        "b",
+    ]));
+    let whole = std::fs::read(guest.dir.join("whole.tar")).unwrap();
+    let mut flipped = whole.clone();
+    flipped[6000] ^= 0x10;
+    let given = guest.dir.join("given.tar");
+    for (bytes, line) in [
+        (&whole[..3000], "the archive is cut off (at byte 0, \"a\")"),
+        (
+            &whole[..5632],
+            "the archive ends without its two empty blocks (at byte 5632)",
+        ),
+        (&whole[..5700], "the archive is cut off (at byte 5632)"),
+        (&flipped, "the checksum of a header is wrong (at byte 5632)"),
+        (&b"no archive"[..], "this is no tar archive (at byte 0)"),
+        (&[], "this is no tar archive (at byte 0)"),
+    ] {
+        std::fs::write(&given, bytes).unwrap();
+        let output = with(["run", "--mem", "16", "--initrd"])
+            .arg(&given)
+            .arg(guest.dir.join("guest"))
+            .output()
+            .unwrap();
+        assert_eq!(
+            (output.status.code(), &*stdout(&output)),
+            (
+                Some(1),
+                &*format!("muslin: initrd: {line}; make it anew with tar\n")
+            )
+        );
+    }
+}
+
 #[test]
 fn an_initrd_that_is_not_there_is_one_line() {
     let Some(guest) = Guest::new("solo5_no_initrd") else {
         return;
     };
-    write(&guest.dir, &[("guest.c", "int main(void) { return 0; }")]);
+    guest.compile("int main(void) { return 0; }", &[]);
     refuse(
         driver(guest.sysroot, &guest.dir).args(["guest.c", "--initrd", "nowhere"]),
+        1,
+        "--initrd nowhere: no such file or directory; \
+         name a directory or a tar archive that can be read",
+    );
+    refuse(
+        with(["run", "--initrd", "nowhere"]).arg(guest.dir.join("guest")),
         1,
         "--initrd nowhere: no such file or directory; \
          name a directory or a tar archive that can be read",
