@@ -97,9 +97,4 @@ pub const SOLO5_SPT: &[Gap] = &[
         is_run: true,
         programs: "standard_streams",
     },
-    Gap {
-        missing: "a working directory other than /",
-        is_run: true,
-        programs: "directories paths",
-    },
 ];

@@ -19,6 +19,9 @@ const TIME_MAX: Duration = Duration::from_secs(90);
 /// The memory of a guest in MiB: more than any program needs.
 const GUEST_MIB: &str = "1024";
 
+/// An empty directory of every guest, as the directory of a process is empty.
+const GUEST_DIR: &str = "/tmp";
+
 /// What every process finds in its environment.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("PATH", "/usr/local/bin:/usr/bin:/bin"),
@@ -144,7 +147,7 @@ fn command(
         Kind::Process => Command::new(image),
         Kind::Guest => {
             let mut tender = Command::new(sysroots::muslin().map_err(std::io::Error::other)?);
-            tender.args(["run", "--mem", GUEST_MIB]);
+            tender.args(["run", "--mem", GUEST_MIB, "--cwd", GUEST_DIR]);
             for (name, value) in &environment {
                 tender.arg("--env").arg(format!("{name}={value}"));
             }
