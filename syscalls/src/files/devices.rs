@@ -1,16 +1,15 @@
-//! The character devices of `/dev`.
+//! The character devices of `/dev`. Two of them are the [`Console`].
 
+use alloc::boxed::Box;
 use core::any::Any;
 
 use muslin_abi::Errno;
 use muslin_abi::flags::*;
 
+use super::console::Console;
 use super::file_ops::FileOps;
 use crate::context::Context;
 use crate::user_mem::{UserBuf, UserBufMut};
-
-/// Bytes that go through the library OS at once.
-const PIECE_BYTES: usize = 512;
 
 /// A character device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +24,7 @@ pub enum Device {
     Random,
     /// `/dev/urandom`: the same generator.
     Urandom,
-    /// The platform's console. No terminal to `isatty`: nobody below says whether a person or a
-    /// file is at the other end, and programs print the same as into a pipe on Linux.
+    /// The platform's console.
     Console,
     /// `/dev/tty`: the console by another name.
     Tty,
@@ -68,37 +66,19 @@ impl Device {
         let mut all = Self::ALL.iter().map(|&(_, device)| device);
         all.find(|device| device.number() == number)
     }
+
+    /// What it can do once it is open.
+    pub fn open(self) -> Box<dyn FileOps> {
+        match self {
+            Self::Console | Self::Tty => Box::new(Console),
+            _ => Box::new(self),
+        }
+    }
 }
 
 impl FileOps for Device {
-    fn read(&self, context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
-        // Only the console has no places.
-        let mut piece = [0; PIECE_BYTES];
-        let len = piece.len().min(dst.len());
-        let got = context.platform.console().read(&mut piece[..len]).min(len);
-        Ok(dst.copy_in(0, &piece[..got]))
-    }
-
-    fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
-        let mut piece = [0; PIECE_BYTES];
-        let mut done = 0;
-        while done < src.len() {
-            let len = src.copy_out(done, &mut piece);
-            let mut taken = 0;
-            while taken < len {
-                match context.platform.console().write(&piece[taken..len]) {
-                    0 if done + taken == 0 => return Err(Errno::EIO),
-                    0 => return Ok(done + taken),
-                    more => taken += more.min(len - taken),
-                }
-            }
-            done += len;
-        }
-        Ok(done)
-    }
-
     fn has_places(&self) -> bool {
-        !matches!(self, Self::Console | Self::Tty)
+        true
     }
 
     fn read_at(
@@ -130,11 +110,7 @@ impl FileOps for Device {
     }
 
     fn seek(&self, _place: u64, _offset: i64, _whence: u32) -> Result<u64, Errno> {
-        if self.has_places() {
-            Ok(0)
-        } else {
-            Err(Errno::ESPIPE)
-        }
+        Ok(0)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -7,6 +7,7 @@
 //! Lock order: a description's offset, then an inode's body or a pipe, then an inode's meta. The
 //! table is never held while a file is used or dropped by its last holder's call.
 
+pub mod console;
 pub mod content;
 pub mod devices;
 pub mod directory;
@@ -96,7 +97,7 @@ impl Files {
             platform,
             given,
             tree: Once::new(),
-            table: Mutex::new(tree::standard_streams(Time::now(platform))),
+            table: Mutex::new(console::standard_streams(Time::now(platform))),
             umask: AtomicU32::new(0o022),
             file_bytes_max: AtomicU64::new(u64::MAX),
         }

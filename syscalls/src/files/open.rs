@@ -262,7 +262,7 @@ fn ops_of(
     Ok(match &inode.body {
         Body::Regular(_) => Box::new(RegularFile::new(inode.clone(), flags)),
         Body::Directory(_) | Body::Descriptors => Box::new(OpenDirectory),
-        Body::Device(device) => Box::new(*device),
+        Body::Device(device) => device.open(),
         Body::Report(report) => Box::new(Snapshot(report.text(context))),
         Body::Pipe(pipe) => {
             let is_blocking = flags & O_NONBLOCK == 0;

@@ -5,14 +5,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use muslin_abi::flags::*;
 use muslin_platform::Platform;
 use spin::Mutex;
 
 use super::devices::Device;
 use super::directory;
-use super::fd_table::{Descriptor, FdTable};
-use super::file::File;
 use super::inode::{Body, Inode, Time};
 use super::proc::Report;
 use super::tar;
@@ -109,22 +106,6 @@ fn furnish(root: &Arc<Inode>, now: Time) -> Option<Arc<Inode>> {
     put(&own, "exe", Body::Executable, 0o777, now);
     put(&own, "fd", Body::Descriptors, 0o500, now);
     Some(own)
-}
-
-/// Descriptors 0, 1 and 2 on the console: one to read, two to write.
-pub fn standard_streams(now: Time) -> FdTable {
-    let inode = Inode::new(Body::Device(Device::Console), 0o600, now);
-    let mut table = FdTable::default();
-    for access in [O_RDONLY, O_WRONLY, O_WRONLY] {
-        let file = File::new(Box::new(Device::Console), Some(inode.clone()), access);
-        let descriptor = Descriptor {
-            file: Arc::new(file),
-            closes_on_exec: false,
-        };
-        let inserted = table.insert(descriptor, 0);
-        debug_assert!(inserted.is_ok(), "a new table has room");
-    }
-    table
 }
 
 /// The directory of that name, made if nothing has the name.

@@ -16,7 +16,8 @@ use crate::tool::{self, Toolchain};
 const TARGET: &str = "x86_64-unknown-none";
 /// The member's name in libc.a.
 const MEMBER: &str = "muslin-runtime.o";
-/// The symbols that stay visible, one a line; a `*` at the end stands for any characters.
+/// The symbols that stay visible, one a line; a `*` at the end stands for any characters, a `?` for a
+/// symbol that may be missing.
 const EXPORTS: &str = "shim/runtime/exports.txt";
 /// Files that go into the sysroot as they are.
 const HEADER: &str = "shim/include/muslin.h";
@@ -158,7 +159,11 @@ fn link(library: &Path, exports: &[String], dir: &Path) -> Result<(), Error> {
 /// The symbols that the exports stand for; `defined` is what `nm` says of the library.
 fn matching<'a>(defined: &'a str, exports: &[String]) -> Result<Vec<&'a str>, Error> {
     let mut symbols = Vec::new();
-    for export in exports {
+    for line in exports {
+        let (export, is_optional) = match line.strip_suffix('?') {
+            Some(name) => (name, true),
+            None => (line.as_str(), false),
+        };
         let before = symbols.len();
         symbols.extend(
             defined
@@ -166,10 +171,10 @@ fn matching<'a>(defined: &'a str, exports: &[String]) -> Result<Vec<&'a str>, Er
                 .filter_map(|line| line.split(' ').next())
                 .filter(|symbol| match export.strip_suffix('*') {
                     Some(prefix) => symbol.starts_with(prefix),
-                    None => symbol == export,
+                    None => *symbol == export,
                 }),
         );
-        if symbols.len() == before {
+        if symbols.len() == before && !is_optional {
             return Err(Error::Setting(format!(
                 "{EXPORTS} names {export}, which the runtime does not define"
             )));
@@ -231,6 +236,8 @@ mod tests {
             matching("muslin_*").unwrap(),
             ["muslin_register_family", "muslin_next"]
         );
+        assert!(matching("muslin_register?").unwrap().is_empty());
+        assert_eq!(matching("muslin_next?").unwrap(), ["muslin_next"]);
         let error = matching("muslin_register").err().unwrap();
         assert!(error.to_string().contains("muslin_register,"), "{error}");
     }

@@ -1,4 +1,5 @@
-//! Symbols that musl names for a kernel below: nothing reaches them here.
+//! Symbols that musl names for a kernel below: nothing reaches them here but the last, which takes
+//! the place of musl's own and does nothing.
 
 use core::arch::global_asm;
 
@@ -13,6 +14,12 @@ __muslin_cp_syscall:
 __muslin_cp_cancelled:
 __muslin_passthrough_vfork:
     ud2
+    .popsection
+
+    .pushsection .text.__muslin_fill_descriptors,"ax",@progbits
+    .globl __muslin_fill_descriptors
+__muslin_fill_descriptors:
+    ret
     .popsection
     "#
 );

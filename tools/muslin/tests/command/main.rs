@@ -15,5 +15,6 @@ mod check;
 mod guests;
 mod lab;
 mod run;
+mod size;
 mod solo5;
 mod wrong_input;

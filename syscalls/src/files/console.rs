@@ -1,0 +1,73 @@
+//! The platform's console as a file, and the descriptors that start on it.
+//!
+//! It is a kind of its own, apart from the other devices: every program has it open, and pays for no
+//! more than this.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::any::Any;
+
+use muslin_abi::Errno;
+use muslin_abi::flags::*;
+
+use super::devices::Device;
+use super::fd_table::{Descriptor, FdTable};
+use super::file::File;
+use super::file_ops::FileOps;
+use super::inode::{Body, Inode, Time};
+use crate::context::Context;
+use crate::user_mem::{UserBuf, UserBufMut};
+
+/// Bytes that go through the library OS at once.
+const PIECE_BYTES: usize = 512;
+
+/// The open console. No terminal to `isatty`: nobody below says whether a person or a file is at
+/// the other end, and programs print the same as into a pipe on Linux.
+pub struct Console;
+
+impl FileOps for Console {
+    fn read(&self, context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
+        let mut piece = [0; PIECE_BYTES];
+        let len = piece.len().min(dst.len());
+        let got = context.platform.console().read(&mut piece[..len]).min(len);
+        Ok(dst.copy_in(0, &piece[..got]))
+    }
+
+    fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
+        let mut piece = [0; PIECE_BYTES];
+        let mut done = 0;
+        while done < src.len() {
+            let len = src.copy_out(done, &mut piece);
+            let mut taken = 0;
+            while taken < len {
+                match context.platform.console().write(&piece[taken..len]) {
+                    0 if done + taken == 0 => return Err(Errno::EIO),
+                    0 => return Ok(done + taken),
+                    more => taken += more.min(len - taken),
+                }
+            }
+            done += len;
+        }
+        Ok(done)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Descriptors 0, 1 and 2 on the console: one to read, two to write.
+pub fn standard_streams(now: Time) -> FdTable {
+    let inode = Inode::new(Body::Device(Device::Console), 0o600, now);
+    let mut table = FdTable::default();
+    for access in [O_RDONLY, O_WRONLY, O_WRONLY] {
+        let file = File::new(Box::new(Console), Some(inode.clone()), access);
+        let descriptor = Descriptor {
+            file: Arc::new(file),
+            closes_on_exec: false,
+        };
+        let inserted = table.insert(descriptor, 0);
+        debug_assert!(inserted.is_ok(), "a new table has room");
+    }
+    table
+}
