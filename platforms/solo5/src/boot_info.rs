@@ -6,8 +6,6 @@ use core::ffi::CStr;
 const ADDRESS: usize = 0x11000;
 /// Below this address lie the tender's own tables and the command line.
 pub const TABLES_END: usize = 0x20000;
-/// The longest command line in bytes, with its final zero.
-pub const COMMAND_LINE_MAX: usize = 8192;
 
 /// `struct spt_boot_info`.
 #[derive(Clone, Copy, Debug)]

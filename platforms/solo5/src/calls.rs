@@ -1,5 +1,5 @@
-//! The calls of the host's kernel that the tender's filter allows. Any other ends the guest with
-//! SIGSYS, so their numbers stand here and nowhere else.
+//! The calls of the host's kernel that the spt tender's filter allows. Any other ends a guest with
+//! SIGSYS, so their numbers stand here; `linux_process` adds those that only a process makes.
 //!
 //! Source: Solo5 0.12.1 `tenders/spt/spt_core.c`.
 
@@ -12,8 +12,8 @@ const EXIT_GROUP: usize = 231;
 const EPOLL_PWAIT: usize = 281;
 const TIMERFD_SETTIME: usize = 286;
 
-/// The one descriptor that may be written to without a device.
-const STDOUT: usize = 1;
+/// The one descriptor that a guest may write to without a device.
+pub const STDOUT: usize = 1;
 const ARCH_SET_FS: usize = 0x1002;
 const TFD_TIMER_ABSTIME: usize = 1;
 
@@ -24,12 +24,14 @@ pub enum ClockId {
     Monotonic = 1,
 }
 
+/// Makes a call; its value or a negative errno.
+///
 /// # Safety
-/// The call is on the tender's list, and its arguments point to what it reads and writes.
+/// In a guest the call is on the tender's list; its arguments point to what it reads and writes.
 // The section that tells the runtime's own instructions from stray ones.
 #[inline(never)]
 #[cfg_attr(target_os = "none", unsafe(link_section = "muslin_text"))]
-unsafe fn call(nr: usize, args: [usize; 6]) -> isize {
+pub unsafe fn call(nr: usize, args: [usize; 6]) -> isize {
     let raw;
     // SAFETY: the kernel changes rax, rcx, r11 and what the arguments point to.
     unsafe {
@@ -50,9 +52,9 @@ unsafe fn call(nr: usize, args: [usize; 6]) -> isize {
     raw
 }
 
-/// Writes to the tender's standard output; the number of bytes taken, or a negative errno.
-pub fn write(bytes: &[u8]) -> isize {
-    let args = [STDOUT, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0];
+/// Writes to a descriptor; the number of bytes taken, or a negative errno.
+pub fn write(fd: usize, bytes: &[u8]) -> isize {
+    let args = [fd, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0];
     // SAFETY: the kernel reads a slice that is alive.
     unsafe { call(WRITE, args) }
 }

@@ -1,18 +1,30 @@
-//! Solo5 below: a guest of the spt tender, ABI 2 (Solo5 0.9 to 0.12).
+//! Solo5 below: a guest of its tenders, ABI 2 (Solo5 0.9 to 0.12), and the same image as a process.
 //!
+//! - `host`: who entered the image; the runtime asks it for the platform
+//! - `spt`, `hvt`, `linux_process`: the platforms
 //! - `notes`: the ELF notes by which tenders know an image
-//! - `boot_info`: what the tender leaves in memory at the start
-//! - `calls`: the nine calls of the host's kernel that the tender's filter allows
-//! - `steady`: clocks that are read from the processor between questions to the host
-//! - `spt`: the platform over them
+//! - `boot_info`: what the spt tender leaves in memory at the start
+//! - `calls`: the calls of the host's kernel that the spt tender's filter allows
+//! - `host_clock`, `steady`: its clocks, read from the processor between questions to the host
+//! - `entropy`: random bytes of the processor
+//! - `places`: where memory and stack are
 //!
 //! Only shim/runtime enters. What this room needs from above (where the image lies) is handed in.
 
 #![no_std]
 
-pub mod boot_info;
+mod boot_info;
 mod calls;
+mod entropy;
+pub mod host;
+mod host_clock;
+mod hvt;
+mod linux_process;
 #[cfg(target_os = "none")]
 mod notes;
-pub mod spt;
+mod places;
+mod spt;
 mod steady;
+
+/// Size of a page in bytes.
+pub const PAGE_BYTES: usize = 4096;

@@ -3,7 +3,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 
-use muslin_solo5::spt::PAGE_BYTES;
+use muslin_solo5::PAGE_BYTES;
 use muslin_syscalls::memory::Owner;
 
 use crate::heap::Heap;

@@ -5,7 +5,8 @@ use core::arch::global_asm;
 use muslin_abi::args::to_raw;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_platform::Protection;
-use muslin_solo5::spt::{PAGE_BYTES, SPT};
+use muslin_solo5::PAGE_BYTES;
+use muslin_solo5::host::host;
 use muslin_syscalls::context::{Context, Given, Process, Setup};
 use muslin_syscalls::memory::{Kind, Owner, Pages, Place};
 use spin::Once;
@@ -66,10 +67,10 @@ fn initrd() -> Option<&'static [u8]> {
 /// Makes the process. Once, at boot.
 pub fn begin() {
     // SAFETY: the platform has this memory for the library OS alone, and this is the first time.
-    let pages = PAGES.call_once(|| unsafe { Pages::new(&SPT) });
+    let pages = PAGES.call_once(|| unsafe { Pages::new(host().memory()) });
     let process = PROCESS.call_once(|| {
         Process::new(
-            &SPT,
+            host(),
             &Setup {
                 pages,
                 given: given(),
@@ -95,7 +96,7 @@ pub fn answer(handler: HandlerFn, args: [usize; 6]) -> isize {
         console::fatal(&[b"muslin: a call came before the process was made"]);
     };
     let context = Context {
-        platform: &SPT,
+        platform: host(),
         process,
     };
     to_raw(handler(&context, &SyscallArgs(args)))

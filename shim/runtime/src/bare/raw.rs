@@ -1,8 +1,7 @@
 //! What the runtime asks of a bare platform for itself.
 
 use muslin_abi::Errno;
-use muslin_platform::{Console, Power};
-use muslin_solo5::spt::SPT;
+use muslin_solo5::host::host;
 
 use crate::dispatch::Slot;
 use crate::process;
@@ -40,7 +39,7 @@ pub unsafe fn guard(_address: usize, _len_bytes: usize) {}
 /// Writes `text` to the person in front, as far as the platform takes it.
 pub fn write(mut text: &[u8]) {
     while !text.is_empty() {
-        match SPT.write(text) {
+        match host().report(text) {
             0 => return,
             taken => text = text.get(taken..).unwrap_or_default(),
         }
@@ -49,7 +48,7 @@ pub fn write(mut text: &[u8]) {
 
 /// Ends the machine.
 pub fn exit(status: usize) -> ! {
-    Power::exit(&SPT, status as i32 & 0xff)
+    host().power().exit(status as i32 & 0xff)
 }
 
 /// Ends the machine with the status that a shell gives for SIGABRT.
@@ -82,7 +81,7 @@ pub const fn give_way() {}
 /// own address.
 pub unsafe fn set_thread_pointer(block: *mut u8) {
     // SAFETY: as the caller promises.
-    unsafe { SPT.set_thread_pointer(block) };
+    unsafe { host().set_thread_pointer(block) };
 }
 
 /// There is no vfork of a kernel.

@@ -1,13 +1,14 @@
 //! The stack that Linux would have laid out: arguments, environment, auxiliary vector.
 
 use core::arch::naked_asm;
+use core::ffi::CStr;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_arch::stack;
-use muslin_platform::{Entropy, Memory, Protection};
-use muslin_solo5::boot_info::{BootInfo, COMMAND_LINE_MAX};
-use muslin_solo5::spt::{PAGE_BYTES, SPT};
+use muslin_platform::Protection;
+use muslin_solo5::PAGE_BYTES;
+use muslin_solo5::host::{self, Entered, host};
 
 use crate::command_line::{Setting, Words};
 use crate::console;
@@ -23,6 +24,8 @@ const PHDR_BYTES: usize = 56;
 const STACK_BYTES_MIN: usize = 64 * 1024;
 /// The least memory behind the image.
 const MEMORY_BYTES_MIN: usize = 64 * 1024;
+/// The longest command line in bytes, with its final zero.
+const COMMAND_LINE_MAX: usize = 8192;
 /// What the program is called if nobody says.
 pub const PROGRAM: &[u8] = b"guest";
 
@@ -104,7 +107,7 @@ pub fn image_end() -> usize {
     &raw const _end as usize
 }
 
-/// The lowest address that the tender's stack was used down to.
+/// The lowest address that the tender's stack was used down to; 0 if there was none.
 static FIRST_STACK: AtomicUsize = AtomicUsize::new(0);
 
 /// The words of the command line: an address and a length in bytes. They stay where they are, above
@@ -123,7 +126,7 @@ pub fn words() -> Words<'static> {
 
 /// The bytes that a tender put behind the guest's memory. `None` if they cannot be there.
 pub fn behind_memory(addresses: &Range<usize>) -> Option<&'static [u8]> {
-    let is_behind = addresses.start >= SPT.range().end;
+    let is_behind = addresses.start >= host().memory().range().end;
     // SAFETY: the tender says so, and nobody writes there: it is not the library OS's memory.
     is_behind.then(|| unsafe {
         core::slice::from_raw_parts(addresses.start as *const u8, addresses.len())
@@ -133,15 +136,15 @@ pub fn behind_memory(addresses: &Range<usize>) -> Option<&'static [u8]> {
 /// Bytes below the stack pointer that the frames above it may have used before.
 const FIRST_STACK_SLACK_BYTES: usize = 16 * 1024;
 
-/// Lays out the stack below the image and enters the image again at its start.
+/// Finds the host. Comes back in a process; in a guest, lays out the stack below the image and enters
+/// the image again at its start.
 ///
 /// # Safety
-/// The image was just entered by its tender.
-pub unsafe fn enter_again() -> ! {
+/// The image was just entered, with `environment` if Linux did it.
+pub unsafe fn find_host(environment: *mut *const u8) {
     // SAFETY: as the caller promises.
-    let info = unsafe { BootInfo::read() };
-    SPT.start(&info, Header::start()..image_end());
-    let (memory, stack) = (SPT.range(), Memory::stack(&SPT));
+    let entered = unsafe { host::enter(Header::start()..image_end(), environment) };
+    let (memory, stack) = (host().memory().range(), host().memory().stack());
     if stack.end < stack.start + STACK_BYTES_MIN {
         console::refuse(&[
             b"muslin: no room for a stack below the image: link it at 0x200000 or higher",
@@ -150,21 +153,25 @@ pub unsafe fn enter_again() -> ! {
     if memory.end < memory.start + MEMORY_BYTES_MIN {
         console::refuse(&[b"muslin: too little memory: give the guest more (--mem)"]);
     }
+    let Entered::AsGuest(command_line) = entered else {
+        return;
+    };
     FIRST_STACK.store(
         stack::pointer().saturating_sub(FIRST_STACK_SLACK_BYTES),
         Ordering::Relaxed,
     );
     // SAFETY: as the caller promises; the stack is unused.
-    let pointer = unsafe { lay_out(&info, stack.end) };
+    let pointer = unsafe { lay_out(command_line, stack.end) };
     // SAFETY: the stack is as the image's start expects it.
     unsafe { jump(Header::entry(), pointer) }
 }
 
 /// Clears what the tender's own stack left in memory that is the library OS's from here on.
 pub fn clear_first_stack() {
-    let memory = SPT.range();
-    let start = FIRST_STACK.load(Ordering::Relaxed).max(memory.start);
-    if start < memory.end {
+    let first_stack = FIRST_STACK.load(Ordering::Relaxed);
+    let memory = host().memory().range();
+    let start = first_stack.max(memory.start);
+    if first_stack != 0 && start < memory.end {
         // SAFETY: nothing uses that stack any more, and nobody has the memory yet.
         unsafe { core::ptr::write_bytes(start as *mut u8, 0, memory.end - start) };
     }
@@ -188,10 +195,9 @@ impl Writer {
 /// Lays out everything below `top`; the stack pointer to start with.
 ///
 /// # Safety
-/// The stack below `top` is unused, and the tender's tables are as it left them.
-unsafe fn lay_out(info: &BootInfo, top: usize) -> usize {
-    // SAFETY: the tables are intact.
-    let line = unsafe { info.command_line() }.to_bytes();
+/// The stack below `top` is unused.
+unsafe fn lay_out(command_line: &CStr, top: usize) -> usize {
+    let line = command_line.to_bytes();
     let line = line.get(..COMMAND_LINE_MAX).unwrap_or(line);
     let text_at = top - (line.len() + 1);
     // SAFETY: at the top of the unused stack.
@@ -212,7 +218,7 @@ unsafe fn lay_out(info: &BootInfo, top: usize) -> usize {
     let random_at = name_at - 16;
     // SAFETY: below what was written last.
     let random = unsafe { core::slice::from_raw_parts_mut(random_at as *mut u8, 16) };
-    if SPT.fill(random).is_err() {
+    if host().entropy().fill(random).is_err() {
         // The console says why.
         console::refuse(&[b"muslin: the program cannot start without random bytes"]);
     }
@@ -222,7 +228,7 @@ unsafe fn lay_out(info: &BootInfo, top: usize) -> usize {
         [AT_PHDR, headers],
         [AT_PHENT, PHDR_BYTES],
         [AT_PHNUM, header_count],
-        [AT_PAGESZ, SPT.page_bytes()],
+        [AT_PAGESZ, PAGE_BYTES],
         [AT_ENTRY, Header::entry()],
         [AT_UID, 0],
         [AT_EUID, 0],

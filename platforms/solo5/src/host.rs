@@ -1,0 +1,79 @@
+//! The host: who entered the image. One image runs in several.
+//!
+//! At the first entry the processor and the stack pointer tell: in ring 0 this is a guest of hvt; a
+//! stack at the end of a tender's memory lies low, one that Linux has laid out for a process lies
+//! high.
+
+use core::cell::UnsafeCell;
+use core::ffi::CStr;
+use core::ops::Range;
+
+use muslin_arch::{privilege, stack};
+use muslin_platform::Platform;
+
+use crate::hvt;
+use crate::linux_process::LINUX_PROCESS;
+use crate::spt::SPT;
+
+/// The lowest address that a stack of a Linux process has, and more than any guest's memory.
+const PROCESS_STACK_MIN: usize = 1 << 44;
+
+/// A platform that can be below an image for Solo5.
+pub trait Host: Platform {
+    /// Sets the thread pointer.
+    ///
+    /// # Safety
+    /// `block` stays valid for as long as it is the thread pointer.
+    unsafe fn set_thread_pointer(&self, block: *mut u8);
+
+    /// Writes text of the runtime's own, as the console does.
+    fn report(&self, text: &[u8]) -> usize {
+        self.console().write(text)
+    }
+}
+
+/// How the image was entered.
+#[derive(Clone, Copy, Debug)]
+pub enum Entered {
+    /// By a tender, with a command line and a stack that holds nothing.
+    AsGuest(&'static CStr),
+    /// By Linux, with the stack of a process.
+    AsProcess,
+}
+
+struct Chosen(UnsafeCell<&'static dyn Host>);
+
+// SAFETY: written once, by `enter`, when nothing else runs.
+unsafe impl Sync for Chosen {}
+
+static CHOSEN: Chosen = Chosen(UnsafeCell::new(&SPT));
+
+/// The host. [`enter`] must have been called.
+#[inline(always)]
+pub fn host() -> &'static dyn Host {
+    // SAFETY: nobody writes it any more.
+    unsafe { *CHOSEN.0.get() }
+}
+
+/// Finds the host and takes over what it says. `image` is where the image lies, with its zeroed
+/// data.
+///
+/// # Safety
+/// The image was just entered, and this is called once. If Linux entered it, `environment` is as the
+/// kernel laid it out.
+pub unsafe fn enter(image: Range<usize>, environment: *mut *const u8) -> Entered {
+    // SAFETY: each host is started where it is the host, says what was found; the rest the caller
+    // promises. Nothing else looks at the choice yet.
+    unsafe {
+        if privilege::ring() == 0 {
+            Entered::AsGuest(hvt::start(image))
+        } else if stack::pointer() < PROCESS_STACK_MIN {
+            *CHOSEN.0.get() = &SPT;
+            Entered::AsGuest(SPT.start(image))
+        } else {
+            *CHOSEN.0.get() = &LINUX_PROCESS;
+            LINUX_PROCESS.start(image, environment);
+            Entered::AsProcess
+        }
+    }
+}

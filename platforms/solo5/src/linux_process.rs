@@ -1,0 +1,336 @@
+//! The platform of an image that Linux runs as an ordinary process: the same library OS, with
+//! gdb, perf and valgrind at hand.
+//!
+//! The process keeps its arguments, environment and stack. Memory is one mapping behind the image,
+//! of [`MEMORY_VARIABLE`] MiB, which costs nothing until it is touched. Pages can be protected and
+//! given back; standard input can be read. Files are the library OS's own: none of Linux's is seen.
+//!
+//! Source: the man pages of the calls below; the stack's layout: Linux `fs/exec.c`, `fs/binfmt_elf.c`.
+
+use core::ffi::{CStr, c_char};
+use core::ops::Range;
+
+use muslin_abi::Errno;
+use muslin_abi::args::from_raw;
+use muslin_platform::{Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait};
+
+use crate::host::Host;
+use crate::host_clock::HostClock;
+use crate::places::Places;
+use crate::{PAGE_BYTES, calls};
+
+const READ: usize = 0;
+const MMAP: usize = 9;
+const MPROTECT: usize = 10;
+const MADVISE: usize = 28;
+const CLOCK_NANOSLEEP: usize = 230;
+const PRLIMIT64: usize = 302;
+const GETRANDOM: usize = 318;
+
+const STDIN: usize = 0;
+const STDERR: usize = 2;
+const PROT_READ: usize = 1;
+const PROT_WRITE: usize = 2;
+const PROT_EXEC: usize = 4;
+const MAP_PRIVATE: usize = 2;
+const MAP_ANONYMOUS: usize = 0x20;
+const MAP_NORESERVE: usize = 0x4000;
+const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
+const MADV_DONTNEED: usize = 4;
+const CLOCK_MONOTONIC: usize = 1;
+const TIMER_ABSTIME: usize = 1;
+const RLIMIT_STACK: usize = 3;
+
+const AT_NULL: usize = 0;
+const AT_IGNORE: usize = 1;
+const AT_UID: usize = 11;
+const AT_EGID: usize = 14;
+const AT_EXECFN: usize = 31;
+const AT_SYSINFO_EHDR: usize = 33;
+
+/// The variable that says how much memory the library OS gets, in MiB.
+pub const MEMORY_VARIABLE: &[u8] = b"MUSLIN_MEM=";
+/// As much as the tenders give.
+const MEMORY_MIB: usize = 512;
+/// More than any machine has, and less than addresses can say.
+const MEMORY_MIB_MAX: usize = 1 << 24;
+/// What counts of a stack without a limit.
+const STACK_BYTES_MAX: usize = 1 << 30;
+/// Bytes between the file's name and the end of the stack.
+const BEHIND_FILE_NAME_BYTES: usize = 8;
+
+/// The process as a platform.
+#[derive(Debug)]
+pub struct LinuxProcess {
+    places: Places,
+    clock: HostClock,
+}
+
+/// The one platform of the process.
+pub static LINUX_PROCESS: LinuxProcess = LinuxProcess {
+    places: Places::new(),
+    clock: HostClock::new(),
+};
+
+impl LinuxProcess {
+    /// Maps memory, and makes the auxiliary vector say what the library OS says.
+    ///
+    /// # Safety
+    /// This is a process that was just entered; `environment` is as the kernel laid it out.
+    pub unsafe fn start(&self, image: Range<usize>, environment: *mut *const u8) {
+        let mut memory_mib = MEMORY_MIB;
+        let mut at = environment;
+        // SAFETY: C strings up to a null, as the caller promises.
+        while let Some(variable) = unsafe { text(*at) } {
+            if let Some(value) = variable.strip_prefix(MEMORY_VARIABLE) {
+                memory_mib = number(value)
+                    .unwrap_or_else(|| self.refuse(b"muslin: MUSLIN_MEM is not a number of MiB\n"));
+            }
+            // SAFETY: not past the null.
+            at = unsafe { at.add(1) };
+        }
+        // SAFETY: the vector lies behind the null.
+        let file_name = unsafe { hide_host(at.add(1).cast()) };
+        // SAFETY: a C string of the stack, if it is there.
+        let name_end = unsafe { text(file_name) }.map_or(environment as usize, |name| {
+            name.as_ptr_range().end as usize + 1 + BEHIND_FILE_NAME_BYTES
+        });
+        let stack_end = name_end.next_multiple_of(PAGE_BYTES);
+        let stack_start = stack_end.saturating_sub(stack_limit_bytes());
+
+        let start = image.end.next_multiple_of(PAGE_BYTES);
+        let memory = map(start, memory_mib << 20).unwrap_or_else(|_| {
+            self.refuse(
+                b"muslin: Linux does not give that much memory: set MUSLIN_MEM to fewer MiB\n",
+            )
+        });
+        self.places.set(memory, stack_start..stack_end);
+        self.clock.start();
+    }
+
+    fn refuse(&self, line: &[u8]) -> ! {
+        self.report(line);
+        calls::exit(1)
+    }
+}
+
+/// # Safety
+/// `start` is null or a C string that stays as it is.
+unsafe fn text(start: *const u8) -> Option<&'static [u8]> {
+    // SAFETY: as the caller promises.
+    (!start.is_null()).then(|| unsafe { CStr::from_ptr(start.cast::<c_char>()) }.to_bytes())
+}
+
+/// A number of MiB that makes sense.
+fn number(digits: &[u8]) -> Option<usize> {
+    let number: usize = core::str::from_utf8(digits).ok()?.parse().ok()?;
+    (1..=MEMORY_MIB_MAX).contains(&number).then_some(number)
+}
+
+/// Takes the vDSO out of the auxiliary vector, whose clocks are not the library OS's, and makes the
+/// user root, as the library OS says; the address of the file's name.
+///
+/// # Safety
+/// `entry` is the auxiliary vector as the kernel laid it out.
+unsafe fn hide_host(mut entry: *mut [usize; 2]) -> *const u8 {
+    let mut file_name = core::ptr::null();
+    loop {
+        // SAFETY: an entry of the vector, not past its last.
+        let [kind, value] = unsafe { &mut *entry };
+        match *kind {
+            AT_NULL => return file_name,
+            AT_SYSINFO_EHDR => *kind = AT_IGNORE,
+            AT_UID..=AT_EGID => *value = 0,
+            AT_EXECFN => file_name = *value as *const u8,
+            _ => {}
+        }
+        // SAFETY: not past the last.
+        entry = unsafe { entry.add(1) };
+    }
+}
+
+/// How far the stack may grow.
+fn stack_limit_bytes() -> usize {
+    let mut limit = [0usize; 2];
+    let args = [0, RLIMIT_STACK, 0, &raw mut limit as usize, 0, 0];
+    // SAFETY: the kernel writes two words, which are alive.
+    unsafe { calls::call(PRLIMIT64, args) };
+    limit[0].clamp(PAGE_BYTES, STACK_BYTES_MAX)
+}
+
+/// Maps zeroed memory at `start`, or elsewhere where that is taken.
+fn map(start: usize, len_bytes: usize) -> Result<Range<usize>, Errno> {
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    let at = |start, flags| {
+        let args = [
+            start,
+            len_bytes,
+            PROT_READ | PROT_WRITE,
+            flags,
+            usize::MAX,
+            0,
+        ];
+        // SAFETY: makes a new mapping, and replaces none.
+        from_raw(unsafe { calls::call(MMAP, args) })
+    };
+    let start = at(start, flags | MAP_FIXED_NOREPLACE).or_else(|_| at(0, flags))?;
+    Ok(start..start + len_bytes)
+}
+
+impl Host for LinuxProcess {
+    unsafe fn set_thread_pointer(&self, block: *mut u8) {
+        // SAFETY: as the caller promises.
+        unsafe { calls::set_thread_pointer(block) };
+    }
+
+    fn report(&self, text: &[u8]) -> usize {
+        usize::try_from(calls::write(STDERR, text)).unwrap_or(0)
+    }
+}
+
+impl Platform for LinuxProcess {
+    fn name(&self) -> &'static str {
+        "solo5-process"
+    }
+    fn memory(&self) -> &dyn Memory {
+        self
+    }
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+    fn wait(&self) -> &dyn Wait {
+        self
+    }
+    fn entropy(&self) -> &dyn Entropy {
+        self
+    }
+    fn console(&self) -> &dyn Console {
+        self
+    }
+    fn power(&self) -> &dyn Power {
+        self
+    }
+}
+
+impl Memory for LinuxProcess {
+    fn range(&self) -> Range<usize> {
+        self.places.memory()
+    }
+    fn page_bytes(&self) -> usize {
+        PAGE_BYTES
+    }
+    fn protect(&self, pages: Range<usize>, protection: Protection) -> Result<(), Errno> {
+        let bits = [
+            (protection.read, PROT_READ),
+            (protection.write, PROT_WRITE),
+            (protection.execute, PROT_EXEC),
+        ];
+        let bits = bits
+            .iter()
+            .filter(|bit| bit.0)
+            .fold(0, |all, bit| all | bit.1);
+        let args = [pages.start, pages.len(), bits, 0, 0, 0];
+        // SAFETY: the library OS answers for what its pages are.
+        from_raw(unsafe { calls::call(MPROTECT, args) }).map(|_| ())
+    }
+    fn discard(&self, pages: Range<usize>) -> Result<(), Errno> {
+        let args = [pages.start, pages.len(), MADV_DONTNEED, 0, 0, 0];
+        // SAFETY: the library OS does not need what is in them.
+        from_raw(unsafe { calls::call(MADVISE, args) }).map(|_| ())
+    }
+    fn stack(&self) -> Range<usize> {
+        self.places.stack()
+    }
+}
+
+impl Wait for LinuxProcess {
+    fn wait_until(&self, deadline_ns: Option<u64>) {
+        // There is no device.
+        let deadline_ns = deadline_ns.unwrap_or(i64::MAX as u64);
+        let deadline = [deadline_ns / 1_000_000_000, deadline_ns % 1_000_000_000];
+        let args = [
+            CLOCK_MONOTONIC,
+            TIMER_ABSTIME,
+            &raw const deadline as usize,
+            0,
+            0,
+            0,
+        ];
+        // SAFETY: the kernel reads two words, which are alive.
+        unsafe { calls::call(CLOCK_NANOSLEEP, args) };
+    }
+}
+
+impl Entropy for LinuxProcess {
+    fn fill(&self, mut bytes: &mut [u8]) -> Result<(), Errno> {
+        while !bytes.is_empty() {
+            let args = [bytes.as_mut_ptr() as usize, bytes.len(), 0, 0, 0, 0];
+            // SAFETY: the kernel writes to a slice that is alive.
+            match from_raw(unsafe { calls::call(GETRANDOM, args) }) {
+                Ok(len_bytes) => bytes = &mut bytes[len_bytes..],
+                Err(Errno::EINTR) => {}
+                Err(_) => {
+                    self.report(b"muslin: Linux gives no random bytes\n");
+                    return Err(Errno::EIO);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Console for LinuxProcess {
+    fn write(&self, bytes: &[u8]) -> usize {
+        usize::try_from(calls::write(calls::STDOUT, bytes)).unwrap_or(0)
+    }
+    fn read(&self, bytes: &mut [u8]) -> usize {
+        let args = [STDIN, bytes.as_mut_ptr() as usize, bytes.len(), 0, 0, 0];
+        // SAFETY: the kernel writes to a slice that is alive.
+        from_raw(unsafe { calls::call(READ, args) }).unwrap_or(0)
+    }
+}
+
+impl Power for LinuxProcess {
+    fn exit(&self, status: i32) -> ! {
+        calls::exit(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_auxiliary_vector_says_what_the_library_os_says() {
+        let name = c"program";
+        let mut vector = [
+            [AT_SYSINFO_EHDR, 0x7000],
+            [AT_UID, 1000],
+            [AT_EGID, 1000],
+            [AT_EXECFN, name.as_ptr() as usize],
+            [AT_NULL, 0],
+        ];
+        // SAFETY: a vector of our own.
+        let file_name = unsafe { hide_host(vector.as_mut_ptr()) };
+        assert_eq!(file_name, name.as_ptr().cast());
+        assert_eq!(
+            vector[..3],
+            [[AT_IGNORE, 0x7000], [AT_UID, 0], [AT_EGID, 0]]
+        );
+    }
+
+    #[test]
+    fn memory_is_a_number_of_mib() {
+        assert_eq!(number(b"64"), Some(64));
+        for wrong in [
+            &b""[..],
+            b"0",
+            b"-1",
+            b"64M",
+            b"99999999999999999999",
+            b"\xff",
+        ] {
+            assert_eq!(number(wrong), None);
+        }
+    }
+}
