@@ -1,12 +1,13 @@
-//! Files that play the devices of an image.
+//! Files and interfaces that play the devices of an image.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
-use std::os::fd::AsRawFd;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-use crate::manifest::{AttachedBlock, Kind, Manifest};
+use crate::manifest::{Attached, AttachedBlock, AttachedNet, Kind, Manifest};
 use crate::refusal::{Refusal, words};
+use crate::tap;
 
 /// The size of a sector in bytes.
 const SECTOR_BYTES: u16 = 512;
@@ -20,61 +21,138 @@ pub struct BlockFile {
     pub path: PathBuf,
 }
 
-/// Opens the files and writes them into the manifest. They stay open as long as the answer lives.
-pub(crate) fn attach(manifest: &mut Manifest, blocks: &[BlockFile]) -> Result<Vec<File>, Refusal> {
-    let mut files = Vec::new();
+/// A tap interface for a network device of the image.
+#[derive(Clone, Debug)]
+pub struct NetTap {
+    /// The name in the image's manifest.
+    pub name: String,
+    /// The interface, or `@` and the number of a descriptor that is one already.
+    pub interface: String,
+}
+
+/// The hardware address of a network device of the image; one is made up where none is given.
+#[derive(Clone, Debug)]
+pub struct NetAddress {
+    /// The name in the image's manifest.
+    pub name: String,
+    /// The address.
+    pub mac: [u8; 6],
+}
+
+/// What is open for a guest's devices.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    /// By descriptor number, as the manifest has it.
+    pub(crate) files: Vec<File>,
+}
+
+impl Opened {
+    /// The open file behind a device.
+    pub(crate) fn file(&self, attached: Attached) -> Option<&File> {
+        self.files
+            .iter()
+            .find(|file| file.as_raw_fd() == attached.host_fd())
+    }
+}
+
+/// Opens what plays the devices and writes it into the manifest.
+pub(crate) fn attach(
+    manifest: &mut Manifest,
+    blocks: &[BlockFile],
+    nets: &[NetTap],
+    addresses: &[NetAddress],
+) -> Result<Opened, Refusal> {
+    let mut opened = Opened::default();
     for block in blocks {
-        let Some(device) = manifest
-            .devices
-            .iter_mut()
-            .find(|device| device.kind == Kind::Block && device.name == block.name)
-        else {
-            return Err(Refusal::new(
-                format_args!("the image declares no block device '{}'", block.name),
-                "leave out its --block, or declare it when linking",
-            ));
-        };
-        if device.attached.is_some() {
-            return Err(Refusal::new(
-                format_args!("block device '{}' is given twice", block.name),
-                "give each device one file",
-            ));
-        }
+        let attached = declared(manifest, Kind::Block, &block.name)?;
         let (file, capacity_bytes) = open(block)?;
-        device.attached = Some(AttachedBlock {
+        *attached = Some(Attached::Block(AttachedBlock {
             capacity_bytes,
             sector_bytes: SECTOR_BYTES,
             host_fd: file.as_raw_fd(),
-        });
-        files.push(file);
+        }));
+        opened.files.push(file);
     }
-    let missing = manifest
+    for net in nets {
+        let attached = declared(manifest, Kind::Net, &net.name)?;
+        let (fd, mtu) = open_tap(net)?;
+        let mac = addresses
+            .iter()
+            .find(|address| address.name == net.name)
+            .map_or_else(some_mac, |address| Ok(address.mac))?;
+        *attached = Some(Attached::Net(AttachedNet {
+            mac,
+            mtu,
+            host_fd: fd.as_raw_fd(),
+        }));
+        opened.files.push(File::from(fd));
+    }
+    if let Some(address) = addresses
+        .iter()
+        .find(|address| nets.iter().all(|net| net.name != address.name))
+    {
+        return Err(Refusal::new(
+            format_args!(
+                "a hardware address is given for '{}', but no interface",
+                address.name
+            ),
+            format_args!("give it one: --net {}=TAP", address.name),
+        ));
+    }
+    match manifest
         .devices
         .iter()
-        .find(|device| device.attached.is_none());
-    match missing {
-        None => Ok(files),
-        Some(device) if device.kind == Kind::Block => Err(Refusal::new(
-            format_args!(
-                "the image declares the block device '{}', which is not given",
-                device.name
-            ),
-            format_args!("give it a file: --block {}=FILE", device.name),
-        )),
+        .find(|device| device.attached.is_none())
+    {
+        None => Ok(opened),
         Some(device) => Err(Refusal::new(
             format_args!(
-                "the image declares the {} device '{}', which this tender does not offer yet",
+                "the image declares the {} device '{}', which is not given",
                 device.kind.name(),
                 device.name
             ),
-            "run it with a stock solo5-spt",
+            match device.kind {
+                Kind::Block => format!("give it a file: --block {}=FILE", device.name),
+                Kind::Net => format!("give it an interface: --net {}=TAP", device.name),
+            },
         )),
     }
 }
 
+/// The place of a device that is declared and not attached yet.
+fn declared<'manifest>(
+    manifest: &'manifest mut Manifest,
+    kind: Kind,
+    name: &str,
+) -> Result<&'manifest mut Option<Attached>, Refusal> {
+    let Some(device) = manifest
+        .devices
+        .iter_mut()
+        .find(|device| device.kind == kind && device.name == name)
+    else {
+        return Err(Refusal::new(
+            format_args!("the image declares no {} device '{name}'", kind.name()),
+            format_args!(
+                "leave out its {}, or declare it when linking",
+                kind.option()
+            ),
+        ));
+    };
+    if device.attached.is_some() {
+        return Err(Refusal::new(
+            format_args!("{} device '{name}' is given twice", kind.name()),
+            match kind {
+                Kind::Block => "give each device one file",
+                Kind::Net => "give each device one interface",
+            },
+        ));
+    }
+    Ok(&mut device.attached)
+}
+
 fn open(block: &BlockFile) -> Result<(File, u64), Refusal> {
     let shown = block.path.display();
-    let failed = |error: std::io::Error| {
+    let failed = |error: io::Error| {
         Refusal::new(
             format_args!(
                 "cannot open {shown} for reading and writing: {}",
@@ -88,6 +166,19 @@ fn open(block: &BlockFile) -> Result<(File, u64), Refusal> {
         .write(true)
         .open(&block.path)
         .map_err(failed)?;
+    // Two guests on one disk destroy it. Gone with the last process that has the file open.
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(Refusal::new(
+                format_args!("{shown} is in use by another program, which has locked it"),
+                "end that one, or give a copy",
+            ));
+        }
+        // Not every file system has locks.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
     // Also right for block devices, whose metadata have no length.
     let capacity_bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
     if capacity_bytes == 0 || !capacity_bytes.is_multiple_of(u64::from(SECTOR_BYTES)) {
@@ -99,4 +190,36 @@ fn open(block: &BlockFile) -> Result<(File, u64), Refusal> {
         ));
     }
     Ok((file, capacity_bytes))
+}
+
+fn open_tap(net: &NetTap) -> Result<(OwnedFd, u16), Refusal> {
+    tap::open(&net.interface).map_err(|problem| {
+        Refusal::new(
+            format_args!(
+                "cannot use interface '{}' for '{}': {}",
+                net.interface,
+                net.name,
+                problem.what()
+            ),
+            problem.remedy(&net.interface),
+        )
+    })
+}
+
+/// An address that nobody else has, marked as made up.
+fn some_mac() -> Result<[u8; 6], Refusal> {
+    const MULTICAST: u8 = 1;
+    const LOCAL: u8 = 2;
+    let mut mac = [0; 6];
+    rustix::rand::getrandom(&mut mac, rustix::rand::GetRandomFlags::empty()).map_err(|error| {
+        Refusal::new(
+            format_args!(
+                "cannot make up a hardware address: {}",
+                words(&error.into())
+            ),
+            "give one: --net-mac NAME=ADDRESS",
+        )
+    })?;
+    mac[0] = mac[0] & !MULTICAST | LOCAL;
+    Ok(mac)
 }

@@ -1,4 +1,5 @@
-//! The system calls that a guest may make: nine, and these only with the right arguments.
+//! The system calls that a guest for spt may make: nine, and these only with the right arguments; and
+//! read where it has a network device.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch,
 };
 
-use crate::manifest::Manifest;
+use crate::manifest::{Attached, Manifest};
 
 /// `ARCH_SET_FS` of arch_prctl(2).
 const ARCH_SET_FS: u64 = 0x1002;
@@ -43,23 +44,28 @@ pub(crate) fn program(
         allow(libc::SYS_clock_gettime, &[is_fd(clock)])?;
     }
     allow(libc::SYS_arch_prctl, &[is(ARCH_SET_FS)])?;
-    for block in manifest
-        .devices
-        .iter()
-        .filter_map(|device| device.attached.as_ref())
-    {
-        let sector_bytes = u64::from(block.sector_bytes);
-        for nr in [libc::SYS_pread64, libc::SYS_pwrite64] {
-            // One sector, and none past the end: a write there would make the file longer.
-            let last = block.capacity_bytes.saturating_sub(sector_bytes);
-            allow(
-                nr,
-                &[
-                    is_fd(block.host_fd),
-                    (2, SeccompCmpOp::Eq, sector_bytes),
-                    (3, SeccompCmpOp::Le, last),
-                ],
-            )?;
+    for (_, attached) in manifest.attached() {
+        match attached {
+            Attached::Block(block) => {
+                let sector_bytes = u64::from(block.sector_bytes);
+                // One sector, and none past the end: a write there would make the file longer.
+                let last = block.capacity_bytes.saturating_sub(sector_bytes);
+                for nr in [libc::SYS_pread64, libc::SYS_pwrite64] {
+                    allow(
+                        nr,
+                        &[
+                            is_fd(block.host_fd),
+                            (2, SeccompCmpOp::Eq, sector_bytes),
+                            (3, SeccompCmpOp::Le, last),
+                        ],
+                    )?;
+                }
+            }
+            Attached::Net(net) => {
+                for nr in [libc::SYS_read, libc::SYS_write] {
+                    allow(nr, &[is_fd(net.host_fd)])?;
+                }
+            }
         }
     }
     // Whatever its arguments are.

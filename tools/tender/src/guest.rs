@@ -1,96 +1,45 @@
-//! The guest's process: made, filled, sandboxed, entered.
+//! The process of a guest for spt: made, filled, sandboxed, entered.
 
 use std::arch::asm;
 use std::ffi::c_void;
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
 use std::{ptr, slice};
 
-use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 use seccompiler::{BpfProgram, apply_filter};
 
-use crate::boot_info::{BOOT_INFO_ADDRESS, BootInfo, MEMORY_BASE, check_command_line};
-use crate::devices::{BlockFile, attach};
+use crate::boot_info::{BOOT_INFO_ADDRESS, BootInfo, MEMORY_BASE};
 use crate::filter;
 use crate::image::{Image, Segment};
 use crate::initrd::Initrd;
+use crate::launch::{Launch, Outcome};
 use crate::refusal::{Refusal, words};
 use crate::report::Report;
 use crate::trace;
 
-/// What the timer's readiness is called in the epoll set: `SPT_INTERNAL_TIMERFD`.
-const TIMER_NAME: u64 = 0xffff_fffe;
-
-/// Bytes between the end of the image and the top of memory that a guest has at least: its stack
-/// may be there.
-const ROOM_BYTES_MIN: u64 = 0x1000;
-
-/// What a guest gets.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Guest memory in MiB, counted from address 0.
-    pub memory_mib: u64,
-    /// Files for the block devices that the image declares.
-    pub blocks: Vec<BlockFile>,
-    /// An archive that lies behind the guest's memory and is named on its command line. For images
-    /// of Muslin alone.
-    pub initrd: Option<PathBuf>,
-    /// The guest's command line, at most [`COMMAND_LINE_BYTES_MAX`](crate::COMMAND_LINE_BYTES_MAX)
-    /// with a zero at its end.
-    pub command_line: Vec<u8>,
-}
-
-/// How a guest ended.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Its exit status; 128 and the signal's number if it did not exit.
-    pub status: u8,
-    /// What happened, if it did not exit.
-    pub report: Option<Report>,
-}
-
-/// Runs an image to its end in a child process. Its output goes to the caller's standard output.
-///
-/// The guest does not outlive the calling thread.
-///
-/// # Errors
-/// The guest was not started: the image or the options are wrong, or the system refuses.
-pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
-    let image = Image::parse(bytes)?;
-    let initrd = options.initrd.as_deref().map(Initrd::open).transpose()?;
-    let initrd_bytes = initrd.as_ref().map_or(0, Initrd::mapped_bytes);
-    let memory_bytes = memory_bytes(options.memory_mib, &image, initrd_bytes)?;
-    let mut command_line = Vec::new();
-    if let Some(initrd) = &initrd {
-        command_line = initrd.word(memory_bytes);
-    }
-    command_line.extend_from_slice(&options.command_line);
-    check_command_line(&command_line)?;
-    let mut manifest = image.manifest.clone();
-    let _files = attach(&mut manifest, &options.blocks)?;
-    let (epoll, timer) =
-        alarm().map_err(|error| refused("make the guest's timer", &error.into()))?;
-    let filter = filter::program(&manifest, epoll.as_raw_fd(), timer.as_raw_fd())
+/// Runs an image for spt.
+pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
+    let image = launch.image;
+    let memory_bytes = launch.memory_bytes;
+    let (epoll_fd, timer_fd) = (launch.wait_set.epoll_fd(), launch.wait_set.timer_fd());
+    let filter = filter::program(&launch.manifest, epoll_fd, timer_fd)
         .map_err(|error| refused("make the filter of calls", &io::Error::other(error)))?;
     let boot_info = BootInfo {
         memory_bytes,
         image_end: image.end(),
-        manifest: manifest.to_bytes(),
-        command_line,
-        epoll_fd: epoll.as_raw_fd(),
-        timer_fd: timer.as_raw_fd(),
+        manifest: launch.manifest.to_bytes(),
+        command_line: launch.command_line.clone(),
+        epoll_fd,
+        timer_fd,
     };
     let plan = Plan {
-        image: &image,
+        image,
         memory_bytes,
-        initrd: initrd.as_ref(),
+        initrd: launch.initrd.as_ref(),
         boot_info: boot_info.to_bytes(),
         filter,
     };
@@ -131,7 +80,7 @@ pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
         },
         trace::End::Signalled(signal, fault) => Outcome {
             status: 128 + (signal & 0x7f) as u8,
-            report: Some(Report::new(signal, fault.as_deref(), &image, memory_bytes)),
+            report: Some(Report::new(signal, fault.as_deref(), image, memory_bytes)),
         },
     })
 }
@@ -145,47 +94,7 @@ struct Plan<'image> {
     filter: BpfProgram,
 }
 
-/// The guest's memory, less what lies behind it.
-fn memory_bytes(memory_mib: u64, image: &Image<'_>, initrd_bytes: u64) -> Result<u64, Refusal> {
-    let needed_mib = (image.end() + ROOM_BYTES_MIN)
-        .saturating_add(initrd_bytes)
-        .div_ceil(1 << 20);
-    if memory_mib < needed_mib {
-        let (what, verb) = match initrd_bytes {
-            0 => ("the image", "does"),
-            _ => ("the image and the initrd", "do"),
-        };
-        return Err(Refusal::new(
-            format_args!("{what} {verb} not fit into {memory_mib} MiB of memory"),
-            format_args!("give it at least --mem {needed_mib}"),
-        ));
-    }
-    let all = memory_mib.checked_mul(1 << 20).ok_or_else(|| {
-        Refusal::new(
-            format_args!("{memory_mib} MiB is more memory than there are addresses"),
-            "give a smaller --mem",
-        )
-    })?;
-    Ok(all - initrd_bytes)
-}
-
-/// The timer that wakes a guest, in the set of what it waits for.
-fn alarm() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    let timer = timerfd_create(
-        TimerfdClockId::Monotonic,
-        TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
-    )?;
-    epoll::add(
-        &epoll,
-        &timer,
-        epoll::EventData::new_u64(TIMER_NAME),
-        epoll::EventFlags::IN,
-    )?;
-    Ok((epoll, timer))
-}
-
-fn refused(what: &str, error: &io::Error) -> Refusal {
+pub(crate) fn refused(what: &str, error: &io::Error) -> Refusal {
     Refusal::new(
         format_args!("cannot {what}: {}", words(error)),
         "see what this system allows",
@@ -277,7 +186,7 @@ fn map_initrd(initrd: &Initrd, address: u64) -> Result<(), String> {
 }
 
 /// Drops what a process inherits and a guest must not have.
-fn drop_habits() -> Result<(), String> {
+pub(crate) fn drop_habits() -> Result<(), String> {
     // SAFETY: neither call has to do with memory. The first only asks.
     let persona = unsafe { libc::personality(0xffff_ffff) };
     if persona & libc::READ_IMPLIES_EXEC != 0 {

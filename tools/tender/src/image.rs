@@ -18,7 +18,7 @@ pub const PAGE_BYTES: u64 = 4096;
 /// Where the lowest segment may begin.
 pub const BASE_MIN: u64 = 0x10_0000;
 
-/// The versions of spt's binary interface; what a guest sees is the same in both.
+/// The versions of Solo5's binary interface; what a guest has to do is the same in both.
 const ABI_VERSIONS: [u32; 2] = [1, 2];
 
 const NOTE_NAME: &[u8] = b"Solo5\0";
@@ -40,10 +40,22 @@ pub enum Target {
     Other(u32),
 }
 
+impl Target {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Spt => "solo5-spt",
+            Self::Hvt => "solo5-hvt",
+            Self::Other(_) => "another target",
+        }
+    }
+}
+
 /// A checked image.
 #[derive(Clone, Debug)]
 pub struct Image<'data> {
     bytes: &'data [u8],
+    /// The tender it asks for: spt or hvt.
+    pub target: Target,
     pub(crate) entry: u64,
     pub(crate) segments: Vec<Segment<'data>>,
     /// The devices it declares.
@@ -72,7 +84,7 @@ pub fn target_of(bytes: &[u8]) -> Option<Target> {
 }
 
 impl<'data> Image<'data> {
-    /// Reads and checks an image for spt.
+    /// Reads and checks an image for spt or hvt.
     ///
     /// # Errors
     /// It is damaged, made for another tender or a later version, or breaks a rule.
@@ -86,7 +98,7 @@ impl<'data> Image<'data> {
         if header.e_machine.get(LittleEndian) != elf::EM_X86_64 {
             return Err(Refusal::of_image("the image is for another processor"));
         }
-        check_abi(bytes, headers)?;
+        let target = checked_target(bytes, headers)?;
         let manifest = note(bytes, headers, NOTE_MANIFEST)
             .and_then(|descriptor| descriptor.get(MANIFEST_PADDING_BYTES..))
             .ok_or_else(|| Refusal::of_image("the image has no Solo5 manifest"))?;
@@ -95,6 +107,7 @@ impl<'data> Image<'data> {
         let entry = header.e_entry.get(LittleEndian);
         let image = Self {
             bytes,
+            target,
             entry,
             segments,
             manifest,
@@ -171,22 +184,22 @@ fn headers_of(
     Ok((header, headers))
 }
 
-fn check_abi(bytes: &[u8], headers: &[ProgramHeader64<LittleEndian>]) -> Result<(), Refusal> {
+fn checked_target(
+    bytes: &[u8],
+    headers: &[ProgramHeader64<LittleEndian>],
+) -> Result<Target, Refusal> {
     let Some((target, version)) = abi_of(bytes, headers) else {
         return Err(Refusal::of_image("the image has no Solo5 ABI note"));
     };
     match target {
-        Target::Spt if ABI_VERSIONS.contains(&version) => Ok(()),
-        Target::Spt => Err(Refusal::of_image(format_args!(
-            "the image wants version {version} of Solo5's spt ABI; this tender has 1 and 2"
+        Target::Spt | Target::Hvt if ABI_VERSIONS.contains(&version) => Ok(target),
+        Target::Spt | Target::Hvt => Err(Refusal::of_image(format_args!(
+            "the image wants version {version} of the ABI of {}; this tender has 1 and 2",
+            target.name()
         ))),
-        Target::Hvt => Err(Refusal::new(
-            "the image is for solo5-hvt, which this tender does not offer yet",
-            "link it with --platform solo5-spt",
-        )),
         Target::Other(number) => Err(Refusal::new(
             format_args!("the image is for Solo5 target {number}"),
-            "link it with --platform solo5-spt",
+            "link it with --platform solo5-spt or solo5-hvt",
         )),
     }
 }

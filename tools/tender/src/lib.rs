@@ -1,9 +1,10 @@
-//! The built-in tender: starts a Solo5 spt image in a process of its own, and reports how it ended.
+//! The built-in tender: starts a Solo5 image and reports how it ended.
 //!
-//! [`image::Image`] is a checked ELF file, [`manifest::Manifest`] the devices it declares.
-//! [`run`] loads the image into a child process, which gives up all but nine system calls
-//! ([`filter`]) before the first instruction of the guest. The tender itself stays outside and sees
-//! how the guest ends: [`report`] says where a fault was, and in which function.
+//! [`image::Image`] is a checked ELF file, [`manifest::Manifest`] the devices it declares. [`run`]
+//! loads the image into a child process. For spt the child itself becomes the guest, after it has
+//! given up all but nine system calls ([`filter`]). For hvt the child keeps a virtual machine
+//! ([`hvt`]) and serves its hypercalls, behind a filter of its own. The tender itself stays outside
+//! and sees how the guest ends: [`report`] says where a fault was, and in which function.
 //!
 //! Images of stock Solo5 with ABI 1 or 2 run as well.
 
@@ -17,18 +18,23 @@ mod filter;
     reason = "fork, guest memory, and the jump into the guest"
 )]
 mod guest;
+pub mod hvt;
 pub mod image;
 mod initrd;
+mod launch;
 pub mod manifest;
 mod refusal;
 mod report;
 mod symbols;
+#[allow(unsafe_code, reason = "ioctl has no safe words for interfaces")]
+mod tap;
 #[allow(unsafe_code, reason = "ptrace has no safe words")]
 mod trace;
 mod unwind;
+mod wait_set;
 
 pub use boot_info::COMMAND_LINE_BYTES_MAX;
-pub use devices::BlockFile;
-pub use guest::{Options, Outcome, run};
+pub use devices::{BlockFile, NetAddress, NetTap};
+pub use launch::{Options, Outcome, run};
 pub use refusal::Refusal;
 pub use report::Report;

@@ -34,7 +34,7 @@ pub struct Device {
     /// What kind of device.
     pub kind: Kind,
     /// What the tender gives for it.
-    pub(crate) attached: Option<AttachedBlock>,
+    pub(crate) attached: Option<Attached>,
 }
 
 /// The kind of a device.
@@ -55,10 +55,34 @@ impl Kind {
         }
     }
 
+    /// The option that gives it something.
+    pub(crate) const fn option(self) -> &'static str {
+        match self {
+            Self::Block => "--block",
+            Self::Net => "--net",
+        }
+    }
+
     const fn number(self) -> u32 {
         match self {
             Self::Block => TYPE_BLOCK,
             Self::Net => TYPE_NET,
+        }
+    }
+}
+
+/// What plays a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attached {
+    Block(AttachedBlock),
+    Net(AttachedNet),
+}
+
+impl Attached {
+    pub(crate) const fn host_fd(self) -> i32 {
+        match self {
+            Self::Block(block) => block.host_fd,
+            Self::Net(net) => net.host_fd,
         }
     }
 }
@@ -71,7 +95,28 @@ pub(crate) struct AttachedBlock {
     pub(crate) host_fd: i32,
 }
 
+/// An interface that plays a network device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttachedNet {
+    pub(crate) mac: [u8; 6],
+    pub(crate) mtu: u16,
+    pub(crate) host_fd: i32,
+}
+
 impl Manifest {
+    /// A device by its handle.
+    pub(crate) fn device(&self, handle: u64) -> Option<&Device> {
+        let index = usize::try_from(handle.checked_sub(1)?).ok()?;
+        self.devices.get(index)
+    }
+
+    /// The attached devices with their handles.
+    pub(crate) fn attached(&self) -> impl Iterator<Item = (u64, Attached)> {
+        (1..)
+            .zip(&self.devices)
+            .filter_map(|(handle, device)| Some((handle, device.attached?)))
+    }
+
     /// Reads the manifest of an image, which may be anything.
     ///
     /// # Errors
@@ -137,12 +182,21 @@ impl Manifest {
         for (device, entry) in self.devices.iter().zip(rest.chunks_exact_mut(ENTRY_BYTES)) {
             put(entry, 0, device.name.as_bytes());
             put(entry, TYPE_AT, &device.kind.number().to_le_bytes());
-            if let Some(block) = device.attached {
-                put(entry, PROPERTIES_AT, &block.capacity_bytes.to_le_bytes());
-                put(entry, PROPERTIES_AT + 8, &block.sector_bytes.to_le_bytes());
-                put(entry, HOST_FD_AT, &block.host_fd.to_le_bytes());
-                put(entry, ATTACHED_AT, &[1]);
+            let Some(attached) = device.attached else {
+                continue;
+            };
+            match attached {
+                Attached::Block(block) => {
+                    put(entry, PROPERTIES_AT, &block.capacity_bytes.to_le_bytes());
+                    put(entry, PROPERTIES_AT + 8, &block.sector_bytes.to_le_bytes());
+                }
+                Attached::Net(net) => {
+                    put(entry, PROPERTIES_AT, &net.mac);
+                    put(entry, PROPERTIES_AT + 6, &net.mtu.to_le_bytes());
+                }
             }
+            put(entry, HOST_FD_AT, &attached.host_fd().to_le_bytes());
+            put(entry, ATTACHED_AT, &[1]);
         }
         bytes
     }
@@ -189,11 +243,11 @@ mod tests {
     #[test]
     fn an_attached_device_tells_its_size() {
         let mut manifest = storage();
-        manifest.devices[0].attached = Some(AttachedBlock {
+        manifest.devices[0].attached = Some(Attached::Block(AttachedBlock {
             capacity_bytes: 0x1_0000_0200,
             sector_bytes: 512,
             host_fd: 7,
-        });
+        }));
         let bytes = manifest.to_bytes();
         let entry = &bytes[8 + 104..];
         assert_eq!(entry[72..80], 0x1_0000_0200_u64.to_le_bytes());

@@ -7,6 +7,7 @@ use muslin_abi::Sysno;
 
 use crate::boot_info::MEMORY_BASE;
 use crate::image::Image;
+use crate::refusal::one_line;
 use crate::trace::Fault;
 use crate::unwind::{Frame, frames};
 
@@ -45,10 +46,7 @@ impl Report {
     ) -> Self {
         let name = signal_name(signal);
         let Some(fault) = fault else {
-            return Self {
-                line: format!("the guest was ended by {name}"),
-                details: String::new(),
-            };
+            return Self::of_signal(signal);
         };
         let scene = Scene {
             fault,
@@ -68,6 +66,41 @@ impl Report {
                 "the guest was ended by {name}: {what}, {}",
                 scene.place(signal)
             ),
+            details: scene.callers() + &scene.registers(),
+        }
+    }
+
+    /// Of a guest of which no more is known.
+    pub(crate) fn of_signal(signal: c_int) -> Self {
+        Self {
+            line: format!("the guest was ended by {}", signal_name(signal)),
+            details: String::new(),
+        }
+    }
+
+    /// Of a guest in a machine. `found` is what the guest itself found of its callers: better than
+    /// nothing.
+    pub(crate) fn of_machine(
+        what: &str,
+        fault: &Fault,
+        found: &[u64],
+        image: &Image<'_>,
+        memory_bytes: u64,
+    ) -> Self {
+        let mut scene = Scene {
+            fault,
+            image,
+            memory_bytes,
+            frames: frames(image, fault),
+        };
+        if scene.frames.len() == 1 {
+            scene.frames.extend(found.iter().map(|&address| Frame {
+                address,
+                is_guess: true,
+            }));
+        }
+        Self {
+            line: one_line(&format!("{what}, {}", scene.place(0))),
             details: scene.callers() + &scene.registers(),
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct Frame {
 }
 
 /// The bytes of the stack from the stack pointer upwards.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stack {
     pub(crate) start: u64,
     pub(crate) bytes: Vec<u8>,

@@ -112,6 +112,7 @@ pub fn run(
         blocks,
         initrd: initrd.as_ref().map(|archive| archive.path().to_owned()),
         command_line,
+        ..Options::default()
     };
     let outcome =
         muslin_tender::run(bytes, &options).map_err(|refusal| refused(image, &refusal))?;

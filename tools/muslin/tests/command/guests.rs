@@ -649,20 +649,20 @@ fn images_for_others_are_refused_by_name() {
     };
     for (settings, line) in [
         (
-            &[("TARGET", 1)][..],
-            "the image is for solo5-hvt, which this tender does not offer yet; link it with --platform solo5-spt",
-        ),
-        (
-            &[("TARGET", 3)],
-            "the image is for Solo5 target 3; link it with --platform solo5-spt",
+            &[("TARGET", 3)][..],
+            "the image is for Solo5 target 3; link it with --platform solo5-spt or solo5-hvt",
         ),
         (
             &[("VERSION", 3)],
-            "the image wants version 3 of Solo5's spt ABI; this tender has 1 and 2; link it again with muslin cc or muslin cargo",
+            "the image wants version 3 of the ABI of solo5-spt; this tender has 1 and 2; link it again with muslin cc or muslin cargo",
+        ),
+        (
+            &[("TARGET", 1), ("VERSION", 3)],
+            "the image wants version 3 of the ABI of solo5-hvt; this tender has 1 and 2; link it again with muslin cc or muslin cargo",
         ),
         (
             &[("DEVICES", 1), ("DEVICE_TYPE", 2)],
-            "the image declares the network device 'storage', which this tender does not offer yet; run it with a stock solo5-spt",
+            "the image declares the network device 'storage', which is not given; give it an interface: --net storage=TAP",
         ),
         (
             &[("DEVICES", 1), ("DEVICE_TYPE", 77)],

@@ -1,0 +1,29 @@
+//! Guests for hvt: a virtual machine with one processor, and hypercalls.
+//!
+//! [`process`] makes a child process, which fills the guest's memory ([`ram`], [`tables`]), makes the
+//! machine ([`machine`]), gives up all system calls but those that its hypercalls need ([`filter`]),
+//! and runs the guest. Its hypercalls are read and checked in [`hypercall`] and done in [`service`].
+//! How it ended goes to the parent as a [`message`], which [`report`] puts into words.
+
+mod boot_info;
+mod filter;
+mod hypercall;
+mod machine;
+mod message;
+mod probe;
+#[allow(unsafe_code, reason = "fork")]
+mod process;
+#[allow(unsafe_code, reason = "the protection of guest memory")]
+mod ram;
+mod report;
+mod service;
+mod tables;
+
+pub use probe::probe;
+pub(crate) use process::run;
+
+/// Guest memory comes in pieces of this many MiB: the tables map it so.
+pub(crate) const MEMORY_STEP_MIB: u64 = 2;
+
+/// What the tables can map.
+pub(crate) const MEMORY_MIB_MAX: u64 = 4096;

@@ -1,0 +1,190 @@
+//! The process that runs a machine.
+
+use std::fmt;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getppid, set_parent_process_death_signal, waitpid,
+};
+use seccompiler::apply_filter;
+
+use super::boot_info::{BOOT_INFO_ADDRESS, BootInfo};
+use super::filter::{self, Descriptors};
+use super::machine::{End, Machine};
+use super::message::{Kind, Message};
+use super::ram::Ram;
+use super::report;
+use super::service::Service;
+use super::tables;
+use crate::guest::{drop_habits, refused};
+use crate::launch::{Launch, Outcome};
+use crate::refusal::{Refusal, words};
+use crate::report::Report;
+use crate::unwind::Stack;
+
+/// How much of a stack is looked at, in bytes.
+const STACK_BYTES_MAX: u64 = 0x4_0000;
+
+/// Runs an image for hvt.
+pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
+    let pipe = |error: rustix::io::Errno| refused("make a pipe", &error.into());
+    let (mut reader, writer) = pipe_with(PipeFlags::CLOEXEC)
+        .map(|(reader, writer)| (PipeReader::from(reader), PipeWriter::from(writer)))
+        .map_err(pipe)?;
+    let parent = rustix::process::getpid();
+    // SAFETY: the child goes on in this thread alone. It allocates, which the C library allows after
+    // fork, and takes no lock of this program; it ends in _exit.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(refused("make a process", &io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        if getppid() == Some(parent) {
+            let message = start_and_serve(launch, &writer);
+            let _ = (&writer).write_all(&message.to_bytes());
+        }
+        // SAFETY: always safe; nothing of the parent's is flushed twice.
+        unsafe { libc::_exit(1) };
+    }
+    drop(writer);
+    let mut bytes = Vec::new();
+    let told = reader.read_to_end(&mut bytes);
+    let status = loop {
+        match waitpid(Pid::from_raw(pid), WaitOptions::empty()) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other,
+        }
+    };
+    let status = status.map_err(|error| refused("wait for the guest", &error.into()))?;
+    told.map_err(|error| refused("hear of the guest", &error))?;
+    let Some(message) = Message::parse(&bytes) else {
+        let signal = status.and_then(|(_, status)| status.terminating_signal());
+        let signal = signal.unwrap_or(libc::SIGKILL);
+        return Ok(Outcome {
+            status: 128 + (signal & 0x7f) as u8,
+            report: Some(Report::of_signal(signal)),
+        });
+    };
+    if message.kind == Kind::Refused {
+        return Err(Refusal {
+            what: message.what,
+            remedy: message.remedy,
+        });
+    }
+    Ok(report::outcome(&message, launch))
+}
+
+/// Starts the guest and does its hypercalls to its end.
+fn start_and_serve(launch: &Launch<'_>, writer: &PipeWriter) -> Message {
+    match serve(launch, writer) {
+        Ok(message) => message,
+        Err(refusal) => Message {
+            kind: Kind::Refused,
+            what: refusal.what,
+            remedy: refusal.remedy,
+            ..Message::default()
+        },
+    }
+}
+
+fn serve(launch: &Launch<'_>, writer: &PipeWriter) -> Result<Message, Refusal> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| refused("tie the guest to the tender", &error.into()))?;
+    drop_habits().map_err(|problem| Refusal::new(problem, "see what this system allows"))?;
+    let memory = |error: io::Error| {
+        let mib = launch.all_bytes >> 20;
+        Refusal::new(
+            format_args!("cannot make {mib} MiB of guest memory: {}", words(&error)),
+            "give a smaller --mem",
+        )
+    };
+    let mut ram = Ram::new(launch.all_bytes).map_err(memory)?;
+    let mut machine = Machine::new(&ram)?;
+    tables::write(&ram).map_err(memory)?;
+    let boot_info = BootInfo {
+        memory_bytes: launch.memory_bytes,
+        image_end: launch.image.end(),
+        cycles_per_second: machine.cycles_per_second,
+        manifest: &launch.manifest.to_bytes(),
+        command_line: &launch.command_line,
+    };
+    ram.load(BOOT_INFO_ADDRESS, &boot_info.to_bytes())
+        .map_err(memory)?;
+    for segment in &launch.image.segments {
+        ram.load(segment.address, segment.bytes).map_err(memory)?;
+        ram.protect(segment).map_err(memory)?;
+    }
+    if let Some(initrd) = &launch.initrd {
+        ram.map(launch.memory_bytes, initrd).map_err(|error| {
+            Refusal::new(
+                format_args!("cannot map the initrd: {}", words(&error)),
+                "put it on another file system",
+            )
+        })?;
+    }
+    machine.start_at(launch.image.entry, launch.memory_bytes)?;
+    let output = io::stdout();
+    let service = Service {
+        ram: &ram,
+        manifest: &launch.manifest,
+        opened: &launch.opened,
+        wait_set: &launch.wait_set,
+        output: output.as_fd(),
+    };
+    let descriptors = Descriptors {
+        processor: machine.fd(),
+        message: writer.as_raw_fd(),
+        epoll: launch.wait_set.epoll_fd(),
+        timer: launch.wait_set.timer_fd(),
+    };
+    let filter =
+        filter::program(&launch.manifest, &descriptors).map_err(|error| give_up(&error))?;
+    apply_filter(&filter).map_err(|error| give_up(&error))?;
+    let end = machine.run(&service);
+    let message = message(&end, &machine, &ram);
+    // What is still to be dropped would ask for more calls than are left.
+    std::mem::forget((machine, filter));
+    std::mem::forget(ram);
+    Ok(message)
+}
+
+fn give_up(error: &dyn fmt::Display) -> Refusal {
+    Refusal::new(
+        format_args!("cannot give up system calls: {error}"),
+        "see what this system allows",
+    )
+}
+
+fn message(end: &End, machine: &Machine, ram: &Ram) -> Message {
+    let stack_at = |start| Stack {
+        start,
+        bytes: ram.copy_up(start, STACK_BYTES_MAX),
+    };
+    match end {
+        End::Halted(halt) => Message {
+            kind: Kind::Halted,
+            status: halt.status,
+            cookie: halt.cookie.clone(),
+            stack: report::record(&halt.cookie)
+                .map(|record| stack_at(record.rsp))
+                .unwrap_or_default(),
+            ..Message::default()
+        },
+        End::Stopped(what) => {
+            let r = machine.registers();
+            let (fs, gs) = machine.bases();
+            Message {
+                kind: Kind::Stopped,
+                what: what.clone(),
+                registers: [
+                    r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rsp, r.rbp, r.r8, r.r9, r.r10,
+                    r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags, fs, gs,
+                ],
+                stack: stack_at(r.rsp),
+                ..Message::default()
+            }
+        }
+    }
+}

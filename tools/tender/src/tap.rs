@@ -1,0 +1,177 @@
+//! Tap interfaces: a descriptor whose reads and writes are Ethernet frames.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use libc::{c_char, c_int, c_short, ifreq};
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
+
+use crate::refusal::words;
+
+const DEVICE: &str = "/dev/net/tun";
+
+/// Why an interface cannot be used.
+pub(crate) enum Problem {
+    BadName,
+    NotThere,
+    Down,
+    NotTap,
+    Busy,
+    NotAllowed,
+    Other(&'static str, io::Error),
+}
+
+impl Problem {
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::BadName => "that is not the name of an interface".to_owned(),
+            Self::NotThere => "there is none of that name".to_owned(),
+            Self::Down => "it is down".to_owned(),
+            Self::NotTap => "it is not a tap interface".to_owned(),
+            Self::Busy => "another program uses it".to_owned(),
+            Self::NotAllowed => "this user may not".to_owned(),
+            Self::Other(what, error) => format!("{what}: {}", words(error)),
+        }
+    }
+
+    pub(crate) fn remedy(&self, interface: &str) -> String {
+        match self {
+            Self::NotThere | Self::NotTap => {
+                format!("make it: ip tuntap add {interface} mode tap; ip link set {interface} up")
+            }
+            Self::Down => format!("ip link set {interface} up"),
+            Self::Busy => "end that one, or give another interface".to_owned(),
+            Self::NotAllowed => {
+                format!(
+                    "run as root, or make it for this user: ip tuntap add {interface} mode tap user NAME"
+                )
+            }
+            Self::BadName | Self::Other(..) => {
+                "name a tap interface of this system, as `ip link` shows it".to_owned()
+            }
+        }
+    }
+}
+
+/// Opens an interface: a descriptor that does not block, and the longest packet in bytes.
+pub(crate) fn open(interface: &str) -> Result<(OwnedFd, u16), Problem> {
+    let socket = socket()?;
+    if let Some(number) = interface.strip_prefix('@') {
+        return inherited(number, &socket);
+    }
+    let mut request = named(interface)?;
+    ask(&socket, libc::SIOCGIFFLAGS as _, &mut request).map_err(|error| {
+        match error.raw_os_error() {
+            Some(libc::ENODEV) => Problem::NotThere,
+            _ => Problem::Other("asking for its state", error),
+        }
+    })?;
+    // SAFETY: the kernel filled this member.
+    let flags = c_int::from(unsafe { request.ifr_ifru.ifru_flags });
+    if flags & libc::IFF_UP == 0 {
+        return Err(Problem::Down);
+    }
+    let fd = rustix::fs::open(
+        DEVICE,
+        OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|error| Problem::Other(DEVICE, error.into()))?;
+    let mut request = named(interface)?;
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as c_short;
+    ask(&fd, libc::TUNSETIFF as _, &mut request).map_err(|error| match error.raw_os_error() {
+        Some(libc::EBUSY) => Problem::Busy,
+        Some(libc::EINVAL) => Problem::NotTap,
+        Some(libc::EPERM) => Problem::NotAllowed,
+        _ => Problem::Other("attaching to it", error),
+    })?;
+    let mtu = mtu(&socket, interface)?;
+    Ok((fd, mtu))
+}
+
+/// A descriptor that this process was started with.
+fn inherited(number: &str, socket: &OwnedFd) -> Result<(OwnedFd, u16), Problem> {
+    let number: RawFd = number
+        .parse()
+        .ok()
+        .filter(|&fd| fd >= 0)
+        .ok_or(Problem::BadName)?;
+    // SAFETY: F_DUPFD_CLOEXEC only looks whether the number is open. The copy is ours.
+    let fd = unsafe {
+        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
+        if copy < 0 {
+            return Err(Problem::Other(
+                "that descriptor",
+                io::Error::last_os_error(),
+            ));
+        }
+        OwnedFd::from_raw_fd(copy)
+    };
+    let mut request = empty();
+    ask(&fd, libc::TUNGETIFF as _, &mut request).map_err(|_| Problem::NotTap)?;
+    let name: String = request
+        .ifr_name
+        .iter()
+        .take_while(|&&byte| byte != 0)
+        .map(|&byte| char::from(byte as u8))
+        .collect();
+    fcntl_getfl(&fd)
+        .and_then(|flags| fcntl_setfl(&fd, flags | OFlags::NONBLOCK))
+        .map_err(|error| Problem::Other("making it not block", error.into()))?;
+    let mtu = mtu(socket, &name)?;
+    Ok((fd, mtu))
+}
+
+fn mtu(socket: &OwnedFd, interface: &str) -> Result<u16, Problem> {
+    let mut request = named(interface)?;
+    ask(socket, libc::SIOCGIFMTU as _, &mut request)
+        .map_err(|error| Problem::Other("asking for its packet size", error))?;
+    // SAFETY: the kernel filled this member.
+    let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+    Ok(u16::try_from(mtu).unwrap_or(u16::MAX))
+}
+
+fn empty() -> ifreq {
+    // SAFETY: all zeros is a request.
+    unsafe { mem::zeroed() }
+}
+
+fn named(interface: &str) -> Result<ifreq, Problem> {
+    let mut request = empty();
+    let bytes = interface.as_bytes();
+    // A percent sign would make the kernel choose a name.
+    let is_good = !bytes.is_empty()
+        && bytes.len() < request.ifr_name.len()
+        && bytes
+            .iter()
+            .all(|&byte| byte.is_ascii_graphic() && byte != b'/' && byte != b'%');
+    if !is_good {
+        return Err(Problem::BadName);
+    }
+    for (place, &byte) in request.ifr_name.iter_mut().zip(bytes) {
+        *place = byte as c_char;
+    }
+    Ok(request)
+}
+
+/// A socket, which is what one asks about interfaces.
+fn socket() -> Result<OwnedFd, Problem> {
+    // SAFETY: the call takes numbers only; the descriptor is ours.
+    unsafe {
+        let fd = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        if fd < 0 {
+            return Err(Problem::Other("a socket", io::Error::last_os_error()));
+        }
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+fn ask(fd: &impl AsRawFd, request: libc::Ioctl, argument: &mut ifreq) -> io::Result<()> {
+    // SAFETY: each of the requests here reads and writes one ifreq.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut *argument) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
