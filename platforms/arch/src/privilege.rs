@@ -2,13 +2,14 @@
 
 use core::arch::asm;
 
-/// The ring that this code runs in: 0 may do all, 3 is a program's.
+/// The selector of the segment that this code runs in. Its two lowest bits are the ring: in 0 code
+/// may do all, in 3 it is a program's. It is 0 on no processor; valgrind shows 0.
 #[inline(always)]
-pub fn ring() -> usize {
-    let selector: usize;
+pub fn code_segment() -> u16 {
+    let selector: u16;
     // SAFETY: reads a register.
     unsafe {
-        asm!("mov {}, cs", out(reg) selector, options(nomem, nostack, preserves_flags));
+        asm!("mov {:x}, cs", out(reg) selector, options(nomem, nostack, preserves_flags));
     }
-    selector & 3
+    selector
 }

@@ -1,8 +1,8 @@
 //! The host: who entered the image. One image runs in several.
 //!
-//! At the first entry the processor and the stack pointer tell: in ring 0 this is a guest of hvt; a
-//! stack at the end of a tender's memory lies low, one that Linux has laid out for a process lies
-//! high.
+//! At the first entry the processor and the stack pointer tell. A stack that Linux has laid out for
+//! a process lies high, one at the end of a tender's memory lies low; then ring 0 is a guest of hvt,
+//! ring 3 one of spt. valgrind puts a process's stack lower, and is known by its code segment.
 
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
@@ -17,6 +17,9 @@ use crate::spt::SPT;
 
 /// The lowest address that a stack of a Linux process has, and more than any guest's memory.
 const PROCESS_STACK_MIN: usize = 1 << 44;
+
+/// The bits of a segment's selector that are the ring.
+const RING: u16 = 3;
 
 /// A platform that can be below an image for Solo5.
 pub trait Host: Platform {
@@ -65,15 +68,16 @@ pub unsafe fn enter(image: Range<usize>, environment: *mut *const u8) -> Entered
     // SAFETY: each host is started where it is the host, says what was found; the rest the caller
     // promises. Nothing else looks at the choice yet.
     unsafe {
-        if privilege::ring() == 0 {
-            Entered::AsGuest(hvt::start(image))
-        } else if stack::pointer() < PROCESS_STACK_MIN {
-            *CHOSEN.0.get() = &SPT;
-            Entered::AsGuest(SPT.start(image))
-        } else {
+        let segment = privilege::code_segment();
+        if segment == 0 || stack::pointer() >= PROCESS_STACK_MIN {
             *CHOSEN.0.get() = &LINUX_PROCESS;
             LINUX_PROCESS.start(image, environment);
             Entered::AsProcess
+        } else if segment & RING == 0 {
+            Entered::AsGuest(hvt::start(image))
+        } else {
+            *CHOSEN.0.get() = &SPT;
+            Entered::AsGuest(SPT.start(image))
         }
     }
 }

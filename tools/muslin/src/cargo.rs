@@ -75,10 +75,10 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
         };
         match name {
             "--platform" => platform = Platform::named(&value)?,
-            "--initrd" => {
+            "--initrd" | "--stack" => {
                 return Err(Failure::usage(
-                    "--initrd is an option of the linker",
-                    "say RUSTFLAGS='-C link-arg=--initrd=DIR'",
+                    format_args!("{name} is an option of the linker"),
+                    format_args!("say RUSTFLAGS='-C link-arg={name}=…'"),
                 ));
             }
             _ => sysroot_option = Some(PathBuf::from(value)),

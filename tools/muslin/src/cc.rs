@@ -4,6 +4,7 @@ mod arguments;
 mod fixed;
 mod initrd;
 mod linker_output;
+mod place;
 mod registrations;
 mod specs;
 
@@ -56,6 +57,8 @@ Options:
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
   --initrd DIR|TAR      a directory, or a tar archive, that is the image's root directory
                         (solo5-spt)
+  --stack SIZE          the size of the stack, like 8M or 512K [default: 896K] (solo5-spt);
+                        the same as the linker's -z stack-size=BYTES
   --help                print this help (muslin-cc --help prints that of gcc)
 
 Environment:
@@ -80,6 +83,9 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         return Ok(0);
     }
     let mut own = OwnOptions::take(line)?;
+    if let Some(size) = &own.stack {
+        own.rest.push(place::stack_option(size)?);
+    }
     let arguments = Arguments::look_at(&own.rest);
     if let Some(refusal) = &arguments.refusal {
         return Err(refuse(refusal));
@@ -141,6 +147,12 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
     if !arguments.links {
         return Err(cannot_start(&compiler, &command.args(&own.rest).exec()));
     }
+    if platform == Platform::Linux && own.stack.is_some() {
+        return Err(Failure::usage(
+            "--stack: the stack of a Linux process is what the shell's ulimit -s says",
+            "leave it out, or say --platform solo5-spt",
+        ));
+    }
     if let Some(path) = &own.initrd {
         if platform == Platform::Linux {
             return Err(Failure::usage(
@@ -151,6 +163,12 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         initrd = Initrd::new(Path::new(path))?;
         own.rest.push(initrd.source().into());
     }
+    if platform.is_fixed()
+        && let Some(base) = arguments.place.base()
+    {
+        let option = place::option(base, arguments.linker.as_deref());
+        command.arg(format!("-Wl,{option}"));
+    }
     link(command, &compiler, &own.rest, &arguments, &sysroot)
 }
 
@@ -159,6 +177,7 @@ struct OwnOptions {
     platform: Platform,
     sysroot: Option<OsString>,
     initrd: Option<OsString>,
+    stack: Option<OsString>,
     rest: Vec<OsString>,
 }
 
@@ -168,6 +187,7 @@ impl OwnOptions {
             platform: Platform::Linux,
             sysroot: None,
             initrd: None,
+            stack: None,
             rest: Vec::new(),
         };
         let mut words = line.into_iter();
@@ -183,6 +203,7 @@ impl OwnOptions {
                     match name {
                         "--platform" => own.platform = Platform::named(&value)?,
                         "--initrd" => own.initrd = Some(value),
+                        "--stack" => own.stack = Some(value),
                         _ => own.sysroot = Some(value),
                     }
                 }
@@ -196,7 +217,7 @@ impl OwnOptions {
 /// The name of one of our options, and its value if it is joined by `=`.
 pub fn own_option(word: &OsStr) -> Option<(&'static str, Option<OsString>)> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    ["--platform", "--muslin-sysroot", "--initrd"]
+    ["--platform", "--muslin-sysroot", "--initrd", "--stack"]
         .into_iter()
         .find_map(|name| {
             let rest = word.as_bytes().strip_prefix(name.as_bytes())?;

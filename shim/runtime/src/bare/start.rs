@@ -147,11 +147,13 @@ pub unsafe fn find_host(environment: *mut *const u8) {
     let (memory, stack) = (host().memory().range(), host().memory().stack());
     if stack.end < stack.start + STACK_BYTES_MIN {
         console::refuse(&[
-            b"muslin: no room for a stack below the image: link it at 0x200000 or higher",
+            b"muslin: no room for a stack below the image: link it without an address of your own, or higher",
         ]);
     }
     if memory.end < memory.start + MEMORY_BYTES_MIN {
-        console::refuse(&[b"muslin: too little memory: give the guest more (--mem)"]);
+        console::refuse(&[
+            b"muslin: too little memory: give the guest more (--mem), or the process (MUSLIN_MEM)",
+        ]);
     }
     let Entered::AsGuest(command_line) = entered else {
         return;

@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::place::Place;
+
 /// Options of gcc whose value is the next argument when it is not joined to them.
 const TAKE_A_VALUE: &[&str] = &[
     "-A",
@@ -126,6 +128,8 @@ pub struct Arguments {
     pub from_rustc: bool,
     /// The linker of `-fuse-ld=`.
     pub linker: Option<String>,
+    /// Where the image shall lie.
+    pub place: Place,
     /// Has the user said whether diagnostics have colours?
     pub colour_chosen: bool,
     /// The question, if this is one.
@@ -143,6 +147,7 @@ impl Arguments {
             output: PathBuf::from("a.out"),
             ..Self::default()
         };
+        seen.place = Place::of(&expanded);
         let mut stops = false;
         let mut no_start_files = false;
         let mut rustc_start_files = false;

@@ -13,6 +13,7 @@ mod cargo;
 mod cc;
 mod check;
 mod guests;
+mod hosts;
 mod lab;
 mod run;
 mod size;

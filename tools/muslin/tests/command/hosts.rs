@@ -1,0 +1,226 @@
+//! One image for Solo5 on several hosts: where it lies, how little memory it needs, and that Linux
+//! runs it as a process.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::lab::{
+    clean, directory, driver, has, refuse, solo5, stderr, stdout, succeed, with, write,
+};
+
+const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 3; }\n";
+
+/// Uses as many KiB of stack as it is told, at least.
+const DIVES: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+static int dive(int kib) {
+    volatile char room[1024];
+    room[0] = 1;
+    return kib > 0 ? dive(kib - 1) + room[0] : 0;
+}
+int main(int argc, char **argv) {
+    int kib = atoi(argv[1]);
+    printf("%d\n", dive(kib) == kib);
+}
+"#;
+
+/// Tells what it finds: arguments, environment, standard input, protection of memory.
+const LOOKS_AROUND: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    char line[80];
+    struct stat about;
+    for (int i = 1; i < argc; i++) printf("<%s>", argv[i]);
+    printf(" %s %d\n", getenv("MOTTO"), getpid());
+    while (fgets(line, sizeof line, stdin)) printf("read %s", line);
+    printf("vdso %lx, /etc/passwd %d\n", getauxval(AT_SYSINFO_EHDR), stat("/etc/passwd", &about));
+    char *memory = mmap(0, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    printf("%d\n", mprotect(memory, 4096, PROT_READ | PROT_WRITE));
+    memory[0] = 1;
+    char *large = malloc(64 << 20);
+    printf("large %d\n", large != 0);
+    fflush(stdout);
+    memory[4096] = 1;
+    puts("not protected");
+    return 7;
+}
+"#;
+
+fn compile(sysroot: &Path, dir: &Path, source: &str, options: &[&str]) -> PathBuf {
+    write(dir, &[("guest.c", source)]);
+    succeed(
+        driver(sysroot, dir)
+            .args(["-O1", "-g", "guest.c", "-o", "guest"])
+            .args(options),
+    );
+    dir.join("guest")
+}
+
+fn in_memory(mib: &str, image: &Path) -> Command {
+    let mut command = with(["run", "--mem", mib]);
+    command.arg(image);
+    command
+}
+
+#[test]
+fn a_hello_runs_in_two_mib() {
+    let Some(sysroot) = solo5("hosts_memory") else {
+        return;
+    };
+    let dir = directory("hosts_memory");
+    let image = compile(sysroot, &dir, HELLO, &[]);
+    let output = in_memory("2", &image).output().unwrap();
+    assert_eq!(
+        (&*stdout(&output), output.status.code()),
+        ("hello\n", Some(3))
+    );
+    refuse(
+        &mut in_memory("1", &image),
+        126,
+        &format!(
+            "cannot run {}: the image does not fit into 1 MiB of memory; give it at least --mem 2",
+            image.display()
+        ),
+    );
+}
+
+#[test]
+fn a_stack_is_as_large_as_the_linker_was_told() {
+    let Some(sysroot) = solo5("hosts_stack") else {
+        return;
+    };
+    let dir = directory("hosts_stack");
+    for (options, fits_kib, more_kib) in [
+        (&[][..], 700, 1000),
+        (&["--stack", "4M"], 3600, 4300),
+        (&["-Wl,-z,stack-size=4194304"], 3600, 4300),
+        (&["-Wl,-Ttext-segment=0x400000"], 3600, 4300),
+    ] {
+        let image = compile(sysroot, &dir, DIVES, options);
+        let run = |kib: i32| {
+            with(["run"])
+                .arg(&image)
+                .arg(kib.to_string())
+                .output()
+                .unwrap()
+        };
+        assert_eq!(stdout(&run(fits_kib)), "1\n", "{options:?}");
+        assert_eq!(run(more_kib).status.code(), Some(139), "{options:?}");
+    }
+    refuse(
+        driver(sysroot, &dir).args(["guest.c", "--stack=8MB"]),
+        2,
+        "--stack wants a size, not '8MB'; say it like 8M or 512K",
+    );
+}
+
+fn give(command: &mut Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn linux_runs_the_image_as_a_process_with_the_same_library_os() {
+    use std::os::unix::process::ExitStatusExt;
+    let Some(sysroot) = solo5("hosts_process") else {
+        return;
+    };
+    let dir = directory("hosts_process");
+    let image = compile(sysroot, &dir, LOOKS_AROUND, &[]);
+    let mut process = clean(Command::new(&image));
+    let output = give(
+        process.args(["a b", ""]).env("MOTTO", "small works"),
+        "one\ntwo\n",
+    );
+    assert_eq!(stderr(&output), "");
+    assert_eq!(
+        stdout(&output),
+        "<a b><> small works 1\nread one\nread two\nvdso 0, /etc/passwd -1\n0\nlarge 1\n"
+    );
+    assert_eq!(output.status.signal(), Some(11));
+
+    // The library OS has as much memory as it is given.
+    let output = clean(Command::new(&image))
+        .env("MUSLIN_MEM", "16")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(stdout(&output).contains("large 0\n"), "{}", stdout(&output));
+    let output = clean(Command::new(&image))
+        .env("MUSLIN_MEM", "many")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "muslin: MUSLIN_MEM is not a number of MiB\n"
+    );
+}
+
+#[test]
+fn the_debugger_the_profiler_and_valgrind_take_the_process() {
+    let test = "hosts_tools";
+    let Some(sysroot) = solo5(test) else {
+        return;
+    };
+    let dir = directory(test);
+    let source = "#include <stdio.h>\n\
+         int twice(int number) { return 2 * number; }\n\
+         int main(int argc, char **argv) { printf(\"twice %d\\n\", twice(argc + 20)); }\n";
+    let image = compile(sysroot, &dir, source, &["-O0"]);
+    let within = |tool: &[&str]| {
+        let mut command = clean(Command::new("timeout"));
+        command.current_dir(&dir).arg("60").args(tool).arg(&image);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        format!("{}{}", stdout(&output), stderr(&output))
+    };
+    if has(test, "gdb") {
+        let said = within(&[
+            "gdb",
+            "-nx",
+            "-batch",
+            "-ex",
+            "break twice",
+            "-ex",
+            "run",
+            "-ex",
+            "backtrace",
+            "-ex",
+            "continue",
+            "--args",
+        ]);
+        for part in [
+            "#0  twice (number=21)",
+            "in main (argc=1",
+            "twice 42\n",
+            "exited normally",
+        ] {
+            assert!(said.contains(part), "gdb without {part:?}:\n{said}");
+        }
+    }
+    if has(test, "valgrind") {
+        let said = within(&["valgrind", "--error-exitcode=9"]);
+        assert!(said.contains("twice 42\n"), "{said}");
+        assert!(said.contains("ERROR SUMMARY: 0 errors"), "{said}");
+    }
+    if has(test, "perf") {
+        let said = within(&["perf", "stat", "-e", "task-clock"]);
+        assert!(said.contains("twice 42\n"), "{said}");
+    }
+}
