@@ -29,6 +29,11 @@ pub trait Host: Platform {
     /// `block` stays valid for as long as it is the thread pointer.
     unsafe fn set_thread_pointer(&self, block: *mut u8);
 
+    /// A tar archive that the host has for the root directory.
+    fn initrd(&self) -> Option<&'static [u8]> {
+        None
+    }
+
     /// Writes text of the runtime's own, as the console does.
     fn report(&self, text: &[u8]) -> usize {
         self.console().write(text)

@@ -9,6 +9,7 @@
 
 use core::ffi::{CStr, c_char};
 use core::ops::Range;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
 use muslin_abi::args::from_raw;
@@ -20,6 +21,9 @@ use crate::places::Places;
 use crate::{PAGE_BYTES, calls};
 
 const READ: usize = 0;
+const OPEN: usize = 2;
+const CLOSE: usize = 3;
+const LSEEK: usize = 8;
 const MMAP: usize = 9;
 const MPROTECT: usize = 10;
 const MADVISE: usize = 28;
@@ -28,6 +32,8 @@ const PRLIMIT64: usize = 302;
 const GETRANDOM: usize = 318;
 
 const STDIN: usize = 0;
+const O_RDONLY: usize = 0;
+const SEEK_END: usize = 2;
 const STDERR: usize = 2;
 const PROT_READ: usize = 1;
 const PROT_WRITE: usize = 2;
@@ -50,6 +56,8 @@ const AT_SYSINFO_EHDR: usize = 33;
 
 /// The variable that says how much memory the library OS gets, in MiB.
 pub const MEMORY_VARIABLE: &[u8] = b"MUSLIN_MEM=";
+/// The variable that names the file of the tar archive which becomes the root directory.
+pub const INITRD_VARIABLE: &[u8] = b"MUSLIN_INITRD=";
 /// As much as the tenders give.
 const MEMORY_MIB: usize = 512;
 /// More than any machine has, and less than addresses can say.
@@ -64,12 +72,15 @@ const BEHIND_FILE_NAME_BYTES: usize = 8;
 pub struct LinuxProcess {
     places: Places,
     clock: HostClock,
+    /// The archive's address and its length in bytes; 0 if there is none.
+    initrd: [AtomicUsize; 2],
 }
 
 /// The one platform of the process.
 pub static LINUX_PROCESS: LinuxProcess = LinuxProcess {
     places: Places::new(),
     clock: HostClock::new(),
+    initrd: [const { AtomicUsize::new(0) }; 2],
 };
 
 impl LinuxProcess {
@@ -85,6 +96,14 @@ impl LinuxProcess {
             if let Some(value) = variable.strip_prefix(MEMORY_VARIABLE) {
                 memory_mib = number(value)
                     .unwrap_or_else(|| self.refuse(b"muslin: MUSLIN_MEM is not a number of MiB\n"));
+            }
+            if let Some(path) = variable.strip_prefix(INITRD_VARIABLE) {
+                let Ok(words) = map_file(path) else {
+                    self.refuse(b"muslin: the file that MUSLIN_INITRD names cannot be read\n");
+                };
+                for (place, word) in self.initrd.iter().zip(words) {
+                    place.store(word, Ordering::Relaxed);
+                }
             }
             // SAFETY: not past the null.
             at = unsafe { at.add(1) };
@@ -177,10 +196,36 @@ fn map(start: usize, len_bytes: usize) -> Result<Range<usize>, Errno> {
     Ok(start..start + len_bytes)
 }
 
+/// Maps a file for reading; its address and its length in bytes. `path` ends with a zero behind its
+/// last byte.
+fn map_file(path: &[u8]) -> Result<[usize; 2], Errno> {
+    // SAFETY: the calls read the path, and make a new mapping.
+    unsafe {
+        let args = [path.as_ptr() as usize, O_RDONLY, 0, 0, 0, 0];
+        let fd = from_raw(calls::call(OPEN, args))?;
+        let len_bytes = from_raw(calls::call(LSEEK, [fd, 0, SEEK_END, 0, 0, 0]));
+        let address = len_bytes.and_then(|len_bytes| {
+            let args = [0, len_bytes, PROT_READ, MAP_PRIVATE, fd, 0];
+            from_raw(calls::call(MMAP, args))
+        });
+        calls::call(CLOSE, [fd, 0, 0, 0, 0, 0]);
+        Ok([address?, len_bytes?])
+    }
+}
+
 impl Host for LinuxProcess {
     unsafe fn set_thread_pointer(&self, block: *mut u8) {
         // SAFETY: as the caller promises.
         unsafe { calls::set_thread_pointer(block) };
+    }
+
+    fn initrd(&self) -> Option<&'static [u8]> {
+        let [start, len_bytes] = self
+            .initrd
+            .each_ref()
+            .map(|word| word.load(Ordering::Relaxed));
+        // SAFETY: mapped for as long as the process is there, and nobody writes to it.
+        (start != 0).then(|| unsafe { core::slice::from_raw_parts(start as *const u8, len_bytes) })
     }
 
     fn report(&self, text: &[u8]) -> usize {

@@ -28,7 +28,7 @@ impl Setting {
     ];
 
     /// How its word begins.
-    const fn prefix(self) -> &'static [u8] {
+    pub const fn prefix(self) -> &'static [u8] {
         match self {
             Self::Program => b"MUSLIN_ARGV0=",
             Self::Initrd => b"MUSLIN_INITRD=",

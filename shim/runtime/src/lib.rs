@@ -48,6 +48,9 @@ mod dispatch;
 mod entry;
 #[cfg(target_os = "none")]
 mod families;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/given.rs"]
+mod given;
 #[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]

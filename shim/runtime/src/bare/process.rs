@@ -1,18 +1,16 @@
 //! The one process, and how a call reaches its handler.
 
-use core::arch::global_asm;
-
 use muslin_abi::args::to_raw;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_platform::Protection;
 use muslin_solo5::PAGE_BYTES;
 use muslin_solo5::host::host;
-use muslin_syscalls::context::{Context, Given, Process, Setup};
+use muslin_syscalls::context::{Context, Process, Setup};
 use muslin_syscalls::memory::{Kind, Owner, Pages, Place};
 use spin::Once;
 
-use crate::command_line::{Setting, initrd_range};
 use crate::console;
+use crate::given::given;
 use crate::missing::missing;
 use crate::raw;
 use crate::start;
@@ -23,46 +21,6 @@ pub type HandlerFn = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
 
 static PAGES: Once<Pages> = Once::new();
 static PROCESS: Once<Process> = Once::new();
-
-// What `muslin cc --initrd` puts into an image. Both are 0 in an image without.
-global_asm!(
-    r#"
-    .pushsection .rodata.__muslin_initrd,"a",@progbits
-    .balign 8
-__muslin_initrd:
-    .weak __muslin_initrd_start, __muslin_initrd_end
-    .quad __muslin_initrd_start, __muslin_initrd_end
-    .popsection
-    "#
-);
-
-unsafe extern "C" {
-    static __muslin_initrd: [usize; 2];
-}
-
-/// What the command line says for the library OS.
-fn given() -> Given {
-    let words = start::words();
-    let of_tender = words
-        .setting(Setting::Initrd)
-        .and_then(|text| start::behind_memory(&initrd_range(text)?));
-    Given {
-        // The tender's comes before the image's own.
-        initrd: of_tender.or_else(initrd),
-        working_directory: words.setting(Setting::WorkingDirectory),
-        host_name: words.setting(Setting::HostName),
-        program: words.setting(Setting::Program).unwrap_or(start::PROGRAM),
-        arguments: words.argument_text(),
-    }
-}
-
-/// The archive that the image carries.
-fn initrd() -> Option<&'static [u8]> {
-    // SAFETY: two words, which the linker fills in.
-    let [start, end] = unsafe { __muslin_initrd };
-    // SAFETY: the linker bounds a section by these symbols; nobody writes to it.
-    (start != 0).then(|| unsafe { core::slice::from_raw_parts(start as *const u8, end - start) })
-}
 
 /// Makes the process. Once, at boot.
 pub fn begin() {

@@ -124,6 +124,15 @@ pub fn words() -> Words<'static> {
     Words::of_text(unsafe { core::slice::from_raw_parts(start as *const u8, len_bytes) })
 }
 
+/// Where the environment of a process is; 0 in a guest.
+static ENVIRONMENT: AtomicUsize = AtomicUsize::new(0);
+
+/// The environment as Linux laid it out, if it did.
+pub fn process_environment() -> Option<*const *const u8> {
+    let start = ENVIRONMENT.load(Ordering::Relaxed);
+    (start != 0).then_some(start as *const *const u8)
+}
+
 /// The bytes that a tender put behind the guest's memory. `None` if they cannot be there.
 pub fn behind_memory(addresses: &Range<usize>) -> Option<&'static [u8]> {
     let is_behind = addresses.start >= host().memory().range().end;
@@ -156,6 +165,7 @@ pub unsafe fn find_host(environment: *mut *const u8) {
         ]);
     }
     let Entered::AsGuest(command_line) = entered else {
+        ENVIRONMENT.store(environment as usize, Ordering::Relaxed);
         return;
     };
     FIRST_STACK.store(

@@ -174,6 +174,47 @@ fn linux_runs_the_image_as_a_process_with_the_same_library_os() {
 }
 
 #[test]
+fn a_process_may_be_given_a_root_directory() {
+    let Some(sysroot) = solo5("hosts_initrd") else {
+        return;
+    };
+    let dir = directory("hosts_initrd");
+    let source = "#include <stdio.h>\n#include <unistd.h>\n\
+         int main(int argc, char **argv) {\n\
+             char text[80];\n\
+             FILE *file = fopen(\"motto\", \"r\");\n\
+             if (file && fgets(text, sizeof text, file)) fputs(text, stdout);\n\
+             file = fopen(\"/proc/self/cmdline\", \"r\");\n\
+             printf(\"%s \", getcwd(text, sizeof text));\n\
+             for (int c; (c = getc(file)) != EOF;) putchar(c ? c : '.');\n\
+         }\n";
+    compile(sysroot, &dir, source, &[]);
+    write(&dir, &[("root/etc/motto", "small works\n")]);
+    succeed(
+        clean(Command::new("tar"))
+            .current_dir(&dir)
+            .args(["-C", "root", "-cf", "root.tar", "."]),
+    );
+    let process = |variables: &[(&str, &str)]| {
+        let mut command = clean(Command::new("./guest"));
+        command.current_dir(&dir).envs(variables.iter().copied());
+        command
+    };
+    let given = [("MUSLIN_INITRD", "root.tar"), ("MUSLIN_CWD", "/etc")];
+    assert_eq!(
+        succeed(process(&given).args(["a", "b c"])),
+        "small works\n/etc ./guest.a.b c."
+    );
+    assert_eq!(succeed(&mut process(&[])), "/ ./guest.");
+    let output = process(&[("MUSLIN_INITRD", "nowhere")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "muslin: the file that MUSLIN_INITRD names cannot be read\n"
+    );
+}
+
+#[test]
 fn the_debugger_the_profiler_and_valgrind_take_the_process() {
     let test = "hosts_tools";
     let Some(sysroot) = solo5(test) else {
