@@ -8,6 +8,7 @@
 //!
 //! - `context`: what a handler is given
 //! - `user_mem`: the program's memory, checked
+//! - `lock`: the lock of everything that is kept
 //! - `memory`, `time`, `process`, `signals`, `threads`, `random`: the calls by family
 
 #![no_std]
@@ -25,6 +26,9 @@ pub mod paths;
 pub mod context;
 #[cfg(feature = "library-os")]
 pub mod files;
+#[cfg(feature = "library-os")]
+#[allow(unsafe_code, reason = "hands out what it guards")]
+mod lock;
 #[cfg(feature = "library-os")]
 pub mod memory;
 #[cfg(feature = "library-os")]

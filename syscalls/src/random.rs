@@ -1,10 +1,10 @@
 //! Random numbers: ChaCha20, seeded from the platform when it is first asked.
 
+use crate::lock::Mutex;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_platform::Platform;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use spin::Mutex;
 
 use crate::context::Context;
 use crate::user_mem::{RW_BYTES_MAX, UserBufMut};

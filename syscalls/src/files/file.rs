@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
+use crate::lock::Mutex;
 use muslin_abi::Errno;
 use muslin_abi::flags::*;
 use muslin_abi::layout::Stat;
-use spin::Mutex;
 
 use super::directory::Name;
 use super::file_ops::FileOps;

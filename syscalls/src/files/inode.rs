@@ -4,11 +4,11 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::lock::Mutex;
 use muslin_abi::Errno;
 use muslin_abi::flags::*;
 use muslin_abi::layout::{Stat, Timespec};
 use muslin_platform::Platform;
-use spin::Mutex;
 
 use super::content::{Content, PAGE_BYTES};
 use super::devices::Device;

@@ -52,9 +52,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::lock::Mutex;
 use muslin_abi::Errno;
 use muslin_platform::Platform;
-use spin::{Mutex, Once};
+use spin::Once;
 
 use crate::context::{Context, Given};
 use fd_table::FdTable;

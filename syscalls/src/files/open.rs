@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::lock::Mutex;
 use muslin_abi::flags::*;
 use muslin_abi::layout::{OpenHow, Pod};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
-use spin::Mutex;
 
 use super::content::Content;
 use super::directory::{self, Name};

@@ -5,9 +5,9 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::any::Any;
 
+use crate::lock::Mutex;
 use muslin_abi::flags::*;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
-use spin::Mutex;
 
 use super::fd_table::Descriptor;
 use super::file::File;

@@ -4,9 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
+use crate::lock::Mutex;
 use muslin_abi::Errno;
 use muslin_abi::flags::*;
-use spin::Mutex;
 
 use super::content::{Content, FILE_BYTES_MAX};
 use super::file_ops::FileOps;

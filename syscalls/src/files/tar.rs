@@ -12,9 +12,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::lock::Mutex;
 use muslin_abi::Errno;
 use muslin_abi::flags::*;
-use spin::Mutex;
 
 use super::content::Content;
 use super::devices::Device;

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use muslin_platform::Platform;
-use spin::Mutex;
+use crate::lock::Mutex;
 
 use super::devices::Device;
 use super::directory;

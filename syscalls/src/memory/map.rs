@@ -9,9 +9,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::lock::Mutex;
 use muslin_abi::Errno;
 use muslin_platform::{Platform, Protection};
-use spin::Mutex;
 
 use super::pages::{Owner, Pages};
 

@@ -6,9 +6,9 @@
 
 use core::ops::Range;
 
+use crate::lock::Mutex;
 use muslin_abi::Errno;
 use muslin_platform::{Memory, Protection};
-use spin::Mutex;
 
 const BITS: usize = u64::BITS as usize;
 

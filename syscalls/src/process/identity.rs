@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
+use crate::lock::Mutex;
 use muslin_abi::layout::Utsname;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_platform::Platform;
-use spin::Mutex;
 
 use super::limits::{LIMITS_COUNT, LIMITS_DEFAULT};
 use crate::context::{Context, Given};

@@ -10,9 +10,9 @@ mod deliver;
 pub use calls::*;
 pub use deliver::{deliver_pending, send};
 
+use crate::lock::Mutex;
 use muslin_abi::Errno;
 use muslin_abi::layout::{Sigaction, SignalStack};
-use spin::Mutex;
 
 /// Signals, numbered from 1.
 pub const SIGNALS_COUNT: usize = 64;
