@@ -77,7 +77,7 @@ fn maps(context: &Context<'_>) -> Vec<u8> {
         let name = match kind {
             Kind::Stack => " [stack]",
             Kind::Break => " [heap]",
-            Kind::Image | Kind::Anonymous | Kind::File => "",
+            _ => "",
         };
         let line = format!(
             "{:08x}-{:08x} {}{}{}p 00000000 00:00 0{name}\n",

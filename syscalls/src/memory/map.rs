@@ -1,33 +1,40 @@
 //! The region map: what is mapped where, and what may be done there.
 //!
-//! Regions do not overlap and are kept by their start, so that a look-up costs O(log n). Regions
-//! within the platform's memory own their pages; the image and the boot stack do not. Memory that a
-//! change of the map itself needs is asked for before anything is changed, so that `ENOMEM` leaves
-//! all as it was.
+//! A look-up costs O(log n). Where addresses are memory, regions own their pages from the start;
+//! where the platform translates addresses, `lazy` says when they get some. The image and the boot
+//! stack do not own theirs. Memory that a change of the map itself needs is looked for before
+//! anything is changed, so that `ENOMEM` leaves all as it was.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::lock::Mutex;
 use muslin_abi::Errno;
-use muslin_platform::{Platform, Protection};
+use muslin_platform::{Paging, Platform, Protection};
 
+use super::gaps::Gaps;
 use super::pages::{Owner, Pages};
+use super::regions::{Region, Regions};
+use super::shared::SharedPage;
+use crate::lock::Mutex;
 
 /// Readable and writable.
-const READ_WRITE: Protection = Protection {
+pub(super) const READ_WRITE: Protection = Protection {
     read: true,
     write: true,
     execute: false,
 };
 
-/// What a change of the map may need of the kernel's heap at most: nodes of the tree, two regions
-/// that are split off at the ends and one that is put in between.
-const CHANGE_NODES: usize = 12;
+/// What a change of the map may need of the kernel's heap at most: nodes of the trees, regions that
+/// are split off at the ends and one that is put in between, gaps.
+const CHANGE_NODES: usize = 16;
 
-/// Size of a node of the tree in bytes, not less.
-const NODE_BYTES: usize = 400;
+/// Size of a node of a tree in bytes, not less.
+const NODE_BYTES: usize = 640;
+
+/// With so many free pages there is room for the nodes, whatever the state of the heap.
+const CHANGE_PAGES: usize = 8;
 
 /// What a handler wants to do with memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +56,15 @@ pub enum Kind {
     Break,
     /// From `mmap` without a file.
     Anonymous,
+    /// From `mmap` without a file and with `MAP_NORESERVE`: memory is not promised.
+    Sparse,
     /// From `mmap` with a file, whose bytes were read in.
     File,
+    /// From `mmap` with a file, whose pages it shows.
+    Shared {
+        /// The file was open for writing.
+        can_write: bool,
+    },
 }
 
 /// Where a mapping goes.
@@ -84,40 +98,49 @@ pub struct Usage {
     pub free: usize,
     /// The program's, by `mmap` and `brk`.
     pub program: usize,
+    /// The content of files.
+    pub files: usize,
+    /// The library OS's heap.
+    pub kernel: usize,
+    /// Tables of address translation.
+    pub tables: usize,
     /// The most that was in use at once when a mapping was made.
     pub peak: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Region {
-    end: usize,
-    protection: Protection,
-    kind: Kind,
-}
-
 /// What is mapped where.
 pub struct AddressSpace {
-    pages: &'static Pages,
-    map: Mutex<Map>,
+    pub(super) pages: &'static Pages,
+    /// Where the platform translates addresses: mappings get memory when they are touched.
+    pub(super) paging: Option<&'static dyn Paging>,
+    pub(super) map: Mutex<Map>,
 }
 
-struct Map {
-    regions: BTreeMap<usize, Region>,
+pub(super) struct Map {
+    pub regions: Regions,
+    /// Addresses without a region, where addresses are more than memory.
+    pub gaps: Option<Gaps>,
+    /// The pages of files that are mapped, by address, and how often.
+    pub shared: BTreeMap<usize, (Arc<SharedPage>, usize)>,
     /// Where the break starts: chosen when it is first asked for.
-    break_start: Option<usize>,
-    break_end: usize,
-    program_bytes: usize,
-    peak_bytes: usize,
+    pub break_start: Option<usize>,
+    pub break_end: usize,
+    pub program_bytes: usize,
+    pub peak_bytes: usize,
 }
 
 impl AddressSpace {
     /// A map with nothing but the platform's boot stack.
     pub fn new(platform: &dyn Platform, pages: &'static Pages) -> Self {
         let stack = platform.memory().stack();
+        let paging = pages.paging();
         let space = Self {
             pages,
+            paging,
             map: Mutex::new(Map {
-                regions: BTreeMap::new(),
+                regions: Regions::default(),
+                gaps: paging.map(|paging| Gaps::new(paging.addresses())),
+                shared: BTreeMap::new(),
                 break_start: None,
                 break_end: 0,
                 program_bytes: 0,
@@ -136,10 +159,8 @@ impl AddressSpace {
     }
 
     fn add(&self, addresses: Range<usize>, protection: Protection, kind: Kind) {
-        self.map.lock().insert(
-            addresses.start,
-            Region::new(addresses.end, protection, kind),
-        );
+        let region = Region::new(addresses.start, protection, kind);
+        self.map.lock().regions.insert(addresses.end, region);
     }
 
     /// Size of a page in bytes.
@@ -149,14 +170,22 @@ impl AddressSpace {
 
     /// Who holds how much.
     pub fn usage(&self) -> Usage {
-        let map = self.map.lock();
         let (count, free) = self.pages.count();
+        let held_bytes = |owner| self.pages.held(owner) * self.page_bytes();
         Usage {
             total: count * self.page_bytes(),
             free: free * self.page_bytes(),
-            program: map.program_bytes,
-            peak: map.peak_bytes,
+            program: held_bytes(Owner::Program),
+            files: held_bytes(Owner::Files),
+            kernel: held_bytes(Owner::Kernel),
+            tables: held_bytes(Owner::Tables),
+            peak: self.map.lock().peak_bytes,
         }
+    }
+
+    /// Addresses that are the program's by `mmap` and `brk`, in bytes.
+    pub fn mapped_bytes(&self) -> usize {
+        self.map.lock().program_bytes
     }
 
     /// Whether the library OS has memory for a few small things of its own: a name in a directory, a
@@ -171,9 +200,9 @@ impl AddressSpace {
     /// All regions, lowest first: the addresses, what may be done there, and what it is.
     pub fn regions(&self) -> Vec<(Range<usize>, Protection, Kind)> {
         let map = self.map.lock();
-        map.regions
-            .iter()
-            .map(|(&start, region)| (start..region.end, region.protection, region.kind))
+        let regions = map.regions.iter();
+        regions
+            .map(|(addresses, region)| (addresses, region.protection, region.kind))
             .collect()
     }
 
@@ -181,16 +210,17 @@ impl AddressSpace {
     ///
     /// # Errors
     /// `EFAULT`: not with all of them.
+    #[inline]
     pub fn check(&self, address: usize, len_bytes: usize, access: Access) -> Result<(), Errno> {
         if len_bytes == 0 {
             return Ok(());
         }
         let end = address.checked_add(len_bytes).ok_or(Errno::EFAULT)?;
-        let is_allowed = |region: &Region| match access {
-            Access::Read => region.protection.read,
-            Access::Write => region.protection.write,
+        let is_allowed = |protection: &Protection| match access {
+            Access::Read => protection.read,
+            Access::Write => protection.write,
         };
-        if self.map.lock().covers(address..end, is_allowed) {
+        if self.map.lock().regions.allow(address..end, is_allowed) {
             Ok(())
         } else {
             Err(Errno::EFAULT)
@@ -199,15 +229,15 @@ impl AddressSpace {
 
     /// Whether all of these addresses are mapped, whatever may be done there.
     pub fn is_mapped(&self, addresses: Range<usize>) -> bool {
-        self.map.lock().covers(addresses, |_| true)
+        self.map.lock().regions.covers(addresses, |_| true)
     }
 
     /// Maps `len_bytes` bytes, rounded up to whole pages, which read as zeros; the address.
     ///
     /// # Errors
     /// `EINVAL` no bytes, or a fixed address that is not a page's · `ENOMEM` no room, or a fixed
-    /// address outside the memory · `EEXIST` for [`Place::Free`] · `EACCES` the platform cannot
-    /// make memory executable.
+    /// address where there can be no mapping · `EEXIST` for [`Place::Free`] · `EACCES` the platform
+    /// cannot make memory executable.
     pub fn map(
         &self,
         place: Place,
@@ -216,34 +246,128 @@ impl AddressSpace {
         kind: Kind,
     ) -> Result<usize, Errno> {
         let len_bytes = self.whole_pages(len_bytes)?;
-        has_heap_for_change()?;
+        self.has_heap_for_change()?;
         let mut map = self.map.lock();
+        if let Some(paging) = self.paging {
+            return self.map_lazily(&mut map, paging, place, len_bytes, protection, kind);
+        }
         let start = match place {
             Place::Hint(hint) => self.take_near(hint, len_bytes)?,
             Place::Replace(start) | Place::Free(start) => {
                 let end = self.end_of(start, len_bytes)?;
-                if matches!(place, Place::Free(_)) && map.first_in(start..end).is_some() {
+                if matches!(place, Place::Free(_)) && map.regions.first_in(start..end).is_some() {
                     return Err(Errno::EEXIST);
                 }
-                self.take_gaps(&map, start..end)?;
-                // What was there goes; its pages stay and are cleared.
-                while let Some((piece, region)) = map.carve(start..end) {
-                    self.make_writable(piece.clone(), region.protection)?;
-                    self.pages.clear(piece.clone());
-                    map.program_bytes -= piece.len();
-                }
+                self.take_place(&mut map, start..end)?;
                 start
             }
         };
         let end = start + len_bytes;
         map.program_bytes += len_bytes;
-        map.insert(start, Region::new(end, READ_WRITE, kind));
+        map.regions
+            .insert(end, Region::new(start, READ_WRITE, kind));
         self.note_peak(&mut map);
         if let Err(errno) = self.change(&mut map, start..end, protection) {
             self.drop_range(&mut map, start..end)?;
             return Err(errno);
         }
         Ok(start)
+    }
+
+    /// Shows pages of a file at new addresses where the platform translates them; the lowest.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map); `ENODEV` addresses are memory here.
+    pub fn map_shared(
+        &self,
+        place: Place,
+        protection: Protection,
+        can_write: bool,
+        pages: Vec<Arc<SharedPage>>,
+    ) -> Result<usize, Errno> {
+        let paging = self.paging.ok_or(Errno::ENODEV)?;
+        let len_bytes = self.whole_pages(pages.len() * self.page_bytes())?;
+        self.has_heap_for_change()?;
+        let mut map = self.map.lock();
+        let kind = Kind::Shared { can_write };
+        let start = self.map_lazily(&mut map, paging, place, len_bytes, protection, kind)?;
+        for (i, page) in pages.into_iter().enumerate() {
+            let address = start + i * self.page_bytes();
+            paging.back(address, page.address(), protection);
+            map.shared.insert(address, (page, 1));
+        }
+        Ok(start)
+    }
+
+    /// Has a region be the place of pages of a file, one behind the other, where addresses are
+    /// memory: once more if it is already.
+    ///
+    /// # Errors
+    /// `ENOMEM` no memory to note it.
+    pub fn adopt_shared(
+        &self,
+        protection: Protection,
+        can_write: bool,
+        pages: Vec<Arc<SharedPage>>,
+    ) -> Result<usize, Errno> {
+        let start = pages.first().ok_or(Errno::EINVAL)?.address();
+        let mut map = self.map.lock();
+        for page in pages {
+            self.has_heap_for_change()?;
+            let address = page.address();
+            let addresses = address..address + self.page_bytes();
+            let mut region = Region::new(address, protection, Kind::Shared { can_write });
+            if let Some((_, before)) = map.regions.carve(addresses.clone()) {
+                region.protection = union(region.protection, before.protection);
+            }
+            map.regions.insert(addresses.end, region);
+            map.shared.entry(address).or_insert((page, 0)).1 += 1;
+        }
+        Ok(start)
+    }
+
+    /// Pages that were mapped for the content of a file are the file's from here on, and not mapped.
+    pub fn give_to_files(&self, start: usize, len_bytes: usize) -> Result<(), Errno> {
+        let len_bytes = self.whole_pages(len_bytes)?;
+        self.has_heap_for_change()?;
+        let mut map = self.map.lock();
+        while map.regions.carve(start..start + len_bytes).is_some() {}
+        map.program_bytes -= len_bytes;
+        self.pages.hand_to_files(len_bytes / self.page_bytes());
+        Ok(())
+    }
+
+    /// The allocator of the pages.
+    pub fn pages(&self) -> &'static Pages {
+        self.pages
+    }
+
+    /// Whether the platform translates addresses.
+    pub fn is_translated(&self) -> bool {
+        self.paging.is_some()
+    }
+
+    /// Has `write` fill a page that is mapped, readable and writable.
+    ///
+    /// # Errors
+    /// `EFAULT` it is not · what `write` answers.
+    pub fn fill_page(
+        &self,
+        page: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        self.check(page, self.page_bytes(), Access::Write)?;
+        let frame = match self.paging {
+            Some(paging) => {
+                let pages = page..page + self.page_bytes();
+                if paging.first_backed(pages.clone()).is_none() {
+                    self.fault(page, true);
+                }
+                paging.first_backed(pages).ok_or(Errno::EFAULT)?.1
+            }
+            None => page,
+        };
+        self.pages.with_bytes(frame, write)
     }
 
     /// Unmaps all that is mapped in these pages.
@@ -254,15 +378,16 @@ impl AddressSpace {
         let len_bytes = self.whole_pages(len_bytes).map_err(|_| Errno::EINVAL)?;
         self.page(start)?;
         let end = start.checked_add(len_bytes).ok_or(Errno::EINVAL)?;
-        has_heap_for_change()?;
+        self.has_heap_for_change()?;
         self.drop_range(&mut self.map.lock(), start..end)
     }
 
     /// Changes what may be done with these pages.
     ///
     /// # Errors
-    /// `EINVAL` not a page's address · `ENOMEM` not all of it is mapped, or no memory to note it ·
-    /// `EACCES` the platform cannot make memory executable.
+    /// `EINVAL` not a page's address · `ENOMEM` not all of it is mapped, or no memory for it or to
+    /// note it · `EACCES` the platform cannot make memory executable, or the file is not open for
+    /// writing.
     pub fn protect(
         &self,
         start: usize,
@@ -275,12 +400,22 @@ impl AddressSpace {
         }
         let len_bytes = self.whole_pages(len_bytes)?;
         let end = start.checked_add(len_bytes).ok_or(Errno::ENOMEM)?;
-        has_heap_for_change()?;
+        self.has_heap_for_change()?;
         let mut map = self.map.lock();
-        if !map.covers(start..end, |_| true) {
+        if !map.regions.covers(start..end, |_| true) {
             return Err(Errno::ENOMEM);
         }
-        self.change(&mut map, start..end, protection)
+        let is_read_only = |region: &Region| region.kind == Kind::Shared { can_write: false };
+        let can_be = |region: &Region| !protection.write || !is_read_only(region);
+        if !map.regions.covers(start..end, can_be) {
+            return Err(Errno::EACCES);
+        }
+        match self.paging {
+            Some(paging) if self.is_ours(start..end).is_ok() => {
+                self.change_lazily(&mut map, paging, start..end, protection)
+            }
+            _ => self.change(&mut map, start..end, protection),
+        }
     }
 
     /// Makes a mapping longer or shorter, or moves it; its address.
@@ -302,9 +437,10 @@ impl AddressSpace {
         }
         let new_bytes = self.whole_pages(new_bytes)?;
         let old_end = old_start.checked_add(old_bytes).ok_or(Errno::EINVAL)?;
-        has_heap_for_change()?;
+        self.has_heap_for_change()?;
         let mut map = self.map.lock();
-        let (_, region) = map
+        let (_, region, region_end) = map
+            .regions
             .first_in(old_start..old_start + 1)
             .ok_or(Errno::EFAULT)?;
         if let MoveFlags::To(new_start) = flags {
@@ -320,105 +456,108 @@ impl AddressSpace {
             }
             return Ok(old_start);
         }
-        if region.end < old_end {
+        if region_end < old_end {
             return Err(Errno::EFAULT);
         }
-        let kept_bytes = old_bytes.min(new_bytes);
-        if let MoveFlags::To(new_start) = flags {
-            let new_end = new_start + new_bytes;
-            self.is_ours(old_start..old_end)?;
-            self.take_gaps(&map, new_start..new_end)?;
-            while let Some((piece, replaced)) = map.carve(new_start..new_end) {
-                self.make_writable(piece.clone(), replaced.protection)?;
-                self.pages.clear(piece.clone());
-                map.program_bytes -= piece.len();
-            }
-            return self.move_to(
-                &mut map,
-                old_start..old_end,
-                kept_bytes,
-                new_start..new_end,
-                region,
-            );
+        // The pages behind those of a file are none of the file's, and where addresses are memory
+        // a file's pages cannot be elsewhere.
+        let is_shared = matches!(region.kind, Kind::Shared { .. });
+        if is_shared && (new_bytes > old_bytes || self.paging.is_none()) {
+            return Err(Errno::ENOMEM);
         }
-        // Longer: where it is, if the region ends here and the pages behind it are free.
-        let new_end = old_start.checked_add(new_bytes).ok_or(Errno::ENOMEM)?;
-        if region.end == old_end && self.take(old_end..new_end).is_ok() {
-            map.program_bytes += new_end - old_end;
-            map.insert(old_end, Region::new(new_end, READ_WRITE, region.kind));
-            self.note_peak(&mut map);
-            self.change(&mut map, old_end..new_end, region.protection)?;
-            return Ok(old_start);
+        if new_bytes > old_bytes && region_end == old_end {
+            let added = old_end..old_end + (new_bytes - old_bytes);
+            if !matches!(flags, MoveFlags::To(_)) && self.extend(&mut map, added, region).is_ok() {
+                return Ok(old_start);
+            }
         }
         if flags == MoveFlags::Stay {
             return Err(Errno::ENOMEM);
         }
         self.is_ours(old_start..old_end)?;
-        let new_start = self
-            .pages
-            .allocate(new_bytes / self.page_bytes(), Owner::Program)?;
-        let new_end = new_start + new_bytes;
-        self.move_to(
-            &mut map,
-            old_start..old_end,
-            kept_bytes,
-            new_start..new_end,
-            region,
-        )
-    }
-
-    /// Moves a mapping to pages that are taken, writable and zero.
-    fn move_to(
-        &self,
-        map: &mut Map,
-        old: Range<usize>,
-        kept_bytes: usize,
-        new: Range<usize>,
-        region: Region,
-    ) -> Result<usize, Errno> {
+        let to = match flags {
+            MoveFlags::To(new_start) => Some(new_start),
+            _ => None,
+        };
+        if let Some(paging) = self.paging {
+            return self.move_lazily(&mut map, paging, old_start..old_end, new_bytes, region, to);
+        }
+        let new_start = match to {
+            Some(new_start) => {
+                self.take_place(&mut map, new_start..new_start + new_bytes)?;
+                new_start
+            }
+            None => self
+                .pages
+                .allocate_zeroed(new_bytes / self.page_bytes(), Owner::Program)?,
+        };
+        let kept_bytes = old_bytes.min(new_bytes);
         let readable = Protection {
             read: true,
             ..region.protection
         };
-        self.pages.protect(old.clone(), readable)?;
+        self.pages.protect(old_start..old_end, readable)?;
         self.pages
-            .copy(old.start..old.start + kept_bytes, new.start);
-        map.program_bytes += new.len();
-        map.insert(new.start, Region::new(new.end, READ_WRITE, region.kind));
+            .copy(old_start..old_start + kept_bytes, new_start);
+        let new_end = new_start + new_bytes;
+        map.program_bytes += new_bytes;
+        map.regions
+            .insert(new_end, Region::new(new_start, READ_WRITE, region.kind));
+        self.note_peak(&mut map);
+        self.change(&mut map, new_start..new_end, region.protection)?;
+        self.drop_range(&mut map, old_start..old_end)?;
+        Ok(new_start)
+    }
+
+    /// Makes a region longer, if the addresses behind it are free.
+    fn extend(&self, map: &mut Map, added: Range<usize>, region: Region) -> Result<(), Errno> {
+        if added.end < added.start {
+            return Err(Errno::ENOMEM);
+        }
+        if let Some(paging) = self.paging {
+            let place = Place::Free(added.start);
+            let (protection, kind) = (region.protection, region.kind);
+            self.map_lazily(map, paging, place, added.len(), protection, kind)?;
+            return Ok(());
+        }
+        self.take(added.clone())?;
+        map.program_bytes += added.len();
+        let longer = Region::new(added.start, READ_WRITE, region.kind);
+        map.regions.insert(added.end, longer);
         self.note_peak(map);
-        self.change(map, new.clone(), region.protection)?;
-        self.drop_range(map, old)?;
-        Ok(new.start)
+        self.change(map, added, region.protection)
     }
 
     /// Moves the end of the break, if it can be moved there; where it is then.
     pub fn set_break(&self, wanted: usize) -> usize {
-        if has_heap_for_change().is_err() {
+        if self.has_heap_for_change().is_err() {
             return self.map.lock().break_end;
         }
         let mut map = self.map.lock();
+        let ours = self.addresses();
         let start = match map.break_start {
             Some(start) => start,
             None => {
-                let start = self.pages.lowest_free().unwrap_or(self.pages.range().end);
+                let start = match self.paging {
+                    Some(_) => ours.start,
+                    None => self.pages.lowest_free().unwrap_or(ours.end),
+                };
                 map.break_start = Some(start);
                 map.break_end = start;
                 start
             }
         };
-        if wanted < start || wanted > self.pages.range().end {
+        if wanted < start || wanted > ours.end {
             return map.break_end;
         }
         let page_bytes = self.page_bytes();
         let old_end = map.break_end.next_multiple_of(page_bytes);
         let new_end = wanted.next_multiple_of(page_bytes);
         if new_end > old_end {
-            if self.take(old_end..new_end).is_err() {
+            let region = Region::new(old_end, READ_WRITE, Kind::Break);
+            if self.extend(&mut map, old_end..new_end, region).is_err() {
                 return map.break_end;
             }
-            map.program_bytes += new_end - old_end;
-            map.insert(old_end, Region::new(new_end, READ_WRITE, Kind::Break));
-            self.note_peak(&mut map);
         } else if new_end < old_end && self.drop_range(&mut map, new_end..old_end).is_err() {
             return map.break_end;
         }
@@ -439,20 +578,33 @@ impl AddressSpace {
         let end = start.checked_add(len_bytes).ok_or(Errno::EINVAL)?;
         let map = self.map.lock();
         let mut at = start;
-        while let Some((piece, region)) = map.first_in(at..end) {
+        while let Some((piece, region, _)) = map.regions.first_in(at..end) {
             at = piece.end;
-            if matches!(region.kind, Kind::Anonymous | Kind::Break) {
-                self.make_writable(piece.clone(), region.protection)?;
-                self.pages.clear(piece.clone());
-                if region.protection != READ_WRITE {
-                    self.pages.protect(piece, region.protection)?;
-                }
+            if !matches!(region.kind, Kind::Anonymous | Kind::Sparse | Kind::Break) {
+                continue;
+            }
+            if let Some(paging) = self.paging {
+                self.discard_lazily(paging, piece, region);
+                continue;
+            }
+            self.make_writable(piece.clone(), region.protection)?;
+            self.pages.clear(piece.clone());
+            if region.protection != READ_WRITE {
+                self.pages.protect(piece, region.protection)?;
             }
         }
-        if map.covers(start..end, |_| true) {
+        if map.regions.covers(start..end, |_| true) {
             Ok(())
         } else {
             Err(Errno::ENOMEM)
+        }
+    }
+
+    /// Where mappings can be.
+    pub(super) fn addresses(&self) -> Range<usize> {
+        match self.paging {
+            Some(paging) => paging.addresses(),
+            None => self.pages.range(),
         }
     }
 
@@ -473,8 +625,8 @@ impl AddressSpace {
         }
     }
 
-    /// Where a fixed mapping ends; it must be in our memory.
-    fn end_of(&self, start: usize, len_bytes: usize) -> Result<usize, Errno> {
+    /// Where a fixed mapping ends; it must be where mappings can be.
+    pub(super) fn end_of(&self, start: usize, len_bytes: usize) -> Result<usize, Errno> {
         self.page(start)?;
         let end = start.checked_add(len_bytes).ok_or(Errno::ENOMEM)?;
         self.is_ours(start..end)?;
@@ -482,7 +634,7 @@ impl AddressSpace {
     }
 
     fn is_ours(&self, addresses: Range<usize>) -> Result<(), Errno> {
-        let ours = self.pages.range();
+        let ours = self.addresses();
         if addresses.start >= ours.start && addresses.end <= ours.end {
             Ok(())
         } else {
@@ -500,24 +652,41 @@ impl AddressSpace {
         {
             return Ok(start);
         }
-        self.pages.allocate(len_bytes / page_bytes, Owner::Program)
+        self.pages
+            .allocate_zeroed(len_bytes / page_bytes, Owner::Program)
     }
 
     fn take(&self, addresses: Range<usize>) -> Result<(), Errno> {
         self.pages.claim(addresses, Owner::Program)
     }
 
+    /// Takes all pages of a range, in place of what is mapped there, which goes; all or none. They
+    /// read as zeros.
+    fn take_place(&self, map: &mut Map, addresses: Range<usize>) -> Result<(), Errno> {
+        let mut at = addresses.start;
+        while let Some((piece, region, _)) = map.regions.first_in(at..addresses.end) {
+            // They are the file's, so nothing else can be there.
+            if matches!(region.kind, Kind::Shared { .. }) {
+                return Err(Errno::ENOMEM);
+            }
+            at = piece.end;
+        }
+        self.take_gaps(map, addresses.clone())?;
+        // What was there goes; its pages stay and are cleared.
+        while let Some((piece, region)) = map.regions.carve(addresses.clone()) {
+            self.make_writable(piece.clone(), region.protection)?;
+            self.pages.clear(piece.clone());
+            map.program_bytes -= piece.len();
+        }
+        Ok(())
+    }
+
     /// Takes the pages between the regions of a range: all or none.
     fn take_gaps(&self, map: &Map, addresses: Range<usize>) -> Result<(), Errno> {
         let gap_after = |at: usize| {
-            let next = map.first_in(at..addresses.end);
-            let gap_end = next
-                .as_ref()
-                .map_or(addresses.end, |(piece, _)| piece.start);
-            (
-                at..gap_end,
-                next.map_or(addresses.end, |(piece, _)| piece.end),
-            )
+            let next = map.regions.first_in(at..addresses.end);
+            let piece = next.map_or(addresses.end..addresses.end, |(piece, ..)| piece);
+            (at..piece.start, piece.end)
         };
         let mut at = addresses.start;
         while at < addresses.end {
@@ -527,7 +696,7 @@ impl AddressSpace {
                 while taken < at {
                     let (gap, next) = gap_after(taken);
                     if !gap.is_empty() {
-                        self.pages.free(gap);
+                        self.pages.free(gap, Owner::Program);
                     }
                     taken = next;
                 }
@@ -539,16 +708,43 @@ impl AddressSpace {
     }
 
     /// Gives back what is mapped in a range.
-    fn drop_range(&self, map: &mut Map, addresses: Range<usize>) -> Result<(), Errno> {
-        while let Some((piece, region)) = map.carve(addresses.clone()) {
+    pub(super) fn drop_range(&self, map: &mut Map, addresses: Range<usize>) -> Result<(), Errno> {
+        let mut at = addresses.start;
+        while let Some((piece, region)) = map.regions.carve(at..addresses.end) {
+            at = piece.end;
             if self.is_ours(piece.clone()).is_err() || region.kind == Kind::Stack {
                 continue;
             }
-            self.make_writable(piece.clone(), region.protection)?;
-            map.program_bytes -= piece.len();
-            self.pages.free(piece);
+            if let Some(paging) = self.paging {
+                self.drop_lazily(map, paging, piece, region);
+            } else if matches!(region.kind, Kind::Shared { .. }) {
+                self.drop_shared(map, piece, region);
+            } else {
+                self.make_writable(piece.clone(), region.protection)?;
+                map.program_bytes -= piece.len();
+                self.pages.free(piece, Owner::Program);
+            }
         }
         Ok(())
+    }
+
+    /// Pages of a file are mapped once less: the region stays where they still are.
+    fn drop_shared(&self, map: &mut Map, piece: Range<usize>, region: Region) {
+        for page in piece.step_by(self.page_bytes()) {
+            let Some((_, times)) = map.shared.get_mut(&page) else {
+                continue;
+            };
+            *times -= 1;
+            if *times == 0 {
+                map.shared.remove(&page);
+            } else {
+                let kept = Region {
+                    start: page,
+                    ..region
+                };
+                map.regions.insert(page + self.page_bytes(), kept);
+            }
+        }
     }
 
     fn make_writable(&self, pages: Range<usize>, protection: Protection) -> Result<(), Errno> {
@@ -565,123 +761,70 @@ impl AddressSpace {
         addresses: Range<usize>,
         protection: Protection,
     ) -> Result<(), Errno> {
-        if map.covers(addresses.clone(), |region| region.protection == protection) {
+        let is_so = |region: &Region| region.protection == protection;
+        if map.regions.covers(addresses.clone(), is_so) {
             return Ok(());
         }
         let is_enforced = self.pages.protect(addresses.clone(), protection)?;
-        let was_executable =
-            |map: &Map| map.covers(addresses.clone(), |region| region.protection.execute);
-        if protection.execute && !is_enforced && !was_executable(map) {
+        let was_executable = |region: &Region| region.protection.execute;
+        if protection.execute
+            && !is_enforced
+            && !map.regions.covers(addresses.clone(), was_executable)
+        {
             return Err(Errno::EACCES);
         }
         let mut at = addresses.start;
-        while let Some((piece, region)) = map.carve(at..addresses.end) {
+        while let Some((piece, region)) = map.regions.carve(at..addresses.end) {
             at = piece.end;
-            map.insert(
-                piece.start,
-                Region {
-                    end: piece.end,
-                    protection,
-                    ..region
-                },
-            );
+            let changed = Region {
+                start: piece.start,
+                protection,
+                ..region
+            };
+            map.regions.insert(piece.end, changed);
         }
         Ok(())
     }
 
-    fn note_peak(&self, map: &mut Map) {
+    pub(super) fn note_peak(&self, map: &mut Map) {
         let (count, free) = self.pages.count();
         map.peak_bytes = map.peak_bytes.max((count - free) * self.page_bytes());
+    }
+
+    /// Makes sure that the heap has room for a change of the map, before anything is changed.
+    fn has_heap_for_change(&self) -> Result<(), Errno> {
+        if self.pages.has_for_kernel(CHANGE_PAGES) {
+            return Ok(());
+        }
+        // Blocks of a node's size: a heap may have others and yet none of these.
+        let mut nodes = [const { Vec::<u8>::new() }; CHANGE_NODES];
+        for node in &mut nodes {
+            node.try_reserve_exact(NODE_BYTES)
+                .map_err(|_| Errno::ENOMEM)?;
+        }
+        // Otherwise the compiler may leave it out, since nothing uses them.
+        core::hint::black_box(&nodes);
+        Ok(())
+    }
+}
+
+/// What either allows.
+fn union(one: Protection, other: Protection) -> Protection {
+    Protection {
+        read: one.read || other.read,
+        write: one.write || other.write,
+        execute: one.execute || other.execute,
     }
 }
 
 impl Region {
-    fn new(end: usize, protection: Protection, kind: Kind) -> Self {
+    /// A region whose memory is there.
+    pub fn new(start: usize, protection: Protection, kind: Kind) -> Self {
         Self {
-            end,
+            start,
             protection,
             kind,
+            is_promised: true,
         }
     }
-
-    fn joins(&self, other: &Self) -> bool {
-        self.protection == other.protection && self.kind == other.kind
-    }
-}
-
-impl Map {
-    /// The first region that has addresses in the range, cut to the range. The region's own end is
-    /// not cut.
-    fn first_in(&self, addresses: Range<usize>) -> Option<(Range<usize>, Region)> {
-        let before = self.regions.range(..=addresses.start).next_back();
-        let (&start, &region) = before
-            .filter(|(_, region)| region.end > addresses.start)
-            .or_else(|| self.regions.range(addresses.clone()).next())?;
-        let piece = start.max(addresses.start)..region.end.min(addresses.end);
-        (!piece.is_empty()).then_some((piece, region))
-    }
-
-    /// Whether regions for which `is_fine` holds cover the range without gaps.
-    fn covers(&self, addresses: Range<usize>, is_fine: impl Fn(&Region) -> bool) -> bool {
-        let mut at = addresses.start;
-        while at < addresses.end {
-            match self.first_in(at..addresses.end) {
-                Some((piece, region)) if piece.start == at && is_fine(&region) => at = piece.end,
-                _ => return false,
-            }
-        }
-        true
-    }
-
-    /// Takes the first piece of a range out of the map.
-    fn carve(&mut self, addresses: Range<usize>) -> Option<(Range<usize>, Region)> {
-        let (piece, region) = self.first_in(addresses)?;
-        let (&start, _) = self.regions.range(..=piece.start).next_back()?;
-        self.regions.remove(&start);
-        if start < piece.start {
-            self.regions.insert(
-                start,
-                Region {
-                    end: piece.start,
-                    ..region
-                },
-            );
-        }
-        if piece.end < region.end {
-            self.regions.insert(piece.end, region);
-        }
-        Some((piece, region))
-    }
-
-    /// Puts a region where there is none, joined with its neighbours if they are alike.
-    fn insert(&mut self, mut start: usize, mut region: Region) {
-        if let Some((&below, neighbour)) = self.regions.range(..start).next_back()
-            && neighbour.end == start
-            && neighbour.joins(&region)
-        {
-            self.regions.remove(&below);
-            start = below;
-        }
-        if let Some(neighbour) = self.regions.get(&region.end)
-            && neighbour.joins(&region)
-        {
-            let end = neighbour.end;
-            self.regions.remove(&region.end);
-            region.end = end;
-        }
-        self.regions.insert(start, region);
-    }
-}
-
-/// Makes sure that the heap has room for a change of the map, before anything is changed.
-fn has_heap_for_change() -> Result<(), Errno> {
-    // Blocks of a node's size: a heap may have others and yet none of these.
-    let mut nodes = [const { Vec::<u8>::new() }; CHANGE_NODES];
-    for node in &mut nodes {
-        node.try_reserve_exact(NODE_BYTES)
-            .map_err(|_| Errno::ENOMEM)?;
-    }
-    // Otherwise the compiler may leave it out, since nothing uses them.
-    core::hint::black_box(&nodes);
-    Ok(())
 }

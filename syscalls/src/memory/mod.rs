@@ -1,19 +1,28 @@
 //! Memory: which addresses the program may use, and the calls that change it.
 //!
-//! - `pages`: the page allocator, which the kernel's heap grows by as well
-//! - `map`: the region map, [`AddressSpace`]
+//! - `pages`: the page allocator, which the kernel's heap grows by as well, over `runs`
+//! - `map`: the region map, [`AddressSpace`], over `regions`; `lazy` and `gaps` are for platforms that
+//!   translate addresses
+//! - `shared`: pages that a file and mappings hold together
 //! - `calls`: the handlers
 
 mod calls;
+mod gaps;
+mod lazy;
 mod map;
 #[allow(
     unsafe_code,
     reason = "keeps its bits in the memory itself, clears and copies pages"
 )]
 mod pages;
+mod regions;
+mod runs;
+#[allow(unsafe_code, reason = "reads and writes pages that mappings show")]
+mod shared;
 #[cfg(test)]
 mod tests;
 
 pub use calls::*;
 pub use map::{Access, AddressSpace, Kind, MoveFlags, Place, Usage};
 pub use pages::{Owner, Pages};
+pub use shared::SharedPage;

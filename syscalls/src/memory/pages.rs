@@ -1,14 +1,21 @@
-//! The page allocator: which pages of the platform's memory are in use.
+//! The page allocator: which pages of the platform's memory are in use, and by whom.
 //!
-//! One bit a page, kept in the first pages of the memory itself, so that the kernel's heap can grow
-//! by it before there is a heap. Free pages read as zeros; the break grows from the bottom up, all
-//! else is taken from the top down. Nothing is called while the lock is held.
+//! What it knows is kept in the first pages of the memory itself, so that the kernel's heap can grow
+//! by it before there is a heap: a bit a page for "in use", one for "holds something", and a tree of
+//! the runs of free pages ([`Runs`]). The break grows from the bottom up, all else is taken from the
+//! top down. The last run that was taken from stays at hand, outside of the tree, so that taking pages
+//! and giving them back costs no more than moving its end.
+//!
+//! Pages are cleared when they are handed out and only if they hold something. Nothing is called
+//! while the lock is held.
 
 use core::ops::Range;
 
-use crate::lock::Mutex;
 use muslin_abi::Errno;
-use muslin_platform::{Memory, Protection};
+use muslin_platform::{Memory, Paging, Protection};
+
+use super::runs::{Lack, Runs};
+use crate::lock::Mutex;
 
 const BITS: usize = u64::BITS as usize;
 
@@ -19,13 +26,24 @@ const RESERVE_SHARE: usize = 64;
 /// Most pages that are kept for the library OS.
 const RESERVE_PAGES_MAX: usize = 256;
 
+/// Free pages below those that were asked for, which are kept at hand with them.
+const AT_HAND_PAGES: usize = 64;
+
+/// From this many pages in a row on, a platform that takes pages back is asked to, and a page is
+/// looked at before it is cleared: writing to one that was never touched makes the host find memory.
+const MANY_PAGES: usize = 16;
+
 /// Who asks for pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// The program, by `mmap` or `brk`.
     Program,
+    /// The content of files.
+    Files,
     /// The library OS, for its heap.
     Kernel,
+    /// The library OS, for tables of address translation.
+    Tables,
 }
 
 /// The pages of the platform's memory.
@@ -39,15 +57,25 @@ pub struct Pages {
 }
 
 struct Map {
-    /// A set bit is a page in use.
-    words: &'static mut [u64],
+    /// A set bit is a page in use, or one at hand.
+    used: &'static mut [u64],
+    /// A set bit is a page that may hold something else than zeros.
+    dirty: &'static mut [u64],
+    runs: Runs,
     free: usize,
-    /// Pages from here on are in use, all of them.
-    top: usize,
+    /// Free pages that mappings may still ask for: see [`Pages::promise`].
+    promised: usize,
+    /// Free pages that pages are taken from first.
+    at_hand: Range<usize>,
+    /// There are no runs of so many pages above those at hand.
+    at_hand_fits: usize,
+    /// By [`Owner`].
+    held: [usize; 4],
 }
 
 impl Pages {
-    /// The pages of `memory`, all free but those of the boot stack, if that is among them.
+    /// The pages of `memory`, all free but those of the boot stack, if that is among them. They read
+    /// as zeros.
     ///
     /// # Safety
     /// Nothing else uses the memory's range, and no second `Pages` is made of it.
@@ -56,26 +84,48 @@ impl Pages {
         let start = memory.range().start.next_multiple_of(page_bytes);
         let count = memory.range().end.saturating_sub(start) / page_bytes;
         let words_count = count.div_ceil(BITS);
-        let own_pages = (words_count * size_of::<u64>()).div_ceil(page_bytes);
+        let nodes_count = Runs::nodes_count(words_count);
+        let words_bytes = words_count * size_of::<u64>();
+        let own_bytes = 2 * words_bytes + nodes_count * size_of::<Lack>();
+        let own_pages = own_bytes.div_ceil(page_bytes);
         assert!(count > own_pages, "the platform has no memory to manage");
-        // SAFETY: 1. The range is ours alone, says the caller, and these are its first pages.
-        // 2. Pages are aligned for u64, and every pattern of bits is one.
-        let words = unsafe { core::slice::from_raw_parts_mut(start as *mut u64, words_count) };
-        words.fill(0);
+        // SAFETY: 1. The range is ours alone, says the caller, and these are parts of its first
+        // pages that do not overlap. 2. Pages are aligned for u64, and so are the parts. 3. Every
+        // pattern of bits is a value.
+        let (used, dirty, nodes) = unsafe {
+            (
+                core::slice::from_raw_parts_mut(start as *mut u64, words_count),
+                core::slice::from_raw_parts_mut((start + words_bytes) as *mut u64, words_count),
+                core::slice::from_raw_parts_mut(
+                    (start + 2 * words_bytes) as *mut Lack,
+                    nodes_count,
+                ),
+            )
+        };
+        let beyond = count % BITS;
+        if beyond != 0 {
+            used[words_count - 1] = u64::MAX << beyond;
+        }
         let mut map = Map {
-            words,
+            runs: Runs::new(nodes, used),
+            used,
+            dirty,
             free: count,
-            top: count,
+            promised: 0,
+            at_hand: 0..0,
+            at_hand_fits: usize::MAX,
+            held: [0; 4],
         };
         map.set(0..own_pages, true);
         let stack = memory.stack();
         let stack_start = (stack.start.max(start) - start) / page_bytes;
         let stack_end = (stack.end.max(start) - start).div_ceil(page_bytes);
-        for page in stack_start..stack_end.min(count) {
-            if !map.is_used(page) {
-                map.set(page..page + 1, true);
-            }
+        let mut own = own_pages;
+        for page in stack_start.max(own_pages)..stack_end.min(count) {
+            map.set(page..page + 1, true);
+            own += 1;
         }
+        map.free -= own;
         Self {
             memory,
             start,
@@ -87,19 +137,30 @@ impl Pages {
     }
 
     /// Takes `count` pages in a row, as near to the top as there are; the address of the first.
-    /// They read as zeros.
+    /// They hold what whoever had them before left there.
     ///
     /// # Errors
     /// `ENOMEM`: there are not as many in a row, or the program asks for what is kept for the
     /// library OS.
     pub fn allocate(&self, count: usize, owner: Owner) -> Result<usize, Errno> {
+        self.take(count, owner, false)
+    }
+
+    /// As [`allocate`](Self::allocate), but they read as zeros.
+    ///
+    /// # Errors
+    /// As [`allocate`](Self::allocate).
+    pub fn allocate_zeroed(&self, count: usize, owner: Owner) -> Result<usize, Errno> {
+        self.take(count, owner, true)
+    }
+
+    fn take(&self, count: usize, owner: Owner, is_zeroed: bool) -> Result<usize, Errno> {
         let mut map = self.map.lock();
         if count == 0 || count > self.available(&map, owner) {
             return Err(Errno::ENOMEM);
         }
-        let first = map.find_from_top(count).ok_or(Errno::ENOMEM)?;
-        map.set(first..first + count, true);
-        Ok(self.start + first * self.page_bytes)
+        let first = map.take(count).ok_or(Errno::ENOMEM)?;
+        Ok(self.hand_out(&mut map, first..first + count, owner, is_zeroed))
     }
 
     /// Takes these pages, if all of them are free. They read as zeros.
@@ -113,44 +174,114 @@ impl Pages {
         }
         let pages = self.numbers(&addresses);
         let mut map = self.map.lock();
-        if map.has_used(pages.clone()) {
-            return Err(Errno::EEXIST);
+        let is_available = pages.len() <= self.available(&map, owner);
+        if pages.start == map.at_hand.start && pages.end <= map.at_hand.end && is_available {
+            map.at_hand.start = pages.end;
+        } else {
+            map.put_back();
+            if map.has_used(pages.clone()) {
+                return Err(Errno::EEXIST);
+            }
+            if !is_available {
+                return Err(Errno::ENOMEM);
+            }
+            map.set(pages.clone(), true);
         }
-        if pages.len() > self.available(&map, owner) {
-            return Err(Errno::ENOMEM);
-        }
-        map.set(pages, true);
+        self.hand_out(&mut map, pages, owner, true);
         Ok(())
     }
 
+    fn hand_out(&self, map: &mut Map, pages: Range<usize>, owner: Owner, is_zeroed: bool) -> usize {
+        map.free -= pages.len();
+        map.held[owner as usize] += pages.len();
+        if is_zeroed {
+            let is_many = pages.len() >= MANY_PAGES;
+            for page in pages.clone().filter(|&page| map.is_dirty(page)) {
+                self.zero(page, is_many);
+            }
+        }
+        self.start + pages.start * self.page_bytes
+    }
+
     /// Gives pages back. They must be writable.
-    pub fn free(&self, addresses: Range<usize>) {
-        self.clear(addresses.clone());
+    pub fn free(&self, addresses: Range<usize>, owner: Owner) {
         let pages = self.numbers(&addresses);
+        let is_clean = pages.len() >= MANY_PAGES && self.memory.discard(addresses.clone()).is_ok();
         let mut map = self.map.lock();
+        let is_at_hand = pages.start < map.at_hand.end && map.at_hand.start < pages.end;
         assert!(
-            !map.has_free(pages.clone()),
+            !is_at_hand && !map.has_free(pages.clone()),
             "pages {addresses:x?} are free already"
         );
-        map.set(pages, false);
+        map.free += pages.len();
+        map.held[owner as usize] -= pages.len();
+        map.mark(pages.clone(), !is_clean);
+        map.give(pages);
+    }
+
+    /// Sets `count` free pages aside, which [`redeem`](Self::redeem) gives one by one and never
+    /// fails to.
+    ///
+    /// # Errors
+    /// `ENOMEM`: the program asks for what is kept for the library OS.
+    pub fn promise(&self, count: usize) -> Result<(), Errno> {
+        let mut map = self.map.lock();
+        if count > self.available(&map, Owner::Program) {
+            return Err(Errno::ENOMEM);
+        }
+        map.promised += count;
+        Ok(())
+    }
+
+    /// Pages that were set aside are not needed any more.
+    pub fn release_promise(&self, count: usize) {
+        self.map.lock().promised -= count;
+    }
+
+    /// One of the pages that were set aside: zeros. It is the program's.
+    pub fn redeem(&self) -> usize {
+        let mut map = self.map.lock();
+        assert!(map.promised > 0, "a page was not promised");
+        map.promised -= 1;
+        let page = map.take(1).unwrap_or_else(|| unreachable!("it is free"));
+        self.hand_out(&mut map, page..page + 1, Owner::Program, true)
+    }
+
+    /// A page of the program's goes back to those that are set aside.
+    pub fn undo_redeem(&self, frame: usize) {
+        self.free(frame..frame + self.page_bytes, Owner::Program);
+        self.map.lock().promised += 1;
+    }
+
+    /// Pages of the program become those of files.
+    pub(super) fn hand_to_files(&self, count: usize) {
+        let mut map = self.map.lock();
+        map.held[Owner::Program as usize] -= count;
+        map.held[Owner::Files as usize] += count;
     }
 
     /// Makes pages read as zeros. They must be writable, and in use by whoever asks.
     pub(super) fn clear(&self, addresses: Range<usize>) {
         let pages = self.numbers(&addresses);
         assert!(pages.end <= self.count, "{addresses:x?} are not our pages");
-        if self.memory.discard(addresses.clone()).is_ok() {
+        let is_many = pages.len() >= MANY_PAGES;
+        if is_many && self.memory.discard(addresses).is_ok() {
             return;
         }
-        for page in addresses.step_by(self.page_bytes) {
-            let words_count = self.page_bytes / size_of::<u64>();
-            // SAFETY: 1. A page of ours, aligned for u64. 2. In use by the caller, who does not use
-            // it meanwhile: one thread runs at a time.
-            let words = unsafe { core::slice::from_raw_parts_mut(page as *mut u64, words_count) };
-            // Writing to a page that was never touched would make the host find memory for it.
-            if words.iter().any(|&word| word != 0) {
-                words.fill(0);
-            }
+        for page in pages {
+            self.zero(page, is_many);
+        }
+    }
+
+    /// Clears a page of ours.
+    fn zero(&self, page: usize, looks_first: bool) {
+        let words_count = self.page_bytes / size_of::<u64>();
+        let start = (self.start + page * self.page_bytes) as *mut u64;
+        // SAFETY: 1. A page of ours, aligned for u64. 2. In use by the caller, or just taken; nobody
+        // uses it meanwhile: one thread runs at a time.
+        let words = unsafe { core::slice::from_raw_parts_mut(start, words_count) };
+        if !looks_first || words.iter().any(|&word| word != 0) {
+            words.fill(0);
         }
     }
 
@@ -166,6 +297,20 @@ impl Pages {
         }
     }
 
+    /// The bytes of a page that is in use by whoever asks.
+    pub(super) fn bytes(&self, address: usize) -> *mut [u8] {
+        let page = self.numbers(&(address..address + self.page_bytes));
+        assert!(page.end <= self.count, "{address:#x} is not our page");
+        core::ptr::slice_from_raw_parts_mut(address as *mut u8, self.page_bytes)
+    }
+
+    /// Has `write` change a page that is in use by whoever asks.
+    pub(super) fn with_bytes<T>(&self, address: usize, write: impl FnOnce(&mut [u8]) -> T) -> T {
+        // SAFETY: 1. A page of ours, in use by the caller. 2. Nobody else touches it meanwhile: one
+        // thread runs at a time.
+        write(unsafe { &mut *self.bytes(address) })
+    }
+
     /// Changes what may be done with pages. `Ok(false)`: the platform cannot.
     pub(super) fn protect(
         &self,
@@ -179,6 +324,11 @@ impl Pages {
         }
     }
 
+    /// Address translation, where there is some.
+    pub(super) fn paging(&self) -> Option<&'static dyn Paging> {
+        self.memory.paging()
+    }
+
     /// The addresses of all pages.
     pub fn range(&self) -> Range<usize> {
         self.start..self.start + self.count * self.page_bytes
@@ -189,14 +339,25 @@ impl Pages {
         self.page_bytes
     }
 
-    /// Pages, and how many of them are free.
+    /// Pages, and how many of them are free and not set aside.
     pub fn count(&self) -> (usize, usize) {
-        (self.count, self.map.lock().free)
+        let map = self.map.lock();
+        (self.count, map.free - map.promised)
+    }
+
+    /// How many pages someone holds.
+    pub fn held(&self, owner: Owner) -> usize {
+        self.map.lock().held[owner as usize]
+    }
+
+    /// Whether `count` free pages are left for the library OS.
+    pub(super) fn has_for_kernel(&self, count: usize) -> bool {
+        self.available(&self.map.lock(), Owner::Kernel) >= count
     }
 
     /// Whether at least half of the pages that are kept for the library OS are free.
     pub(super) fn has_room_for_kernel(&self) -> Result<(), Errno> {
-        if self.map.lock().free >= self.reserve / 2 {
+        if self.has_for_kernel(self.reserve / 2) {
             Ok(())
         } else {
             Err(Errno::ENOMEM)
@@ -205,15 +366,18 @@ impl Pages {
 
     /// The lowest page that is free, if any is.
     pub(super) fn lowest_free(&self) -> Option<usize> {
-        let map = self.map.lock();
-        let page = (0..self.count).find(|&page| !map.is_used(page))?;
+        let mut map = self.map.lock();
+        map.put_back();
+        let word = map.used.iter().position(|&word| word != u64::MAX)?;
+        let page = word * BITS + map.used[word].trailing_ones() as usize;
         Some(self.start + page * self.page_bytes)
     }
 
     fn available(&self, map: &Map, owner: Owner) -> usize {
+        let free = map.free - map.promised;
         match owner {
-            Owner::Program => map.free.saturating_sub(self.reserve),
-            Owner::Kernel => map.free,
+            Owner::Kernel => free,
+            Owner::Program | Owner::Files | Owner::Tables => free.saturating_sub(self.reserve),
         }
     }
 
@@ -230,8 +394,52 @@ impl Pages {
 }
 
 impl Map {
+    fn is_dirty(&self, page: usize) -> bool {
+        self.dirty[page / BITS] >> (page % BITS) & 1 == 1
+    }
+
+    /// The highest `count` free pages in a row: the first of them. They are in use from here on.
+    fn take(&mut self, count: usize) -> Option<usize> {
+        if count < self.at_hand_fits || count > self.at_hand.len() {
+            self.put_back();
+            let first = self.runs.find_highest(self.used, count)?;
+            let mut low = first;
+            while low > 0 && first - low < AT_HAND_PAGES && !self.is_used(low - 1) {
+                low -= 1;
+            }
+            self.set(low..first + count, true);
+            self.at_hand = low..first + count;
+            self.at_hand_fits = count;
+        }
+        self.at_hand.end -= count;
+        Some(self.at_hand.end)
+    }
+
+    /// Pages are not in use any more.
+    fn give(&mut self, pages: Range<usize>) {
+        if pages.start == self.at_hand.end {
+            self.at_hand.end = pages.end;
+        } else if pages.end == self.at_hand.start {
+            self.at_hand.start = pages.start;
+        } else {
+            if pages.start > self.at_hand.end {
+                self.at_hand_fits = usize::MAX;
+            }
+            self.set(pages, false);
+        }
+    }
+
+    /// What is at hand is in the tree again.
+    fn put_back(&mut self) {
+        let pages = core::mem::replace(&mut self.at_hand, 0..0);
+        self.at_hand_fits = usize::MAX;
+        if !pages.is_empty() {
+            self.set(pages, false);
+        }
+    }
+
     fn is_used(&self, page: usize) -> bool {
-        self.words[page / BITS] >> (page % BITS) & 1 == 1
+        self.used[page / BITS] >> (page % BITS) & 1 == 1
     }
 
     /// The pages as words: index, and the bits that are meant.
@@ -250,54 +458,32 @@ impl Map {
     }
 
     fn has_used(&self, pages: Range<usize>) -> bool {
-        Self::masks(pages).any(|(word, mask)| self.words[word] & mask != 0)
+        Self::masks(pages).any(|(word, mask)| self.used[word] & mask != 0)
     }
 
     fn has_free(&self, pages: Range<usize>) -> bool {
-        Self::masks(pages).any(|(word, mask)| self.words[word] & mask != mask)
+        Self::masks(pages).any(|(word, mask)| self.used[word] & mask != mask)
+    }
+
+    fn mark(&mut self, pages: Range<usize>, is_dirty: bool) {
+        for (word, mask) in Self::masks(pages) {
+            if is_dirty {
+                self.dirty[word] |= mask;
+            } else {
+                self.dirty[word] &= !mask;
+            }
+        }
     }
 
     fn set(&mut self, pages: Range<usize>, is_used: bool) {
         for (word, mask) in Self::masks(pages.clone()) {
             if is_used {
-                self.words[word] |= mask;
+                self.used[word] |= mask;
             } else {
-                self.words[word] &= !mask;
+                self.used[word] &= !mask;
             }
         }
-        if is_used {
-            self.free -= pages.len();
-        } else {
-            self.free += pages.len();
-            self.top = self.top.max(pages.end);
-        }
-    }
-
-    /// The highest `count` free pages in a row: the first of them.
-    fn find_from_top(&mut self, count: usize) -> Option<usize> {
-        let mut page = self.top;
-        let mut run = 0;
-        let mut has_seen_free = false;
-        while page > 0 {
-            let bits = (page - 1) % BITS + 1;
-            // The page below `page` as the highest bit.
-            let word = self.words[(page - 1) / BITS] << (BITS - bits);
-            let free = (word.leading_zeros() as usize).min(bits);
-            if free == 0 {
-                page -= (word.leading_ones() as usize).min(bits);
-                run = 0;
-                continue;
-            }
-            if !has_seen_free {
-                has_seen_free = true;
-                self.top = page;
-            }
-            page -= free;
-            run += free;
-            if run >= count {
-                return Some(page + run - count);
-            }
-        }
-        None
+        self.runs
+            .note(self.used, pages.start / BITS..pages.end.div_ceil(BITS));
     }
 }

@@ -468,7 +468,7 @@ fn the_librarys_heap_takes_pages_and_gives_them_back() {
     assert_eq!(pages.allocate(1, Owner::Program), Err(Errno::ENOMEM));
     let heap = pages.allocate(reserve, Owner::Kernel).unwrap();
     assert_eq!(pages.allocate(1, Owner::Kernel), Err(Errno::ENOMEM));
-    pages.free(heap..heap + reserve * PAGE_BYTES);
+    pages.free(heap..heap + reserve * PAGE_BYTES, Owner::Kernel);
     assert_eq!(pages.count().1, reserve);
     assert_eq!(
         pages.claim(heap - PAGE_BYTES..heap + PAGE_BYTES, Owner::Kernel),

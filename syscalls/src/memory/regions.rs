@@ -1,0 +1,140 @@
+//! The regions: ranges of addresses that do not overlap, each with what may be done there.
+//!
+//! They are kept by their ends: mappings are made from the top down, so one that is made below its
+//! like only moves that one's start.
+
+use alloc::collections::BTreeMap;
+use core::ops::Range;
+
+use muslin_platform::Protection;
+
+use super::map::Kind;
+
+/// A region without its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    pub start: usize,
+    pub protection: Protection,
+    pub kind: Kind,
+    /// All its memory is there or promised.
+    pub is_promised: bool,
+}
+
+impl Region {
+    fn joins(&self, other: &Self) -> bool {
+        self.protection == other.protection
+            && self.kind == other.kind
+            && self.is_promised == other.is_promised
+    }
+}
+
+/// All regions.
+#[derive(Default)]
+pub struct Regions {
+    by_end: BTreeMap<usize, Region>,
+    /// The region that was asked for last: most questions are about it again.
+    latest: Option<(Range<usize>, Protection)>,
+}
+
+impl Regions {
+    /// All of them, lowest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Range<usize>, Region)> {
+        let regions = self.by_end.iter();
+        regions.map(|(&end, &region)| (region.start..end, region))
+    }
+
+    /// The first region that has addresses in the range: the addresses that it has in common with
+    /// it, the region, and its end.
+    pub fn first_in(&self, addresses: Range<usize>) -> Option<(Range<usize>, Region, usize)> {
+        let (&end, &region) = self.by_end.range(addresses.start + 1..).next()?;
+        let piece = region.start.max(addresses.start)..end.min(addresses.end);
+        (!piece.is_empty()).then_some((piece, region, end))
+    }
+
+    /// Whether the protection of all these addresses is as it should be.
+    pub fn allow(
+        &mut self,
+        addresses: Range<usize>,
+        is_fine: impl Fn(&Protection) -> bool,
+    ) -> bool {
+        if let Some((latest, protection)) = &self.latest
+            && latest.start <= addresses.start
+            && addresses.end <= latest.end
+        {
+            return is_fine(protection);
+        }
+        let Some((_, region, end)) = self.first_in(addresses.clone()) else {
+            return false;
+        };
+        self.latest = Some((region.start..end, region.protection));
+        self.covers(addresses, |region| is_fine(&region.protection))
+    }
+
+    /// Whether regions for which `is_fine` holds cover the range without gaps.
+    pub fn covers(&self, addresses: Range<usize>, is_fine: impl Fn(&Region) -> bool) -> bool {
+        let mut at = addresses.start;
+        while at < addresses.end {
+            match self.first_in(at..addresses.end) {
+                Some((piece, region, _)) if piece.start == at && is_fine(&region) => at = piece.end,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes the first piece of a range out.
+    pub fn carve(&mut self, addresses: Range<usize>) -> Option<(Range<usize>, Region)> {
+        self.latest = None;
+        let (&end, region) = self.by_end.range_mut(addresses.start + 1..).next()?;
+        let piece = region.start.max(addresses.start)..end.min(addresses.end);
+        if piece.is_empty() {
+            return None;
+        }
+        let whole = *region;
+        if piece.end < end {
+            region.start = piece.end;
+        } else {
+            self.by_end.remove(&end);
+        }
+        if whole.start < piece.start {
+            self.by_end.insert(piece.start, whole);
+        }
+        Some((piece, whole))
+    }
+
+    /// Puts a region where there is none, joined with its neighbours if they are alike.
+    pub fn insert(&mut self, end: usize, mut region: Region) {
+        self.latest = None;
+        let mut neighbours = self.by_end.range_mut(region.start..);
+        let mut neighbour = neighbours.next();
+        if let Some((below_end, below)) = &neighbour
+            && **below_end == region.start
+        {
+            let joined = below.joins(&region).then_some(below.start);
+            neighbour = neighbours.next();
+            if let Some(start) = joined {
+                let below_end = region.start;
+                region.start = start;
+                if let Some((_, above)) = neighbour
+                    && above.start == end
+                    && above.joins(&region)
+                {
+                    above.start = start;
+                    self.by_end.remove(&below_end);
+                    return;
+                }
+                self.by_end.remove(&below_end);
+                self.by_end.insert(end, region);
+                return;
+            }
+        }
+        if let Some((_, above)) = neighbour
+            && above.start == end
+            && above.joins(&region)
+        {
+            above.start = region.start;
+            return;
+        }
+        self.by_end.insert(end, region);
+    }
+}

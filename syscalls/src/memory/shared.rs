@@ -1,0 +1,46 @@
+//! Pages that a file and the mappings of it hold together.
+
+use alloc::sync::Arc;
+
+use super::pages::{Owner, Pages};
+
+/// A page of a file that mappings may show. It goes back when nobody holds it any more.
+///
+/// The program reads and writes it at any time between calls, as it does its own memory.
+pub struct SharedPage {
+    pages: &'static Pages,
+    address: usize,
+}
+
+impl SharedPage {
+    /// Takes over a page that is in use for files.
+    pub fn new(pages: &'static Pages, address: usize) -> Arc<Self> {
+        Arc::new(Self { pages, address })
+    }
+
+    /// Where it can be read and written.
+    pub fn address(&self) -> usize {
+        self.address
+    }
+
+    /// What it holds.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: 1. The page is in use until this is dropped. 2. Nothing changes it meanwhile: one
+        // thread runs at a time, and it runs here.
+        unsafe { &*self.pages.bytes(self.address) }
+    }
+
+    /// What it holds, to be changed.
+    pub fn bytes_mut(page: &mut Arc<Self>) -> &mut [u8] {
+        // SAFETY: 1. The page is in use until the last holder drops it. 2. Other holders are
+        // mappings, which touch no bytes; the program does not run meanwhile.
+        unsafe { &mut *page.pages.bytes(page.address) }
+    }
+}
+
+impl Drop for SharedPage {
+    fn drop(&mut self) {
+        let end = self.address + self.pages.page_bytes();
+        self.pages.free(self.address..end, Owner::Files);
+    }
+}
