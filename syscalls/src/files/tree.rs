@@ -5,8 +5,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use muslin_platform::Platform;
 use crate::lock::Mutex;
+use muslin_platform::Platform;
 
 use super::devices::Device;
 use super::directory;

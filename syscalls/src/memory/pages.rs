@@ -29,9 +29,15 @@ const RESERVE_PAGES_MAX: usize = 256;
 /// Free pages below those that were asked for, which are kept at hand with them.
 const AT_HAND_PAGES: usize = 64;
 
-/// From this many pages in a row on, a platform that takes pages back is asked to, and a page is
-/// looked at before it is cleared: writing to one that was never touched makes the host find memory.
-const MANY_PAGES: usize = 16;
+/// From this many pages in a row on, a platform that takes pages back is asked to.
+const DISCARD_PAGES_MIN: usize = 16;
+
+/// From this many pages in a row on, a page is looked at before it is cleared: writing to one that
+/// was never touched makes the host find memory. Looking takes longer than clearing.
+const LOOK_PAGES_MIN: usize = 1024;
+
+/// Words of a page that are looked at together.
+const LOOK_WORDS: usize = 16;
 
 /// Who asks for pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,9 +201,9 @@ impl Pages {
         map.free -= pages.len();
         map.held[owner as usize] += pages.len();
         if is_zeroed {
-            let is_many = pages.len() >= MANY_PAGES;
+            let looks_first = pages.len() >= LOOK_PAGES_MIN;
             for page in pages.clone().filter(|&page| map.is_dirty(page)) {
-                self.zero(page, is_many);
+                self.zero(page, looks_first);
             }
         }
         self.start + pages.start * self.page_bytes
@@ -206,7 +212,8 @@ impl Pages {
     /// Gives pages back. They must be writable.
     pub fn free(&self, addresses: Range<usize>, owner: Owner) {
         let pages = self.numbers(&addresses);
-        let is_clean = pages.len() >= MANY_PAGES && self.memory.discard(addresses.clone()).is_ok();
+        let is_clean =
+            pages.len() >= DISCARD_PAGES_MIN && self.memory.discard(addresses.clone()).is_ok();
         let mut map = self.map.lock();
         let is_at_hand = pages.start < map.at_hand.end && map.at_hand.start < pages.end;
         assert!(
@@ -264,12 +271,12 @@ impl Pages {
     pub(super) fn clear(&self, addresses: Range<usize>) {
         let pages = self.numbers(&addresses);
         assert!(pages.end <= self.count, "{addresses:x?} are not our pages");
-        let is_many = pages.len() >= MANY_PAGES;
-        if is_many && self.memory.discard(addresses).is_ok() {
+        if pages.len() >= DISCARD_PAGES_MIN && self.memory.discard(addresses).is_ok() {
             return;
         }
+        let looks_first = pages.len() >= LOOK_PAGES_MIN;
         for page in pages {
-            self.zero(page, is_many);
+            self.zero(page, looks_first);
         }
     }
 
@@ -280,7 +287,9 @@ impl Pages {
         // SAFETY: 1. A page of ours, aligned for u64. 2. In use by the caller, or just taken; nobody
         // uses it meanwhile: one thread runs at a time.
         let words = unsafe { core::slice::from_raw_parts_mut(start, words_count) };
-        if !looks_first || words.iter().any(|&word| word != 0) {
+        let mut groups = words.chunks_exact(LOOK_WORDS);
+        let holds = |group: &[u64]| group.iter().fold(0, |all, &word| all | word) != 0;
+        if !looks_first || groups.any(holds) {
             words.fill(0);
         }
     }

@@ -105,12 +105,12 @@ impl Runs {
     pub fn note(&mut self, words: &[u64], changed: core::ops::Range<usize>) {
         let (mut first, mut last) = (changed.start, changed.end - 1);
         let mut has_changed = false;
-        for index in first..=last {
-            has_changed |= self.put(0, index, Free::of(words[index]));
+        for (index, &word) in words.iter().enumerate().take(last + 1).skip(first) {
+            has_changed |= self.put(0, index, Free::of(word));
         }
         for level in 1..=self.height {
             // The right edge is put once even if it is as it was: see `new`.
-            if !has_changed && self.words_count > 1 && last + 1 < self.count(level - 1) {
+            if !has_changed && last + 1 < self.count(level - 1) {
                 return;
             }
             (first, last) = (first / 2, last / 2);

@@ -16,7 +16,7 @@ struct KernelHeap(Heap);
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap(Heap::over(
     |len_bytes| process::take_pages(len_bytes, Owner::Kernel),
-    process::give_pages,
+    |start, len_bytes| process::give_pages(start, len_bytes, Owner::Kernel),
 ));
 
 // SAFETY: the heap gives distinct blocks of at least the asked size, at a multiple of the asked
@@ -24,7 +24,7 @@ static HEAP: KernelHeap = KernelHeap(Heap::over(
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let memory = if layout.align() == PAGE_BYTES {
-            process::take_pages(layout.size(), Owner::Program)
+            process::take_pages(layout.size(), Owner::Files)
         } else {
             self.0.allocate(layout.size(), layout.align())
         };
@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for KernelHeap {
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         if layout.align() == PAGE_BYTES {
-            process::give_pages(memory as usize, layout.size());
+            process::give_pages(memory as usize, layout.size(), Owner::Files);
             return;
         }
         // SAFETY: by this trait's contract the memory came from `alloc`.

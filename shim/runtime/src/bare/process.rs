@@ -83,7 +83,7 @@ pub fn unmap(start: usize, len_bytes: usize) {
     }
 }
 
-/// Takes whole zeroed pages for the runtime's heap.
+/// Takes whole pages for the runtime's heap, with whatever they hold.
 pub fn take_pages(len_bytes: usize, owner: Owner) -> Option<*mut u8> {
     let start = PAGES
         .get()?
@@ -93,9 +93,9 @@ pub fn take_pages(len_bytes: usize, owner: Owner) -> Option<*mut u8> {
 }
 
 /// Gives pages back.
-pub fn give_pages(start: usize, len_bytes: usize) {
+pub fn give_pages(start: usize, len_bytes: usize, owner: Owner) {
     if let Some(pages) = PAGES.get() {
-        pages.free(start..start + len_bytes.next_multiple_of(PAGE_BYTES));
+        pages.free(start..start + len_bytes.next_multiple_of(PAGE_BYTES), owner);
     }
 }
 
