@@ -1,6 +1,5 @@
 //! What the tree has besides what the initrd brings.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
