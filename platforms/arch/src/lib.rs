@@ -3,6 +3,7 @@
 
 #![no_std]
 
+pub mod paging;
 pub mod privilege;
 pub mod pthread;
 pub mod stack;
