@@ -3,8 +3,10 @@
 
 #![no_std]
 
+pub mod control;
 pub mod paging;
 pub mod privilege;
 pub mod pthread;
 pub mod stack;
 pub mod thread_pointer;
+pub mod traps;

@@ -1,0 +1,290 @@
+//! What the processor does with exceptions and with the instruction `syscall` in ring 0.
+//!
+//! Exceptions come on a stack of their own, so that neither the red zone of the interrupted code
+//! nor a bad stack pointer matters. Their handler gets all registers and may change them: it can
+//! repair and go on, or go on elsewhere. `syscall` does not change the stack; its stub steps over
+//! the red zone and keeps every register but rax, rcx and r11, as a kernel would.
+
+use core::arch::{asm, naked_asm};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::control;
+
+/// Exceptions of the architecture.
+const VECTORS: usize = 32;
+/// Vectors whose entry is with an error code on the stack. Source: AMD64 manual volume 2, section 8.2.
+const WITH_ERROR_CODE: u32 = 1 << 8 | 0b11111 << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
+
+/// Selectors of the table below, the same as the tender's.
+const CODE_SELECTOR: u64 = 0x08;
+const TASK_SELECTOR: u16 = 0x18;
+const CODE_SEGMENT: u64 = 0x00af_9b00_0000_ffff;
+const DATA_SEGMENT: u64 = 0x00cf_9300_0000_ffff;
+/// A gate that is there, for interrupts, on stack 1 of the task.
+const GATE: u64 = 0x8e << 40 | 1 << 32;
+/// A task's segment that is there.
+const TASK: u64 = 0x89 << 40;
+const TASK_BYTES: usize = 104;
+/// Word of the task's segment that holds the low half of stack 1, and that of the port map.
+const TASK_STACK_1: usize = 9;
+const TASK_PORTS: usize = 25;
+
+/// `page_fault` among the vectors.
+pub const PAGE_FAULT: u64 = 14;
+
+/// Registers at an exception.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Frame {
+    /// rax rbx rcx rdx rsi rdi rbp r8 to r15.
+    pub registers: [u64; 15],
+    /// The exception.
+    pub vector: u64,
+    /// What the processor says about it, or 0.
+    pub error_code: u64,
+    /// The instruction.
+    pub rip: u64,
+    /// Code segment.
+    pub cs: u64,
+    /// Flags.
+    pub rflags: u64,
+    /// Stack pointer.
+    pub rsp: u64,
+    /// Stack segment.
+    pub ss: u64,
+}
+
+/// Handles an exception: the interrupted code goes on with the registers of the frame.
+pub type Handler = unsafe extern "C" fn(&mut Frame);
+/// Makes a call: six words and its number.
+pub type Call = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
+
+static HANDLER: AtomicUsize = AtomicUsize::new(0);
+static CALL: AtomicUsize = AtomicUsize::new(0);
+/// Bytes for the vector registers, a multiple of 64.
+static VECTOR_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// Whether `xsave` saves them, or only the older `fxsave`.
+static HAS_XSAVE: AtomicUsize = AtomicUsize::new(0);
+
+/// The tables that the processor reads. They must stay where they are.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct Descriptors {
+    gates: [[u64; 2]; VECTORS],
+    segments: [u64; 5],
+    task: [u32; TASK_BYTES / 4],
+}
+
+/// What `lgdt` and `lidt` read.
+#[repr(C, packed)]
+struct Pointer {
+    limit: u16,
+    address: u64,
+}
+
+impl Descriptors {
+    /// Fills the tables and makes the processor use them: exceptions go to `handler`, on the stack
+    /// below `stack_top`, and `syscall` to `call`. The processor writes to the tables during this and
+    /// not afterwards.
+    ///
+    /// # Safety
+    /// This is ring 0, `this` is where nobody else writes, the stack is for this alone, and the
+    /// functions are what they say.
+    pub unsafe fn install(this: *mut Self, stack_top: usize, handler: Handler, call: Call) {
+        HANDLER.store(handler as *const () as usize, Ordering::Relaxed);
+        CALL.store(call as *const () as usize, Ordering::Relaxed);
+        // SAFETY: nobody else writes there; every pattern of bits is a valid value.
+        let tables = unsafe { &mut *this };
+        for (vector, gate) in tables.gates.iter_mut().enumerate() {
+            let stub = stubs as *const () as usize as u64 + (vector * STUB_BYTES) as u64;
+            gate[0] = stub & 0xffff | CODE_SELECTOR << 16 | GATE | (stub >> 16 & 0xffff) << 48;
+            gate[1] = stub >> 32;
+        }
+        tables.task = [0; TASK_BYTES / 4];
+        tables.task[TASK_STACK_1] = stack_top as u32;
+        tables.task[TASK_STACK_1 + 1] = (stack_top >> 32) as u32;
+        tables.task[TASK_PORTS] = (TASK_BYTES as u32) << 16;
+        let task = (&raw const tables.task) as u64;
+        let low = TASK | (TASK_BYTES as u64 - 1) | (task & 0xff_ffff) << 16;
+        tables.segments = [
+            0,
+            CODE_SEGMENT,
+            DATA_SEGMENT,
+            low | (task >> 24 & 0xff) << 56,
+            task >> 32,
+        ];
+        let segments = Pointer {
+            limit: size_of_val(&tables.segments) as u16 - 1,
+            address: (&raw const tables.segments) as u64,
+        };
+        let gates = Pointer {
+            limit: size_of_val(&tables.gates) as u16 - 1,
+            address: (&raw const tables.gates) as u64,
+        };
+        // SAFETY: the tables are complete, and the selectors in use mean the same as before.
+        unsafe {
+            asm!("lgdt [{}]", in(reg) &raw const segments, options(nostack));
+            asm!("lidt [{}]", in(reg) &raw const gates, options(nostack));
+            asm!("ltr {:x}", in(reg) TASK_SELECTOR, options(nostack));
+        }
+        // SAFETY: this is ring 0.
+        let vectors = unsafe { control::enable_vectors() };
+        HAS_XSAVE.store(usize::from(vectors.is_some()), Ordering::Relaxed);
+        let bytes = vectors.unwrap_or(FXSAVE_BYTES).next_multiple_of(64);
+        VECTOR_BYTES.store(bytes, Ordering::Relaxed);
+        // SAFETY: the stub is what `syscall` may go to, with the code segment in use.
+        unsafe {
+            let efer = control::read_msr(control::EFER);
+            control::write_msr(control::STAR, CODE_SELECTOR << 32);
+            control::write_msr(control::LSTAR, syscall_stub as *const () as u64);
+            control::write_msr(control::SFMASK, FLAGS_CLEARED);
+            control::write_msr(control::EFER, efer | control::EFER_SYSCALL);
+        }
+    }
+}
+
+/// Single step, interrupts, direction.
+const FLAGS_CLEARED: u64 = 1 << 8 | 1 << 9 | 1 << 10;
+/// The area of `fxsave`, and behind it the header of `xsave`.
+const FXSAVE_BYTES: usize = 512;
+/// Distance of the stubs in bytes.
+const STUB_BYTES: usize = 16;
+
+/// One stub a vector: the vector, and 0 where the processor has no error code.
+#[unsafe(naked)]
+unsafe extern "C" fn stubs() {
+    naked_asm!(
+        ".set muslin_vector, 0",
+        ".rept {vectors}",
+        ".balign {stub_bytes}, 0xcc",
+        ".if (({with_code} >> muslin_vector) & 1) == 0",
+        "push $0",
+        ".endif",
+        "push $muslin_vector",
+        "jmp {common}",
+        ".set muslin_vector, muslin_vector + 1",
+        ".endr",
+        vectors = const VECTORS,
+        stub_bytes = const STUB_BYTES,
+        with_code = const WITH_ERROR_CODE,
+        common = sym common,
+        options(att_syntax),
+    )
+}
+
+/// Makes a [`Frame`] of what is on the stack, and undoes it.
+#[unsafe(naked)]
+unsafe extern "C" fn common() {
+    naked_asm!(
+        // The words on the stack are vector, error code: the frame's order.
+        "push r15",
+        "push r14",
+        "push r13",
+        "push r12",
+        "push r11",
+        "push r10",
+        "push r9",
+        "push r8",
+        "push rbp",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push rcx",
+        "push rbx",
+        "push rax",
+        "cld",
+        "mov rdi, rsp",
+        "call [rip + {handler}]",
+        "pop rax",
+        "pop rbx",
+        "pop rcx",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "pop rbp",
+        "pop r8",
+        "pop r9",
+        "pop r10",
+        "pop r11",
+        "pop r12",
+        "pop r13",
+        "pop r14",
+        "pop r15",
+        "add rsp, 16",
+        "iretq",
+        handler = sym HANDLER,
+    )
+}
+
+/// Where `syscall` goes: rcx is where to go on, r11 the flags.
+#[unsafe(naked)]
+unsafe extern "C" fn syscall_stub() {
+    naked_asm!(
+        "lea rsp, [rsp - 128]",
+        "push rcx",
+        "push r11",
+        "push rbp",
+        "mov rbp, rsp",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push r8",
+        "push r9",
+        "push r10",
+        // Vector registers: a handler of the program's may use them.
+        "mov r11, rax",
+        "sub rsp, 64",
+        "sub rsp, [rip + {vector_bytes}]",
+        "and rsp, -64",
+        "cmp qword ptr [rip + {has_xsave}], 0",
+        "je 2f",
+        "xor eax, eax",
+        "mov [rsp + {header}], rax",
+        "mov [rsp + {header} + 8], rax",
+        "mov [rsp + {header} + 16], rax",
+        "mov [rsp + {header} + 24], rax",
+        "mov [rsp + {header} + 32], rax",
+        "mov [rsp + {header} + 40], rax",
+        "mov [rsp + {header} + 48], rax",
+        "mov [rsp + {header} + 56], rax",
+        "dec eax",
+        "mov edx, eax",
+        "xsave64 [rsp]",
+        "mov rdx, [rbp - 24]",
+        "jmp 3f",
+        "2: fxsave64 [rsp]",
+        "3:",
+        "mov rcx, r10",
+        "push r11", // for the alignment
+        "push r11",
+        "call [rip + {call}]",
+        "pop r11",
+        "pop r11",
+        "mov r11, rax",
+        "cmp qword ptr [rip + {has_xsave}], 0",
+        "je 4f",
+        "mov eax, -1",
+        "mov edx, eax",
+        "xrstor64 [rsp]",
+        "jmp 5f",
+        "4: fxrstor64 [rsp]",
+        "5:",
+        "mov rax, r11",
+        "lea rsp, [rbp - 48]",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "pop rbp",
+        "popfq",
+        "pop rcx",
+        "lea rsp, [rsp + 128]",
+        "jmp rcx",
+        vector_bytes = sym VECTOR_BYTES,
+        has_xsave = sym HAS_XSAVE,
+        header = const FXSAVE_BYTES,
+        call = sym CALL,
+    )
+}
