@@ -1,0 +1,83 @@
+//! The hypercalls of hvt: a word written to a port, which is the address of a block in the guest's
+//! memory. Addresses are those of frames, so what lies elsewhere goes through a buffer.
+//!
+//! Source: Solo5 0.12.1 `include/hvt_abi.h`.
+
+use core::cell::UnsafeCell;
+
+use muslin_arch::control;
+
+const PORT: u16 = 0x500;
+const WALLTIME: u16 = 1;
+const PUTS: u16 = 2;
+const POLL: u16 = 3;
+const HALT: u16 = 8;
+
+/// The block of the hypercall that is being made, and bytes on their way out.
+struct Shared {
+    words: UnsafeCell<[u64; 4]>,
+    bytes: UnsafeCell<[u8; BUFFER_BYTES]>,
+}
+
+const BUFFER_BYTES: usize = 256;
+
+// SAFETY: there is one processor, and nothing interrupts the making of a hypercall.
+unsafe impl Sync for Shared {}
+
+static SHARED: Shared = Shared {
+    words: UnsafeCell::new([0; 4]),
+    bytes: UnsafeCell::new([0; BUFFER_BYTES]),
+};
+
+/// # Safety
+/// The tender knows the number, and frames that the words name are what it asks for.
+unsafe fn call(nr: u16, words: [u64; 4]) -> [u64; 4] {
+    let block = SHARED.words.get();
+    // SAFETY: 1. Nobody else uses the block meanwhile. 2. It is in the image, where addresses are
+    // frames below 4 GiB. 3. The rest is as the caller promises.
+    unsafe {
+        block.write(words);
+        control::write_port(PORT + nr, block as usize as u32);
+        block.read()
+    }
+}
+
+/// Nanoseconds since 1970.
+pub fn wall_time_ns() -> u64 {
+    // SAFETY: the tender writes one word.
+    unsafe { call(WALLTIME, [0; 4])[0] }
+}
+
+/// Writes to the tender's standard output. `frames_end` is where addresses stop being frames.
+pub fn write(bytes: &[u8], frames_end: usize) {
+    // The tender takes nothing that ends at the very end of memory.
+    if (bytes.as_ptr() as usize).saturating_add(bytes.len()) < frames_end {
+        return write_frames(bytes);
+    }
+    for piece in bytes.chunks(BUFFER_BYTES) {
+        // SAFETY: nobody else uses the buffer meanwhile.
+        let buffer = unsafe { &mut *SHARED.bytes.get() };
+        buffer[..piece.len()].copy_from_slice(piece);
+        write_frames(&buffer[..piece.len()]);
+    }
+}
+
+fn write_frames(bytes: &[u8]) {
+    let words = [bytes.as_ptr() as u64, bytes.len() as u64, 0, 0];
+    // SAFETY: the tender reads a slice that is alive.
+    unsafe { call(PUTS, words) };
+}
+
+/// Waits for a device, for so long at most.
+pub fn wait(timeout_ns: u64) {
+    // SAFETY: the tender writes the second and the third word.
+    unsafe { call(POLL, [timeout_ns, 0, 0, 0]) };
+}
+
+/// Ends the guest. `cookie` is the frame of a record for the tender, or 0.
+pub fn halt(status: i32, cookie: usize) -> ! {
+    loop {
+        // SAFETY: nothing comes after it.
+        unsafe { call(HALT, [cookie as u64, u64::from(status as u32), 0, 0]) };
+    }
+}
