@@ -99,14 +99,6 @@ pub unsafe fn write_port(port: u16, value: u32) {
     unsafe { asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack)) };
 }
 
-/// The privilege level of the running code: 0 is the most.
-pub fn ring() -> u16 {
-    let selector: u16;
-    // SAFETY: reads a register.
-    unsafe { asm!("mov {:x}, cs", out(reg) selector, options(nomem, nostack, preserves_flags)) };
-    selector & 3
-}
-
 /// Switches on what the processor has of vector registers, and `wrfsbase`. The bytes that saving
 /// those registers with `xsave` takes, if they can be saved so.
 ///

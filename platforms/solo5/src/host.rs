@@ -8,10 +8,11 @@ use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::ops::Range;
 
+use muslin_arch::traps::{Call, Frame};
 use muslin_arch::{privilege, stack};
-use muslin_platform::Platform;
+use muslin_platform::{Platform, Protection};
 
-use crate::hvt;
+use crate::hvt::HVT;
 use crate::linux_process::LINUX_PROCESS;
 use crate::spt::SPT;
 
@@ -38,6 +39,21 @@ pub trait Host: Platform {
     fn report(&self, text: &[u8]) -> usize {
         self.console().write(text)
     }
+
+    /// Makes what a tender put behind the guest's memory readable.
+    fn show(&self, _addresses: Range<usize>) {}
+}
+
+/// What the runtime does for a host that leaves the processor to its guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Above {
+    /// Makes a call that the program makes by the instruction `syscall`.
+    pub call: Call,
+    /// Repairs the cause of an exception; `false` if it cannot. The second argument is what a page
+    /// fault is about. The interrupted code goes on with the registers of the frame.
+    pub repair: fn(&mut Frame, usize) -> bool,
+    /// Whether a call of the program is being answered.
+    pub is_inside: fn() -> bool,
 }
 
 /// How the image was entered.
@@ -64,12 +80,17 @@ pub fn host() -> &'static dyn Host {
 }
 
 /// Finds the host and takes over what it says. `image` is where the image lies, with its zeroed
-/// data.
+/// data, and `segments` what may be done with its pages.
 ///
 /// # Safety
 /// The image was just entered, and this is called once. If Linux entered it, `environment` is as the
 /// kernel laid it out.
-pub unsafe fn enter(image: Range<usize>, environment: *mut *const u8) -> Entered {
+pub unsafe fn enter(
+    image: Range<usize>,
+    segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
+    above: Above,
+    environment: *mut *const u8,
+) -> Entered {
     // SAFETY: each host is started where it is the host, says what was found; the rest the caller
     // promises. Nothing else looks at the choice yet.
     unsafe {
@@ -79,7 +100,8 @@ pub unsafe fn enter(image: Range<usize>, environment: *mut *const u8) -> Entered
             LINUX_PROCESS.start(image, environment);
             Entered::AsProcess
         } else if segment & RING == 0 {
-            Entered::AsGuest(hvt::start(image))
+            *CHOSEN.0.get() = &HVT;
+            Entered::AsGuest(HVT.start(image, segments, above))
         } else {
             *CHOSEN.0.get() = &SPT;
             Entered::AsGuest(SPT.start(image))

@@ -170,6 +170,19 @@ pub fn fill_numbers() {
     }
 }
 
+/// The code of a number among those that the linker kept.
+#[cfg(feature = "platform-solo5")]
+pub fn linked_code(nr: usize) -> Option<Code> {
+    match __muslin_dynamic
+        .get(nr & 0xffff_ffff)?
+        .load(Ordering::Acquire)
+    {
+        0 => None,
+        // SAFETY: every address here is that of a code.
+        code => Some(unsafe { core::mem::transmute::<usize, Code>(code) }),
+    }
+}
+
 /// The code of a number that passes through, as `set_code` takes it.
 pub fn passthrough_code() -> usize {
     if counting::is_on() {

@@ -88,3 +88,6 @@ mod seal;
 mod start;
 #[cfg(target_os = "none")]
 mod thread;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/traps.rs"]
+mod traps;

@@ -31,8 +31,11 @@ use super::boot_info::BootInfo;
 /// What the tender says, and where that ends.
 const SAID: Range<usize> = 0x1_0000..0x1_4000;
 const DESCRIPTORS: Range<usize> = 0x1_4000..0x1_5000;
-/// The stack of exceptions; its lowest bytes are for the last words to the tender.
 const TRAP_STACK: Range<usize> = 0x1_5000..0x1_a000;
+/// The lowest bytes of that stack are for the last words to the tender.
+pub const LAST_WORDS: usize = TRAP_STACK.start;
+/// Where nothing is, below the program's stack.
+pub const STACK_GUARD: Range<usize> = TRAP_STACK.end..STACK_START;
 /// The first address of the program's stack.
 pub const STACK_START: usize = 0x2_0000;
 /// Addresses that a null pointer reaches.
@@ -49,7 +52,7 @@ const WINDOW: Range<usize> = 0x1000_0000_0000..0x7000_0000_0000;
 /// What a table above large pages covers.
 const GIB: usize = 1 << 30;
 
-const READ: Protection = Protection {
+pub const READ: Protection = Protection {
     read: true,
     ..NOTHING
 };
@@ -77,10 +80,11 @@ fn pages(range: &Range<usize>) -> usize {
     range.len() / PAGE_BYTES
 }
 
-/// Tables that it takes to protect each page of `memory_end` bytes differently, twice the large ones.
+/// Tables that it takes to protect each page of `memory_end` bytes differently: the root, two above,
+/// what is behind memory and shown, large pages twice, pages once.
 fn tables_max(memory_end: usize) -> usize {
-    let roots = 3;
-    roots + 2 * memory_end.div_ceil(GIB) + memory_end.div_ceil(LARGE_BYTES)
+    let few = 7;
+    few + 2 * memory_end.div_ceil(GIB) + memory_end.div_ceil(LARGE_BYTES)
 }
 
 /// Frames behind the image at `image_end` that are for tables.
@@ -111,8 +115,9 @@ impl Space {
     /// A frame of zeros for a table.
     fn new_table(&self) -> Option<usize> {
         let mut index = self.used.fetch_add(1, Ordering::Relaxed);
-        let [start, end] = [&self.reserve[0], &self.reserve[1]].map(|end| end.load(Ordering::Relaxed));
-        for range in LOW_TABLES.into_iter().chain([start..end]) {
+        let [start, end] =
+            [&self.reserve[0], &self.reserve[1]].map(|end| end.load(Ordering::Relaxed));
+        for range in LOW_TABLES.into_iter().chain(core::iter::once(start..end)) {
             if index < pages(&range) {
                 let frame = range.start + index * PAGE_BYTES;
                 self.clear(frame);
@@ -137,7 +142,7 @@ impl Space {
     }
 
     /// Takes translation over from the tender, and then the exceptions: they go to `handler`, and
-    /// `syscall` to `call`.
+    /// `syscall` to `call`. `false`: there is no memory for it.
     ///
     /// # Safety
     /// The tender just entered the image, which lies at `image` and is what `segments` says.
@@ -145,10 +150,10 @@ impl Space {
         &self,
         info: &BootInfo,
         image: &Range<usize>,
-        segments: impl Iterator<Item = (Range<usize>, Protection)>,
+        segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
         handler: Handler,
         call: Call,
-    ) {
+    ) -> bool {
         let memory_end = info.memory_end;
         let reserve = reserve(image.end, memory_end);
         // SAFETY: every processor that runs 64-bit guests can forbid execution.
@@ -173,8 +178,7 @@ impl Space {
         let tables = unsafe { Tables::new(first, 0) };
         let whole = 0..memory_end.next_multiple_of(LARGE_BYTES);
         if tables.map(whole.clone(), 0, ALL, &mut new_table).is_err() {
-            // Nothing can be said yet; the tender reports what comes of it.
-            return;
+            return false;
         }
         // SAFETY: all that is in use is where it was.
         unsafe { control::set_tables(first) };
@@ -185,7 +189,8 @@ impl Space {
             .store(self.new_table().unwrap_or_default(), Ordering::Relaxed);
         let everything = EVERYTHING..EVERYTHING + whole.end;
         self.map(everything, 0, READ_WRITE);
-        let same = |pages: Range<usize>, protection| self.map(pages.clone(), pages.start, protection);
+        let same =
+            |pages: Range<usize>, protection| self.map(pages.clone(), pages.start, protection);
         same(SAID, READ);
         same(DESCRIPTORS, READ_WRITE);
         same(TRAP_STACK, READ_WRITE);
@@ -204,6 +209,7 @@ impl Space {
         // SAFETY: the page is for this, and so is the stack.
         unsafe { Descriptors::install(descriptors, TRAP_STACK.end, handler, call) };
         self.protect_frames(DESCRIPTORS, READ);
+        true
     }
 
     /// Changes what may be done with frames at their own addresses.

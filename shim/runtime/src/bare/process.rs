@@ -1,5 +1,7 @@
 //! The one process, and how a call reaches its handler.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use muslin_abi::args::to_raw;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_platform::Protection;
@@ -57,7 +59,18 @@ pub fn answer(handler: HandlerFn, args: [usize; 6]) -> isize {
         platform: host(),
         process,
     };
-    to_raw(handler(&context, &SyscallArgs(args)))
+    let was_inside = IS_INSIDE.swap(true, Ordering::Relaxed);
+    let answer = to_raw(handler(&context, &SyscallArgs(args)));
+    IS_INSIDE.store(was_inside, Ordering::Relaxed);
+    answer
+}
+
+/// A call is being answered.
+static IS_INSIDE: AtomicBool = AtomicBool::new(false);
+
+/// Whether a call is being answered: what goes wrong then is the library OS's doing.
+pub fn is_inside() -> bool {
+    IS_INSIDE.load(Ordering::Relaxed)
 }
 
 const READ_WRITE: Protection = Protection {

@@ -12,6 +12,7 @@ use muslin_solo5::host::{self, Entered, host};
 
 use crate::command_line::{Setting, Words};
 use crate::console;
+use crate::traps;
 
 unsafe extern "C" {
     static __ehdr_start: [u8; 64];
@@ -136,6 +137,9 @@ pub fn process_environment() -> Option<*const *const u8> {
 /// The bytes that a tender put behind the guest's memory. `None` if they cannot be there.
 pub fn behind_memory(addresses: &Range<usize>) -> Option<&'static [u8]> {
     let is_behind = addresses.start >= host().memory().range().end;
+    if is_behind {
+        host().show(addresses.clone());
+    }
     // SAFETY: the tender says so, and nobody writes there: it is not the library OS's memory.
     is_behind.then(|| unsafe {
         core::slice::from_raw_parts(addresses.start as *const u8, addresses.len())
@@ -152,7 +156,14 @@ const FIRST_STACK_SLACK_BYTES: usize = 16 * 1024;
 /// The image was just entered, with `environment` if Linux did it.
 pub unsafe fn find_host(environment: *mut *const u8) {
     // SAFETY: as the caller promises.
-    let entered = unsafe { host::enter(Header::start()..image_end(), environment) };
+    let entered = unsafe {
+        host::enter(
+            Header::start()..image_end(),
+            &mut segments(),
+            traps::ABOVE,
+            environment,
+        )
+    };
     let (memory, stack) = (host().memory().range(), host().memory().stack());
     if stack.end < stack.start + STACK_BYTES_MIN {
         console::refuse(&[

@@ -1,0 +1,269 @@
+//! The platform of a guest of hvt: a virtual machine with one processor, in ring 0.
+//!
+//! - `boot_info`: what the tender leaves in memory at the start
+//! - `calls`: hypercalls
+//! - `clock`: the processor's counter as a clock
+//! - `space`: address translation, the processor's tables, where what lies
+//! - `fault`: what an exception means, and the words for a program that ends by one
+//!
+//! There are no interrupts: nothing but an exception comes between two instructions.
+
+mod boot_info;
+mod calls;
+mod clock;
+mod fault;
+mod space;
+
+use core::arch::x86_64::_rdtsc;
+use core::cell::UnsafeCell;
+use core::ffi::CStr;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use muslin_abi::Errno;
+use muslin_abi::fault::{Cause, FaultRecord};
+use muslin_arch::control;
+use muslin_arch::traps::Frame;
+use muslin_platform::{Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait};
+
+use crate::host::{Above, Host};
+use crate::places::Places;
+use crate::steady::Steady;
+use crate::{PAGE_BYTES, entropy};
+use boot_info::BootInfo;
+use clock::Counter;
+use fault::Scene;
+use space::Space;
+
+/// The guest's platform.
+#[derive(Debug)]
+pub struct Hvt {
+    places: Places,
+    space: Space,
+    monotonic: Counter,
+    realtime: Steady,
+    /// An exception is being handled.
+    is_handling: AtomicBool,
+    /// The last words are being said.
+    is_ending: AtomicBool,
+}
+
+/// The one platform of the guest.
+pub static HVT: Hvt = Hvt {
+    places: Places::new(),
+    space: Space::new(),
+    monotonic: Counter::new(),
+    realtime: Steady::new(),
+    is_handling: AtomicBool::new(false),
+    is_ending: AtomicBool::new(false),
+};
+
+struct Stored(UnsafeCell<Above>);
+
+// SAFETY: written once, at the start, when nothing else runs.
+unsafe impl Sync for Stored {}
+
+static ABOVE: Stored = Stored(UnsafeCell::new(Above {
+    call: no_call,
+    repair: |_, _| false,
+    is_inside: || true,
+}));
+
+unsafe extern "C" fn no_call(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+) -> isize {
+    -(Errno::ENOSYS.raw() as isize)
+}
+
+fn above() -> &'static Above {
+    // SAFETY: nobody writes it any more.
+    unsafe { &*ABOVE.0.get() }
+}
+
+impl Hvt {
+    /// Takes over what the tender says, address translation and the exceptions; the command line.
+    ///
+    /// # Safety
+    /// This is a guest of hvt that was just entered. `image` is where it lies, with its zeroed data,
+    /// and `segments` what may be done with its pages.
+    pub unsafe fn start(
+        &self,
+        image: Range<usize>,
+        segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
+        above: Above,
+    ) -> &'static CStr {
+        // SAFETY: as the caller promises.
+        let info = unsafe { BootInfo::read() };
+        // SAFETY: every x86_64 has the instruction.
+        self.monotonic
+            .start(unsafe { _rdtsc() }, info.ticks_per_second);
+        let tables = space::reserve(image.end, info.memory_end);
+        self.places
+            .set(tables.end..info.memory_end, space::STACK_START..image.start);
+        // SAFETY: nothing else runs.
+        unsafe { *ABOVE.0.get() = above };
+        // SAFETY: as the caller promises; the functions are what they say.
+        let is_done = unsafe {
+            self.space
+                .take_over(&info, &image, segments, on_exception, above.call)
+        };
+        if !is_done {
+            self.write(b"muslin: too little memory: give the guest more (--mem)\n");
+            calls::halt(1, 0);
+        }
+        // SAFETY: the tender ends it with a zero.
+        unsafe { CStr::from_ptr(info.command_line as *const core::ffi::c_char) }
+    }
+
+    /// Ends the guest because of an exception that nothing repairs.
+    fn end(&self, frame: &Frame, address: usize, is_nested: bool) -> ! {
+        if self.is_ending.swap(true, Ordering::Relaxed) {
+            self.write(b"muslin: and a fault while that was said\n");
+            calls::halt(EXIT_NESTED, 0);
+        }
+        let record = fault::record(frame, address, self);
+        let remark = if is_nested {
+            ", inside the runtime while it handled a fault"
+        } else if (above().is_inside)() {
+            ", inside the runtime"
+        } else {
+            ""
+        };
+        fault::report(&record, remark, &mut |text| {
+            self.write(text);
+        });
+        let cookie = space::LAST_WORDS as *mut FaultRecord;
+        // SAFETY: the lowest bytes of the stack that this runs on, far below what is in use.
+        unsafe { cookie.write(record) };
+        let signal = Cause(record.cause).signal();
+        calls::halt(128 + i32::from(signal), space::LAST_WORDS)
+    }
+}
+
+/// The status after a fault in the handling of a fault: that of SIGSEGV.
+const EXIT_NESTED: i32 = 139;
+
+/// # Safety
+/// The processor comes here, by way of `muslin_arch::traps`.
+unsafe extern "C" fn on_exception(frame: &mut Frame) {
+    let address = control::fault_address();
+    let is_nested = HVT.is_handling.swap(true, Ordering::Relaxed);
+    if is_nested || !(above().repair)(frame, address) {
+        HVT.end(frame, address, is_nested);
+    }
+    HVT.is_handling.store(false, Ordering::Relaxed);
+}
+
+impl Scene for Hvt {
+    fn protection_at(&self, address: usize) -> Option<Protection> {
+        self.space.protection_at(address)
+    }
+    fn word_at(&self, address: usize) -> u64 {
+        // SAFETY: the caller has seen that it may be read.
+        unsafe { (address as *const u64).read_unaligned() }
+    }
+}
+
+impl Host for Hvt {
+    unsafe fn set_thread_pointer(&self, block: *mut u8) {
+        // SAFETY: as the caller promises; this is ring 0.
+        unsafe { control::write_msr(control::FS_BASE, block as u64) };
+    }
+    fn show(&self, addresses: Range<usize>) {
+        let start = addresses.start & !(PAGE_BYTES - 1);
+        self.space.protect_frames(
+            start..addresses.end.next_multiple_of(PAGE_BYTES),
+            space::READ,
+        );
+    }
+}
+
+impl Platform for Hvt {
+    fn name(&self) -> &'static str {
+        "solo5-hvt"
+    }
+    fn memory(&self) -> &dyn Memory {
+        self
+    }
+    fn clock(&self) -> &dyn Clock {
+        self
+    }
+    fn wait(&self) -> &dyn Wait {
+        self
+    }
+    fn entropy(&self) -> &dyn Entropy {
+        self
+    }
+    fn console(&self) -> &dyn Console {
+        self
+    }
+    fn power(&self) -> &dyn Power {
+        self
+    }
+}
+
+impl Memory for Hvt {
+    fn range(&self) -> Range<usize> {
+        self.places.memory()
+    }
+    fn page_bytes(&self) -> usize {
+        PAGE_BYTES
+    }
+    fn protect(&self, pages: Range<usize>, protection: Protection) -> Result<(), Errno> {
+        self.space.protect_frames(pages, protection);
+        Ok(())
+    }
+    fn stack(&self) -> Range<usize> {
+        self.places.stack()
+    }
+    fn paging(&self) -> Option<&dyn Paging> {
+        Some(&self.space)
+    }
+}
+
+impl Clock for Hvt {
+    fn monotonic_ns(&self) -> u64 {
+        // SAFETY: every x86_64 has the instruction.
+        self.monotonic.ns(unsafe { _rdtsc() })
+    }
+    fn realtime_ns(&self) -> i64 {
+        // SAFETY: as above.
+        self.realtime
+            .now(|| unsafe { _rdtsc() }, calls::wall_time_ns) as i64
+    }
+}
+
+/// What waiting for ever is: the tender wants a number.
+const LONG_NS: u64 = 3_600_000_000_000;
+
+impl Wait for Hvt {
+    fn wait_until(&self, deadline_ns: Option<u64>) {
+        let left = deadline_ns.map_or(LONG_NS, |end| end.saturating_sub(self.monotonic_ns()));
+        calls::wait(left.min(LONG_NS));
+    }
+}
+
+impl Entropy for Hvt {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Errno> {
+        entropy::fill(bytes, self)
+    }
+}
+
+impl Console for Hvt {
+    fn write(&self, bytes: &[u8]) -> usize {
+        calls::write(bytes, self.places.memory().end);
+        bytes.len()
+    }
+}
+
+impl Power for Hvt {
+    fn exit(&self, status: i32) -> ! {
+        calls::halt(status, 0)
+    }
+}

@@ -1,0 +1,42 @@
+//! What a host that leaves the processor to its guest has from the runtime: calls made by the
+//! instruction `syscall`, and faults that can be repaired.
+//!
+//! Whoever turns faults into signals does it here: the interrupted code goes on with the registers
+//! of the frame, wherever they say.
+
+use muslin_arch::traps::Frame;
+use muslin_solo5::host::Above;
+
+use crate::dispatch;
+use crate::missing::missing;
+use crate::process;
+
+/// What the runtime does for such a host.
+pub const ABOVE: Above = Above {
+    call,
+    repair,
+    is_inside: process::is_inside,
+};
+
+/// A call by the instruction. It reaches the numbers that the image holds for other reasons: naming
+/// all of them here would put all handlers into every image.
+///
+/// # Safety
+/// As any code of a slot.
+unsafe extern "C" fn call(
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+    nr: usize,
+) -> isize {
+    let code = dispatch::linked_code(nr).unwrap_or(missing);
+    // SAFETY: the call is the program's own.
+    unsafe { code(a, b, c, d, e, f, nr) }
+}
+
+fn repair(_frame: &mut Frame, _address: usize) -> bool {
+    false
+}
