@@ -27,8 +27,8 @@ pub trait Platform: Sync {
     fn console(&self) -> &dyn Console;
     /// The end.
     fn power(&self) -> &dyn Power;
-    /// Block devices by name, where there are any.
-    fn block(&self, _name: &str) -> Option<&dyn BlockDevice> {
+    /// The block device of this number, counted from 0 without gaps, and its name.
+    fn block(&self, _index: usize) -> Option<(&str, &dyn BlockDevice)> {
         None
     }
 }
@@ -149,7 +149,8 @@ pub trait Power: Sync {
     fn exit(&self, status: i32) -> !;
 }
 
-/// A block device. All offsets and lengths are multiples of the sector size.
+/// A block device. All offsets and lengths are multiples of the sector size. A write is as durable as
+/// the platform makes it: nothing here flushes.
 pub trait BlockDevice: Sync {
     /// Size of a sector in bytes.
     fn sector_bytes(&self) -> usize;

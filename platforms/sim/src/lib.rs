@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod disk;
 mod paging;
 
 use core::ops::Range;
@@ -14,8 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use muslin_abi::Errno;
-use muslin_platform::{Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait};
+use muslin_platform::{
+    BlockDevice, Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait,
+};
 
+pub use disk::SimDisk;
 pub use paging::SimPaging;
 
 /// Size of a page in bytes.
@@ -33,6 +37,7 @@ pub struct Sim {
     stack: Range<usize>,
     protected: Option<Mutex<Vec<Protected>>>,
     paging: Option<SimPaging>,
+    disk: Option<SimDisk>,
     monotonic_ns: AtomicU64,
     realtime_offset_ns: AtomicI64,
     entropy: Mutex<u64>,
@@ -56,6 +61,7 @@ impl Sim {
             stack: stack..stack + STACK_PAGES * PAGE_BYTES,
             protected: None,
             paging: None,
+            disk: None,
             monotonic_ns: AtomicU64::new(1_000_000_000),
             realtime_offset_ns: AtomicI64::new(1_700_000_000_000_000_000),
             entropy: Mutex::new(seed),
@@ -77,6 +83,18 @@ impl Sim {
     pub fn with_paging(mut self) -> Self {
         self.paging = Some(SimPaging::new());
         self
+    }
+
+    /// The same platform, but it has a block device, "storage", of zeros.
+    #[must_use]
+    pub fn with_disk(mut self, sectors: usize) -> Self {
+        self.disk = Some(SimDisk::new(sectors));
+        self
+    }
+
+    /// The block device, if there is one.
+    pub fn disk(&self) -> Option<&SimDisk> {
+        self.disk.as_ref()
     }
 
     /// What the page at `address` was protected as at last, if it ever was.
@@ -144,6 +162,11 @@ impl Platform for Sim {
 
     fn power(&self) -> &dyn Power {
         self
+    }
+
+    fn block(&self, index: usize) -> Option<(&str, &dyn BlockDevice)> {
+        let disk = self.disk.as_ref().filter(|_| index == 0)?;
+        Some((disk::NAME, disk))
     }
 }
 

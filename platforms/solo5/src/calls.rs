@@ -6,6 +6,8 @@
 use core::arch::asm;
 
 const WRITE: usize = 1;
+const PREAD64: usize = 17;
+const PWRITE64: usize = 18;
 const ARCH_PRCTL: usize = 158;
 const CLOCK_GETTIME: usize = 228;
 const EXIT_GROUP: usize = 231;
@@ -57,6 +59,22 @@ pub fn write(fd: usize, bytes: &[u8]) -> isize {
     let args = [fd, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0];
     // SAFETY: the kernel reads a slice that is alive.
     unsafe { call(WRITE, args) }
+}
+
+/// Reads a sector of a block device; the number of bytes read, or a negative errno.
+pub fn read_sector(fd: i32, offset_bytes: u64, sector: &mut [u8]) -> isize {
+    let (start, len_bytes) = (sector.as_mut_ptr() as usize, sector.len());
+    let args = [fd as usize, start, len_bytes, offset_bytes as usize, 0, 0];
+    // SAFETY: the kernel writes a slice that is ours alone.
+    unsafe { call(PREAD64, args) }
+}
+
+/// Writes a sector; the number of bytes written, or a negative errno.
+pub fn write_sector(fd: i32, offset_bytes: u64, sector: &[u8]) -> isize {
+    let (start, len_bytes) = (sector.as_ptr() as usize, sector.len());
+    let args = [fd as usize, start, len_bytes, offset_bytes as usize, 0, 0];
+    // SAFETY: the kernel reads a slice that is alive.
+    unsafe { call(PWRITE64, args) }
 }
 
 /// Ends the guest.

@@ -3,6 +3,7 @@
 //! - `host`: who entered the image; the runtime asks it for the platform
 //! - `spt`, `hvt`, `linux_process`: the platforms
 //! - `notes`: the ELF notes by which tenders know an image
+//! - `manifest`, `block`: the devices that a tender gives
 //! - `boot_info`: what the spt tender leaves in memory at the start
 //! - `calls`: the calls of the host's kernel that the spt tender's filter allows
 //! - `host_clock`, `steady`: its clocks, read from the processor between questions to the host
@@ -13,6 +14,7 @@
 
 #![no_std]
 
+mod block;
 mod boot_info;
 mod calls;
 mod entropy;
@@ -20,6 +22,7 @@ pub mod host;
 mod host_clock;
 mod hvt;
 mod linux_process;
+mod manifest;
 #[cfg(target_os = "none")]
 mod notes;
 mod places;

@@ -9,8 +9,11 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use muslin_abi::Errno;
-use muslin_platform::{Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait};
+use muslin_platform::{
+    BlockDevice, Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait,
+};
 
+use crate::block::{BLOCKS, Block, Sectors};
 use crate::boot_info::{BootInfo, TABLES_END};
 use crate::host::Host;
 use crate::host_clock::HostClock;
@@ -49,7 +52,10 @@ impl Spt {
         self.timer_fd.store(info.timer_fd, Ordering::Relaxed);
         self.clock.start();
         // SAFETY: as the caller promises.
-        unsafe { info.command_line() }
+        unsafe {
+            BLOCKS.take(info.manifest, &SPT);
+            info.command_line()
+        }
     }
 }
 
@@ -81,6 +87,9 @@ impl Platform for Spt {
     }
     fn power(&self) -> &dyn Power {
         self
+    }
+    fn block(&self, index: usize) -> Option<(&str, &dyn BlockDevice)> {
+        BLOCKS.get(index)
     }
 }
 
@@ -123,5 +132,29 @@ impl Console for Spt {
 impl Power for Spt {
     fn exit(&self, status: i32) -> ! {
         calls::exit(status)
+    }
+}
+
+impl Sectors for Spt {
+    fn read(&self, device: &Block, offset_bytes: u64, sector: &mut [u8]) -> Result<(), Errno> {
+        let len_bytes = sector.len();
+        whole(
+            calls::read_sector(device.entry.host_fd, offset_bytes, sector),
+            len_bytes,
+        )
+    }
+    fn write(&self, device: &Block, offset_bytes: u64, sector: &[u8]) -> Result<(), Errno> {
+        whole(
+            calls::write_sector(device.entry.host_fd, offset_bytes, sector),
+            sector.len(),
+        )
+    }
+}
+
+fn whole(moved: isize, len_bytes: usize) -> Result<(), Errno> {
+    if moved == len_bytes as isize {
+        Ok(())
+    } else {
+        Err(Errno::EIO)
     }
 }

@@ -135,6 +135,14 @@ numbers! {
         FIONBIO = 0x5421,
         FIONCLEX = 0x5450,
         FIOCLEX = 0x5451,
+        BLKROGET = 0x125e,
+        BLKGETSIZE = 0x1260,
+        BLKFLSBUF = 0x1261,
+        BLKSSZGET = 0x1268,
+        BLKIOMIN = 0x1278,
+        BLKPBSZGET = 0x127b,
+        BLKBSZGET = 0x8008_1270,
+        BLKGETSIZE64 = 0x8008_1272,
     }
     // poll
     u16 {

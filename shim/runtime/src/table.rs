@@ -195,8 +195,8 @@ syscall_table! {
     msgctl = passthrough::__muslin_passthrough, Full => missing;
     fcntl = passthrough::__muslin_passthrough, Full => files::sys_fcntl, Partial("locks of ranges are checked and granted, those of open file descriptions too: there is one process; leases and notices are EINVAL");
     flock = passthrough::__muslin_passthrough, Full => files::sys_flock, Partial("one that would wait for ever, since no other thread could give it back, is EDEADLK");
-    fsync = passthrough::__muslin_passthrough, Full => files::sys_fsync, Full;
-    fdatasync = passthrough::__muslin_passthrough, Full => files::sys_fdatasync, Full;
+    fsync = passthrough::__muslin_passthrough, Full => files::sys_fsync, Partial("files live in memory; what is written to a block device is as durable as the host makes it, since Solo5 has no call that flushes");
+    fdatasync = passthrough::__muslin_passthrough, Full => files::sys_fdatasync, Partial("files live in memory; what is written to a block device is as durable as the host makes it, since Solo5 has no call that flushes");
     truncate = passthrough::__muslin_passthrough, Full => files::sys_truncate, Full;
     ftruncate = passthrough::__muslin_passthrough, Full => files::sys_ftruncate, Full;
     getdents = passthrough::__muslin_passthrough, Full => files::sys_getdents, Full;

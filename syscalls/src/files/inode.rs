@@ -10,6 +10,7 @@ use muslin_abi::flags::*;
 use muslin_abi::layout::{Stat, Timespec};
 use muslin_platform::Platform;
 
+use super::block::Block;
 use super::content::{Content, PAGE_BYTES};
 use super::devices::Device;
 use super::directory::Directory;
@@ -65,6 +66,8 @@ pub enum Body {
     Pipe(Arc<Pipe>),
     /// A device of ours.
     Device(Device),
+    /// A block device of the platform.
+    Block(Block),
     /// A device that nothing here answers for, or a socket's name.
     Node {
         /// `S_IF*`.
@@ -160,6 +163,7 @@ impl Inode {
             Body::Symlink(_) | Body::Descriptor(_) | Body::Executable => S_IFLNK,
             Body::Pipe(_) => S_IFIFO,
             Body::Device(device) => device.kind(),
+            Body::Block(_) => S_IFBLK,
             Body::Node { kind, .. } => *kind,
         }
     }
@@ -223,6 +227,7 @@ impl Inode {
     pub fn device(&self) -> u64 {
         match &self.body {
             Body::Device(device) => device.number(),
+            Body::Block(block) => block.number(),
             Body::Node { device, .. } => *device,
             _ => 0,
         }

@@ -7,6 +7,7 @@
 //! Lock order: a description's offset, then an inode's body or a pipe, then an inode's meta. The
 //! table is never held while a file is used or dropped by its last holder's call.
 
+pub mod block;
 pub mod console;
 pub mod content;
 pub mod devices;

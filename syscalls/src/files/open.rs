@@ -263,6 +263,7 @@ fn ops_of(
         Body::Regular(_) => Box::new(RegularFile::new(inode.clone(), flags)),
         Body::Directory(_) | Body::Descriptors => Box::new(OpenDirectory),
         Body::Device(device) => device.open(),
+        Body::Block(block) => Box::new(*block),
         Body::Report(report) => Box::new(Snapshot(report.text(context))),
         Body::Pipe(pipe) => {
             let is_blocking = flags & O_NONBLOCK == 0;

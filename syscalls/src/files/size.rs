@@ -93,10 +93,14 @@ pub fn sys_fallocate(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
     Ok(0)
 }
 
-/// `fsync(fd)` — files live in memory: nothing is to be done.
+/// `fsync(fd)` — files live in memory: nothing is to be done. A write to a block device was handed to
+/// the platform at once.
 ///
 /// # Errors
-/// `EBADF` · `EINVAL` a pipe or a device.
+/// `EBADF` · `EINVAL` a pipe or a character device.
+/// # Differs from Linux
+/// A platform may have no call that flushes a block device: then what was written is as durable as
+/// its host makes it.
 /// # Source
 /// fsync(2)
 pub fn sys_fsync(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -202,7 +206,7 @@ fn set_len(context: &Context<'_>, inode: &Arc<Inode>, len: u64) -> SyscallResult
 
 fn is_storage(file: &File) -> bool {
     let inode = file.inode.as_ref();
-    inode.is_some_and(|inode| matches!(inode.kind(), S_IFREG | S_IFDIR))
+    inode.is_some_and(|inode| matches!(inode.kind(), S_IFREG | S_IFDIR | S_IFBLK))
 }
 
 fn is_pipe(file: &File) -> bool {

@@ -815,3 +815,77 @@ fn nonsense_by_seed_is_never_more_than_an_errno() {
     make(&world, "/at-the-end", "whole");
     assert_eq!(text_of(&world, "/at-the-end"), Ok("whole".into()));
 }
+
+#[test]
+fn a_block_device_takes_any_place_and_any_length() {
+    const SECTORS: usize = 40;
+    let world = World::with(Sim::new(4096, 1).with_disk(SECTORS), None);
+    let fd = open(&world, "/dev/storage", O_RDWR, 0).unwrap();
+    let mut model = std::vec![0; SECTORS * 512];
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    for step in 0..600 {
+        let (at, len) = (next(model.len() + 600), next(9000));
+        let inside = at.min(model.len())..(at + len).min(model.len());
+        if step % 2 == 0 {
+            let text = std::vec![step as u8 | 1; len];
+            let written = world.call(sys_pwrite64, [fd, world.bytes(&text), len, at]);
+            let expected = match inside.len() {
+                0 if len > 0 => Err(Errno::ENOSPC),
+                done => Ok(done),
+            };
+            assert_eq!(written, expected, "step {step}: {len} at {at}");
+            model[inside].fill(step as u8 | 1);
+        } else {
+            let room = world.room(len);
+            let got = world.call(sys_pread64, [fd, room, len, at]);
+            assert_eq!(got, Ok(inside.len()), "step {step}: {len} at {at}");
+            assert_eq!(world.get(room, inside.len()), model[inside], "step {step}");
+        }
+    }
+    assert_eq!(world.sim.disk().unwrap().bytes(), model);
+}
+
+#[test]
+fn a_block_device_tells_its_size() {
+    let world = World::with(Sim::new(1024, 1).with_disk(8), None);
+    let about = stat(&world, "/dev/storage").unwrap();
+    assert_eq!(about.st_mode & S_IFMT, S_IFBLK);
+    assert_eq!((about.st_rdev, about.st_size), (259 << 8, 0));
+    let fd = open(&world, "/dev/storage", O_RDWR | O_TRUNC | O_DIRECT, 0).unwrap();
+    let room = world.room(8);
+    let ask = |request: u32| world.call(sys_ioctl, [fd, request as usize, room]);
+    assert_eq!(ask(BLKGETSIZE64), Ok(0));
+    assert_eq!(world.get_value::<u64>(room), 8 * 512);
+    assert_eq!(ask(BLKGETSIZE), Ok(0));
+    assert_eq!(world.get_value::<u64>(room), 8);
+    assert_eq!(ask(BLKSSZGET), Ok(0));
+    assert_eq!(world.get_value::<u32>(room), 512);
+    assert_eq!(ask(TCGETS), Err(Errno::ENOTTY));
+    assert_eq!(
+        world.call(sys_ioctl, [fd, BLKGETSIZE64 as usize, 8]),
+        Err(Errno::EFAULT)
+    );
+    let seek =
+        |offset: i64, whence: u32| world.call(sys_lseek, [fd, offset as usize, whence as usize]);
+    assert_eq!(seek(0, SEEK_END), Ok(4096));
+    assert_eq!(seek(1, SEEK_CUR), Err(Errno::EINVAL));
+    assert_eq!(seek(-1, SEEK_SET), Err(Errno::EINVAL));
+    assert_eq!(seek(100, SEEK_DATA), Ok(100));
+    assert_eq!(seek(100, SEEK_HOLE), Ok(4096));
+    assert_eq!(seek(4096, SEEK_DATA), Err(Errno::ENXIO));
+    assert_eq!(read(&world, fd, 1), Ok(std::vec![]));
+    assert_eq!(write(&world, fd, b"x"), Err(Errno::ENOSPC));
+    assert_eq!(world.call(sys_fsync, [fd]), Ok(0));
+    assert_eq!(world.call(sys_ftruncate, [fd, 0]), Err(Errno::EINVAL));
+    assert_eq!(
+        open(&world, "/dev/storage/x", O_RDWR, 0),
+        Err(Errno::ENOTDIR)
+    );
+    assert_eq!(open(&world, "/dev/other", O_RDWR, 0), Err(Errno::ENOENT));
+}

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use crate::lock::Mutex;
 use muslin_platform::Platform;
 
+use super::block::Block;
 use super::devices::Device;
 use super::directory;
 use super::inode::{Body, Inode, Time};
@@ -47,7 +48,7 @@ impl Tree {
         {
             refuse(&format!("muslin: initrd: {error}\n"));
         }
-        let proc_self = furnish(&root, now);
+        let proc_self = furnish(&root, platform, now);
         let path = given.working_directory.unwrap_or_default();
         let Some(working_directory) = directory_at(&root, path) else {
             let path = String::from_utf8_lossy(path);
@@ -75,11 +76,14 @@ fn directory_at(root: &Arc<Inode>, path: &[u8]) -> Option<Arc<Inode>> {
 }
 
 /// Adds `/dev`, `/proc` and `/tmp`; what the initrd has there stays. Gives `/proc/self`.
-fn furnish(root: &Arc<Inode>, now: Time) -> Option<Arc<Inode>> {
+fn furnish(root: &Arc<Inode>, platform: &dyn Platform, now: Time) -> Option<Arc<Inode>> {
     directory_in(root, "tmp", 0o1777, now);
     if let Some(dev) = directory_in(root, "dev", 0o755, now) {
         for &(name, device) in Device::ALL {
             put(&dev, name, Body::Device(device), 0o666, now);
+        }
+        for (name, block) in Block::all(platform) {
+            put(&dev, name, Body::Block(block), 0o660, now);
         }
         for &(name, target) in DEVICE_LINKS {
             put(&dev, name, Body::Symlink(target.into()), 0o777, now);

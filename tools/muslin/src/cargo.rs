@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
+use crate::cc::devices::{self, DEVICES_VARIABLE};
 use crate::cc::{WARNINGS_VARIABLE, code_of, own_option};
 use crate::failure::{Failure, one_line, reason};
 use crate::locate::{self, Platform};
@@ -38,6 +39,8 @@ another: cargo does not see that the linker is another one.
 Options:
   --platform PLATFORM   what the image is for: linux, solo5-spt [default: linux]
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
+  --device NAME=KIND    a device that the images declare: block or net; a target directory
+                        of its own, as above
   --help                print this help (muslin cargo build --help prints that of cargo)
 
 Environment:
@@ -64,6 +67,7 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
     }
     let mut platform = Platform::Linux;
     let mut sysroot_option = None;
+    let mut devices = Vec::new();
     let mut words = line.into_iter().peekable();
     while let Some((name, value)) = words.peek().and_then(|word| own_option(word)) {
         words.next();
@@ -75,6 +79,7 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
         };
         match name {
             "--platform" => platform = Platform::named(&value)?,
+            "--device" => devices.push(value),
             "--initrd" | "--stack" => {
                 return Err(Failure::usage(
                     format_args!("{name} is an option of the linker"),
@@ -85,6 +90,8 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
         }
     }
     let line: Vec<OsString> = words.collect();
+    let devices = devices::words(&devices);
+    devices::parse(&devices)?;
     refuse_other_target(&line)?;
     let sysroot = locate::sysroot(platform, sysroot_option.as_deref(), None)?;
     let driver = sysroot.driver()?;
@@ -108,7 +115,10 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
             command.env(name, value);
         }
     }
-    if builds && let Some(dir) = target_dir(&line, platform) {
+    if !devices.is_empty() {
+        command.env(DEVICES_VARIABLE, devices.join(OsStr::new(",")));
+    }
+    if builds && let Some(dir) = target_dir(&line, platform, &devices) {
         command.env("CARGO_TARGET_DIR", dir);
     }
     if !builds {
@@ -248,7 +258,10 @@ fn check_target_is_installed(line: &[OsString]) -> Result<(), Failure> {
 }
 
 /// A directory of its own inside the one that cargo would take; `None` when the user names one.
-fn target_dir(line: &[OsString], platform: Platform) -> Option<PathBuf> {
+///
+/// Cargo does not see that the linker makes something else of other devices, so these have a
+/// directory of their own as well.
+fn target_dir(line: &[OsString], platform: Platform, devices: &[OsString]) -> Option<PathBuf> {
     let is_named = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"]
         .iter()
         .any(|name| env::var_os(name).is_some())
@@ -274,7 +287,12 @@ fn target_dir(line: &[OsString], platform: Platform) -> Option<PathBuf> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
     let dir = metadata.get("target_directory")?.as_str()?;
-    Some(Path::new(dir).join(format!("muslin-{}", platform.name())))
+    let mut name = OsString::from(format!("muslin-{}", platform.name()));
+    for device in devices {
+        name.push("-");
+        name.push(device);
+    }
+    Some(Path::new(dir).join(name))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `muslin cc`: gcc with a sysroot of Muslin in place of the host's libc.
 
 mod arguments;
+pub mod devices;
 mod fixed;
 mod initrd;
 mod linker_output;
@@ -24,6 +25,7 @@ use crate::failure::{Failure, one_line, reason, shown};
 use crate::locate::{self, Platform, Sysroot};
 use crate::output::{complain, print};
 use arguments::{Arguments, Question, Refusal};
+use devices::Note;
 use initrd::Initrd;
 use linker_output::LinkerOutput;
 use registrations::Registration;
@@ -59,10 +61,13 @@ Options:
                         (solo5-spt)
   --stack SIZE          the size of the stack, like 8M or 512K [default: 896K] (solo5-spt);
                         the same as the linker's -z stack-size=BYTES
+  --device NAME=KIND    a device that the image declares, and does not start without:
+                        block or net; on Solo5 usually storage=block, service=net
   --help                print this help (muslin-cc --help prints that of gcc)
 
 Environment:
   MUSLIN_SYSROOT  the sysroot, as --muslin-sysroot
+  MUSLIN_DEVICES  more devices, as --device names them, with commas between
   MUSLIN_GCC      the compiler to run [default: gcc]
   MUSLIN_DROPPED  'error' makes it an error when the linker drops a handler of an archive
 
@@ -116,6 +121,7 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
     let mut command = Command::new(&compiler);
     let specs;
     let initrd;
+    let note;
     if arguments.from_rustc {
         // rustc brings start files, libraries and their order: all but the libc itself.
         command.arg("-L").arg(sysroot.lib());
@@ -169,6 +175,17 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         let option = place::option(base, arguments.linker.as_deref());
         command.arg(format!("-Wl,{option}"));
     }
+    let words = devices::words(&own.devices);
+    if !words.is_empty() {
+        if platform == Platform::Linux {
+            return Err(Failure::usage(
+                "--device: a Linux process has the host's devices",
+                "leave it out, or say --platform solo5-spt",
+            ));
+        }
+        note = Note::new(&devices::parse(&words)?)?;
+        own.rest.push(note.source().into());
+    }
     link(command, &compiler, &own.rest, &arguments, &sysroot)
 }
 
@@ -178,6 +195,7 @@ struct OwnOptions {
     sysroot: Option<OsString>,
     initrd: Option<OsString>,
     stack: Option<OsString>,
+    devices: Vec<OsString>,
     rest: Vec<OsString>,
 }
 
@@ -188,6 +206,7 @@ impl OwnOptions {
             sysroot: None,
             initrd: None,
             stack: None,
+            devices: Vec::new(),
             rest: Vec::new(),
         };
         let mut words = line.into_iter();
@@ -204,6 +223,7 @@ impl OwnOptions {
                         "--platform" => own.platform = Platform::named(&value)?,
                         "--initrd" => own.initrd = Some(value),
                         "--stack" => own.stack = Some(value),
+                        "--device" => own.devices.push(value),
                         _ => own.sysroot = Some(value),
                     }
                 }
@@ -217,15 +237,20 @@ impl OwnOptions {
 /// The name of one of our options, and its value if it is joined by `=`.
 pub fn own_option(word: &OsStr) -> Option<(&'static str, Option<OsString>)> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    ["--platform", "--muslin-sysroot", "--initrd", "--stack"]
-        .into_iter()
-        .find_map(|name| {
-            let rest = word.as_bytes().strip_prefix(name.as_bytes())?;
-            match rest.strip_prefix(b"=") {
-                Some(value) => Some((name, Some(OsString::from_vec(value.to_vec())))),
-                None => rest.is_empty().then_some((name, None)),
-            }
-        })
+    const NAMES: [&str; 5] = [
+        "--platform",
+        "--muslin-sysroot",
+        "--initrd",
+        "--device",
+        "--stack",
+    ];
+    NAMES.into_iter().find_map(|name| {
+        let rest = word.as_bytes().strip_prefix(name.as_bytes())?;
+        match rest.strip_prefix(b"=") {
+            Some(value) => Some((name, Some(OsString::from_vec(value.to_vec())))),
+            None => rest.is_empty().then_some((name, None)),
+        }
+    })
 }
 
 /// The line for `muslin c++` and for C++ that reaches the C driver.

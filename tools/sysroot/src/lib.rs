@@ -14,6 +14,7 @@ mod error;
 mod headers;
 mod install;
 mod key;
+pub mod manifest;
 mod progress;
 mod runtime;
 mod series;

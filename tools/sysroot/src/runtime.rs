@@ -9,11 +9,14 @@ use std::process::Command;
 use crate::archive;
 use crate::error::Error;
 use crate::key::Key;
+use crate::manifest;
 use crate::progress::Step;
 use crate::tool::{self, Toolchain};
 
 /// The target without an operating system that the runtime is compiled for.
 const TARGET: &str = "x86_64-unknown-none";
+/// The feature whose images declare devices.
+const FEATURE_SOLO5: &str = "platform-solo5";
 /// The member's name in libc.a.
 const MEMBER: &str = "muslin-runtime.o";
 /// The symbols that stay visible, one a line; a `*` at the end stands for any characters, a `?` for a
@@ -58,6 +61,7 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
         key.tree(root, input)?;
     }
     key.text("linker", &toolchain.linker_version);
+    key.text("manifest", &manifest::source(&[]));
     key.text(
         "rustc",
         &tool::output(&mut rust("rustc", root, "-vV"), "asking")?,
@@ -78,11 +82,12 @@ pub(crate) fn add(root: &Path, cache: &Path, sysroot: &Path, feature: &str) -> R
         .tempdir_in(cache)
         .map_err(|why| Error::io("making a directory in", cache, why))?;
     link(&library, &exports, scratch.path())?;
-    archive::append(
-        &sysroot.join("lib/libc.a"),
-        scratch.path(),
-        &[MEMBER.to_owned()],
-    )?;
+    let mut members = vec![MEMBER.to_owned()];
+    if feature == FEATURE_SOLO5 {
+        manifest::assemble(scratch.path())?;
+        members.push(manifest::MEMBER.to_owned());
+    }
+    archive::append(&sysroot.join("lib/libc.a"), scratch.path(), &members)?;
     for (from, to) in [
         (HEADER, sysroot.join("include/muslin.h")),
         (LINKER_SCRIPT, sysroot.join("lib/muslin.ld")),

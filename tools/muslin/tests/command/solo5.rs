@@ -309,3 +309,115 @@ fn an_initrd_that_is_not_there_is_one_line() {
          name a directory or a tar archive that can be read",
     );
 }
+
+/// Writes and reads back patterns, aligned and not; copies what is on the device to its console.
+const USES_A_DISK: &str = r#"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#define CHECK(what) do { if (!(what)) { printf("line %d: %s: %s\n", __LINE__, #what, strerror(errno)); return 1; } } while (0)
+int main(void) {
+    int fd = open("/dev/storage", O_RDWR);
+    CHECK(fd >= 0);
+    struct stat about;
+    CHECK(fstat(fd, &about) == 0 && S_ISBLK(about.st_mode) && major(about.st_rdev) == 259);
+    unsigned long long size;
+    int sector;
+    CHECK(ioctl(fd, BLKGETSIZE64, &size) == 0 && size == 64 * 512);
+    CHECK(ioctl(fd, BLKSSZGET, &sector) == 0 && sector == 512);
+    CHECK(lseek(fd, 0, SEEK_END) == 64 * 512);
+    CHECK(write(fd, "x", 1) == -1 && errno == ENOSPC);
+    CHECK(read(fd, &sector, 4) == 0);
+
+    char text[6000], back[6000];
+    CHECK(pread(fd, text, 4, 512) == 4 && !memcmp(text, "host", 4));
+    memset(text, 'A', sizeof text);
+    CHECK(pwrite(fd, text, 1024, 1024) == 1024);
+    memset(text, 'B', sizeof text);
+    CHECK(pwrite(fd, text, 5003, 10001) == 5003);
+    CHECK(pread(fd, back, 6000, 10000) == 6000);
+    CHECK(back[0] == 0 && back[1] == 'B' && back[5003] == 'B' && back[5004] == 0);
+    CHECK(pwrite(fd, "end", 3, 64 * 512 - 2) == 2);
+    CHECK(pwrite(fd, "end", 3, 64 * 512) == -1 && errno == ENOSPC);
+    CHECK(pread(fd, back, 10, 64 * 512 - 4) == 4 && !memcmp(back, "\0\0en", 4));
+    CHECK(pwrite(fd, (void *)8, 512, 0) == -1 && errno == EFAULT);
+    CHECK(pread(fd, (void *)8, 512, 0) == -1 && errno == EFAULT);
+
+    FILE *stream = fdopen(fd, "r+");
+    CHECK(stream && fseek(stream, 20000, SEEK_SET) == 0);
+    CHECK(fprintf(stream, "%d words\n", 3) == 8 && fflush(stream) == 0 && fsync(fd) == 0);
+    CHECK(fclose(stream) == 0);
+    CHECK(open("/dev/service", O_RDWR) == -1 && errno == ENOENT);
+    puts("done");
+    return 0;
+}
+"#;
+
+#[test]
+fn a_program_reads_and_writes_a_block_device() {
+    let Some(guest) = Guest::new("solo5_block") else {
+        return;
+    };
+    guest.compile(USES_A_DISK, &["--device", "storage=block"]);
+    let disk = guest.dir.join("disk");
+    let mut content = vec![0; 64 * 512];
+    content[512..516].copy_from_slice(b"host");
+    std::fs::write(&disk, &content).unwrap();
+    let mut given = std::ffi::OsString::from("storage=");
+    given.push(&disk);
+    let mut run = with(["run", "--mem", "16", "--block"]);
+    assert_eq!(
+        succeed(run.arg(&given).arg(guest.dir.join("guest"))),
+        "done\n"
+    );
+    content[1024..2048].fill(b'A');
+    content[10001..15004].fill(b'B');
+    content[64 * 512 - 2..].copy_from_slice(b"en");
+    content[20000..20008].copy_from_slice(b"3 words\n");
+    let found = std::fs::read(&disk).unwrap();
+    let differs = found.iter().zip(&content).position(|(a, b)| a != b);
+    assert_eq!((found.len(), differs), (content.len(), None));
+
+    let image = guest.dir.join("guest");
+    let refused = |words: &[&str], line: &str| {
+        refuse(
+            with(["run"]).args(words).arg(&image),
+            126,
+            &format!("cannot run {}: {line}", image.display()),
+        );
+    };
+    refused(
+        &[],
+        "the image declares the block device 'storage', which is not given; give it a file: --block storage=FILE",
+    );
+    refused(
+        &["--block", "other=disk"],
+        "the image declares no block device 'other'; leave out its --block, or declare it when linking",
+    );
+}
+
+#[test]
+fn devices_are_declared_only_when_asked_for() {
+    let Some(guest) = Guest::new("solo5_no_device") else {
+        return;
+    };
+    guest.compile(
+        "#include <errno.h>\n#include <fcntl.h>\n\
+         int main(void) { return open(\"/dev/storage\", O_RDWR) == -1 && errno == ENOENT ? 7 : 1; }\n",
+        &[],
+    );
+    assert_eq!(guest.run(&[]).output().unwrap().status.code(), Some(7));
+    refuse(
+        driver(guest.sysroot, &guest.dir).args(["guest.c", "--device", "storage"]),
+        2,
+        "--device wants NAME=block or NAME=net, not 'storage'; \
+         name the device by at most 67 letters and digits",
+    );
+}
