@@ -95,7 +95,11 @@ pub fn record(frame: &Frame, address: usize, scene: &impl Scene) -> FaultRecord 
         frame_count: 0,
         frames: [0; FRAMES_MAX],
     };
-    let words = (frame.rsp as usize..).step_by(8).take(STACK_WORDS_MAX);
+    let mut lowest = frame.rsp as usize;
+    if STACK_GUARD.contains(&lowest) {
+        lowest = STACK_GUARD.end;
+    }
+    let words = (lowest..).step_by(8).take(STACK_WORDS_MAX);
     let callers = words
         .map_while(|at| {
             let last = at.checked_add(7)?;
@@ -340,6 +344,15 @@ mod tests {
         let record = record(&frame(6, 0, rsp as u64), 0, &world);
         let count = record.frame_count as usize;
         assert_eq!(record.frames[..count], [0x10_0105, 0x10_0202, 0x10_0306]);
+    }
+
+    #[test]
+    fn the_callers_of_an_overflow_are_above_the_guard() {
+        let mut world = World::new();
+        world.put(0x10_0100, &[0xe8, 1, 2, 3, 4]);
+        world.put(STACK_GUARD.end, &0x10_0105usize.to_le_bytes());
+        let record = record(&frame(14, WRITE, 0x1_fff4), 0x1_fff4, &world);
+        assert_eq!((record.frame_count, record.frames[0]), (1, 0x10_0105));
     }
 
     #[test]

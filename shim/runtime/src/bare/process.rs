@@ -79,6 +79,13 @@ const READ_WRITE: Protection = Protection {
     execute: false,
 };
 
+/// Puts memory behind an address that was touched. `false`: the program may not touch it.
+pub fn fault(address: usize, is_write: bool) -> bool {
+    PROCESS
+        .get()
+        .is_some_and(|process| process.memory.fault(address, is_write))
+}
+
 /// Maps zeroed memory as the program would.
 pub fn map(len_bytes: usize) -> Option<*mut u8> {
     let memory = &PROCESS.get()?.memory;

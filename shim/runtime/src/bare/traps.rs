@@ -4,7 +4,7 @@
 //! Whoever turns faults into signals does it here: the interrupted code goes on with the registers
 //! of the frame, wherever they say.
 
-use muslin_arch::traps::Frame;
+use muslin_arch::traps::{Frame, PAGE_FAULT};
 use muslin_solo5::host::Above;
 
 use crate::dispatch;
@@ -37,6 +37,9 @@ unsafe extern "C" fn call(
     unsafe { code(a, b, c, d, e, f, nr) }
 }
 
-fn repair(_frame: &mut Frame, _address: usize) -> bool {
-    false
+/// Bit of a page fault's error code: it was a write.
+const WRITE: u64 = 1 << 1;
+
+fn repair(frame: &mut Frame, address: usize) -> bool {
+    frame.vector == PAGE_FAULT && process::fault(address, frame.error_code & WRITE != 0)
 }
