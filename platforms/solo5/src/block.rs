@@ -16,19 +16,23 @@ pub trait Sectors: Sync {
     ///
     /// # Errors
     /// `EIO`.
-    fn read(&self, device: &Block, offset_bytes: u64, sector: &mut [u8]) -> Result<(), Errno>;
+    fn read_sector(
+        &self,
+        device: &Block,
+        offset_bytes: u64,
+        sector: &mut [u8],
+    ) -> Result<(), Errno>;
     /// Writes one sector.
     ///
     /// # Errors
     /// `EIO`.
-    fn write(&self, device: &Block, offset_bytes: u64, sector: &[u8]) -> Result<(), Errno>;
+    fn write_sector(&self, device: &Block, offset_bytes: u64, sector: &[u8]) -> Result<(), Errno>;
 }
 
 /// A block device.
 #[derive(Clone, Copy)]
 pub struct Block {
     /// Its index in the manifest, by which guests of hvt name it.
-    #[expect(dead_code, reason = "hvt is not there yet")]
     pub handle: usize,
     /// What the tender says of it.
     pub entry: Entry,
@@ -62,7 +66,7 @@ impl BlockDevice for Block {
         let sector_bytes = self.check(offset_bytes, bytes.len())?;
         let mut at = offset_bytes;
         for sector in bytes.chunks_exact_mut(sector_bytes) {
-            self.host.read(self, at, sector)?;
+            self.host.read_sector(self, at, sector)?;
             at += sector_bytes as u64;
         }
         Ok(())
@@ -71,7 +75,7 @@ impl BlockDevice for Block {
         let sector_bytes = self.check(offset_bytes, bytes.len())?;
         let mut at = offset_bytes;
         for sector in bytes.chunks_exact(sector_bytes) {
-            self.host.write(self, at, sector)?;
+            self.host.write_sector(self, at, sector)?;
             at += sector_bytes as u64;
         }
         Ok(())

@@ -136,14 +136,19 @@ impl Power for Spt {
 }
 
 impl Sectors for Spt {
-    fn read(&self, device: &Block, offset_bytes: u64, sector: &mut [u8]) -> Result<(), Errno> {
+    fn read_sector(
+        &self,
+        device: &Block,
+        offset_bytes: u64,
+        sector: &mut [u8],
+    ) -> Result<(), Errno> {
         let len_bytes = sector.len();
         whole(
             calls::read_sector(device.entry.host_fd, offset_bytes, sector),
             len_bytes,
         )
     }
-    fn write(&self, device: &Block, offset_bytes: u64, sector: &[u8]) -> Result<(), Errno> {
+    fn write_sector(&self, device: &Block, offset_bytes: u64, sector: &[u8]) -> Result<(), Errno> {
         whole(
             calls::write_sector(device.entry.host_fd, offset_bytes, sector),
             sector.len(),

@@ -11,28 +11,32 @@ const PORT: u16 = 0x500;
 const WALLTIME: u16 = 1;
 const PUTS: u16 = 2;
 const POLL: u16 = 3;
+const BLOCK_WRITE: u16 = 4;
+const BLOCK_READ: u16 = 5;
 const HALT: u16 = 8;
 
 /// The block of the hypercall that is being made, and bytes on their way out.
 struct Shared {
-    words: UnsafeCell<[u64; 4]>,
+    words: UnsafeCell<[u64; WORDS_MAX]>,
     bytes: UnsafeCell<[u8; BUFFER_BYTES]>,
 }
 
+const WORDS_MAX: usize = 5;
 const BUFFER_BYTES: usize = 256;
 
 // SAFETY: there is one processor, and nothing interrupts the making of a hypercall.
 unsafe impl Sync for Shared {}
 
 static SHARED: Shared = Shared {
-    words: UnsafeCell::new([0; 4]),
+    words: UnsafeCell::new([0; WORDS_MAX]),
     bytes: UnsafeCell::new([0; BUFFER_BYTES]),
 };
 
 /// # Safety
 /// The tender knows the number, and frames that the words name are what it asks for.
-unsafe fn call(nr: u16, words: [u64; 4]) -> [u64; 4] {
-    let block = SHARED.words.get();
+unsafe fn call<const N: usize>(nr: u16, words: [u64; N]) -> [u64; N] {
+    const { assert!(N <= WORDS_MAX) };
+    let block = SHARED.words.get().cast::<[u64; N]>();
     // SAFETY: 1. Nobody else uses the block meanwhile. 2. It is in the image, where addresses are
     // frames below 4 GiB. 3. The rest is as the caller promises.
     unsafe {
@@ -66,6 +70,30 @@ fn write_frames(bytes: &[u8]) {
     let words = [bytes.as_ptr() as u64, bytes.len() as u64, 0, 0];
     // SAFETY: the tender reads a slice that is alive.
     unsafe { call(PUTS, words) };
+}
+
+/// Reads a sector of a device into memory where addresses are frames; whether it was done.
+pub fn read_sector(handle: usize, offset_bytes: u64, sector: &mut [u8]) -> bool {
+    let place = sector.as_mut_ptr() as u64;
+    // SAFETY: the tender writes a slice that is ours alone, and the fifth word.
+    unsafe { move_sector(BLOCK_READ, handle, offset_bytes, place, sector.len()) }
+}
+
+/// Writes a sector from such memory; whether it was done.
+pub fn write_sector(handle: usize, offset_bytes: u64, sector: &[u8]) -> bool {
+    let place = sector.as_ptr() as u64;
+    // SAFETY: the tender reads a slice that is alive, and writes the fifth word.
+    unsafe { move_sector(BLOCK_WRITE, handle, offset_bytes, place, sector.len()) }
+}
+
+/// # Safety
+/// As [`call`].
+unsafe fn move_sector(nr: u16, handle: usize, offset: u64, place: u64, len_bytes: usize) -> bool {
+    // The answer is 0 if all went well, in the lower half of the last word.
+    let words = [handle as u64, offset, place, len_bytes as u64, u64::MAX];
+    // SAFETY: as the caller promises.
+    let [.., answer] = unsafe { call(nr, words) };
+    answer as u32 == 0
 }
 
 /// Waits for a device, for so long at most.

@@ -24,8 +24,11 @@ use muslin_abi::Errno;
 use muslin_abi::fault::{Cause, FaultRecord};
 use muslin_arch::control;
 use muslin_arch::traps::Frame;
-use muslin_platform::{Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait};
+use muslin_platform::{
+    BlockDevice, Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait,
+};
 
+use crate::block::{BLOCKS, Block, Sectors};
 use crate::host::{Above, Host};
 use crate::places::Places;
 use crate::steady::Steady;
@@ -117,8 +120,12 @@ impl Hvt {
             self.write(b"muslin: too little memory: give the guest more (--mem)\n");
             calls::halt(1, 0);
         }
-        // SAFETY: the tender ends it with a zero.
-        unsafe { CStr::from_ptr(info.command_line as *const core::ffi::c_char) }
+        // SAFETY: as the caller promises; the manifest and the command line are as the tender left
+        // them, the latter with a zero at its end.
+        unsafe {
+            BLOCKS.take(info.manifest, &HVT);
+            CStr::from_ptr(info.command_line as *const core::ffi::c_char)
+        }
     }
 
     /// Ends the guest because of an exception that nothing repairs.
@@ -206,6 +213,9 @@ impl Platform for Hvt {
     fn power(&self) -> &dyn Power {
         self
     }
+    fn block(&self, index: usize) -> Option<(&str, &dyn BlockDevice)> {
+        BLOCKS.get(index)
+    }
 }
 
 impl Memory for Hvt {
@@ -265,5 +275,31 @@ impl Console for Hvt {
 impl Power for Hvt {
     fn exit(&self, status: i32) -> ! {
         calls::halt(status, 0)
+    }
+}
+
+/// The library OS keeps sectors on its heap, where addresses are frames. The tender takes nothing
+/// that ends at the very end of memory.
+impl Sectors for Hvt {
+    fn read_sector(
+        &self,
+        device: &Block,
+        offset_bytes: u64,
+        sector: &mut [u8],
+    ) -> Result<(), Errno> {
+        let is_reachable = sector.as_ptr_range().end.addr() < self.places.memory().end;
+        if is_reachable && calls::read_sector(device.handle, offset_bytes, sector) {
+            Ok(())
+        } else {
+            Err(Errno::EIO)
+        }
+    }
+    fn write_sector(&self, device: &Block, offset_bytes: u64, sector: &[u8]) -> Result<(), Errno> {
+        let is_reachable = sector.as_ptr_range().end.addr() < self.places.memory().end;
+        if is_reachable && calls::write_sector(device.handle, offset_bytes, sector) {
+            Ok(())
+        } else {
+            Err(Errno::EIO)
+        }
     }
 }
