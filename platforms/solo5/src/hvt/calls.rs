@@ -54,8 +54,7 @@ pub fn wall_time_ns() -> u64 {
 
 /// Writes to the tender's standard output. `frames_end` is where addresses stop being frames.
 pub fn write(bytes: &[u8], frames_end: usize) {
-    // The tender takes nothing that ends at the very end of memory.
-    if (bytes.as_ptr() as usize).saturating_add(bytes.len()) < frames_end {
+    if (bytes.as_ptr() as usize).saturating_add(bytes.len()) <= frames_end {
         return write_frames(bytes);
     }
     for piece in bytes.chunks(BUFFER_BYTES) {

@@ -107,8 +107,10 @@ impl Hvt {
         self.monotonic
             .start(unsafe { _rdtsc() }, info.ticks_per_second);
         let tables = space::reserve(image.end, info.memory_end);
+        // Tenders take nothing that ends at the very end of memory: its last page is left alone.
+        let end = info.memory_end.saturating_sub(PAGE_BYTES);
         self.places
-            .set(tables.end..info.memory_end, space::STACK_START..image.start);
+            .set(tables.end..end, space::STACK_START..image.start);
         // SAFETY: nothing else runs.
         unsafe { *ABOVE.0.get() = above };
         // SAFETY: as the caller promises; the functions are what they say.
