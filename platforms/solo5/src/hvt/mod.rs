@@ -280,8 +280,7 @@ impl Power for Hvt {
     }
 }
 
-/// The library OS keeps sectors on its heap, where addresses are frames. The tender takes nothing
-/// that ends at the very end of memory.
+/// The library OS keeps sectors on its heap, where addresses are frames.
 impl Sectors for Hvt {
     fn read_sector(
         &self,
@@ -289,7 +288,7 @@ impl Sectors for Hvt {
         offset_bytes: u64,
         sector: &mut [u8],
     ) -> Result<(), Errno> {
-        let is_reachable = sector.as_ptr_range().end.addr() < self.places.memory().end;
+        let is_reachable = sector.as_ptr_range().end.addr() <= self.places.memory().end;
         if is_reachable && calls::read_sector(device.handle, offset_bytes, sector) {
             Ok(())
         } else {
@@ -297,7 +296,7 @@ impl Sectors for Hvt {
         }
     }
     fn write_sector(&self, device: &Block, offset_bytes: u64, sector: &[u8]) -> Result<(), Errno> {
-        let is_reachable = sector.as_ptr_range().end.addr() < self.places.memory().end;
+        let is_reachable = sector.as_ptr_range().end.addr() <= self.places.memory().end;
         if is_reachable && calls::write_sector(device.handle, offset_bytes, sector) {
             Ok(())
         } else {
