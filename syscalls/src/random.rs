@@ -1,12 +1,12 @@
 //! Random numbers: ChaCha20, seeded from the platform when it is first asked.
 
-use crate::lock::Mutex;
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_platform::Platform;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::context::Context;
+use crate::lock::Mutex;
 use crate::user_mem::{RW_BYTES_MAX, UserBufMut};
 
 const GRND_NONBLOCK: u32 = 1;

@@ -87,20 +87,28 @@ macro_rules! bare_symbol {
     };
     ($name:ident, $module:ident::$function:ident) => {
         mod $name {
-            /// The code of this call's slot.
+            /// The code of this call's slot: the shared answer, with the handler in place of the
+            /// number. There are many of these, so they are no longer than that.
             ///
             /// # Safety
             /// As any code of a slot: the call is the program's own.
+            #[unsafe(naked)]
             pub unsafe extern "C" fn code(
-                a: usize,
-                b: usize,
-                c: usize,
-                d: usize,
-                e: usize,
-                f: usize,
+                _: usize,
+                _: usize,
+                _: usize,
+                _: usize,
+                _: usize,
+                _: usize,
                 _: usize,
             ) -> isize {
-                crate::process::answer(muslin_syscalls::$module::$function, [a, b, c, d, e, f])
+                core::arch::naked_asm!(
+                    "lea rax, [rip + {handler}]",
+                    "mov [rsp + 8], rax",
+                    "jmp {answer}",
+                    handler = sym muslin_syscalls::$module::$function,
+                    answer = sym crate::process::answer,
+                )
             }
         }
         core::arch::global_asm!(

@@ -1,41 +1,15 @@
 //! What a regular file holds: pages that were written, holes between them, and below both what an
 //! initrd brought along, which is copied only where it is written to.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use muslin_abi::Errno;
 
-/// The unit of storage, in bytes.
-pub const PAGE_BYTES: usize = 4096;
+pub use super::page_map::PAGE_BYTES;
+use super::page_map::PageMap;
+
 /// The largest size of a file, as on Linux.
 pub const FILE_BYTES_MAX: u64 = i64::MAX as u64;
-
-/// A page of a file. Its alignment tells the heap to take it from the platform and to give it back
-/// there, so that what files had is there for mappings again.
-#[repr(C, align(4096))]
-struct Page([u8; PAGE_BYTES]);
-
-/// One page: as a list, because a list can be asked for without a panic.
-struct OwnPage(Vec<Page>);
-
-impl OwnPage {
-    /// Zeros.
-    fn new() -> Result<Self, Errno> {
-        let mut page = Vec::new();
-        page.try_reserve_exact(1).map_err(|_| Errno::ENOSPC)?;
-        page.push(Page([0; PAGE_BYTES]));
-        Ok(Self(page))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.0.first().map_or(&[], |page| &page.0)
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        self.0.first_mut().map_or(&mut [], |page| &mut page.0)
-    }
-}
 
 static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
@@ -45,7 +19,7 @@ pub struct Content {
     len_bytes: u64,
     /// Read where there is no page of our own; never longer than the file has been at its shortest.
     base: &'static [u8],
-    pages: BTreeMap<u64, OwnPage>,
+    pages: PageMap,
 }
 
 impl Content {
@@ -54,7 +28,7 @@ impl Content {
         Self {
             len_bytes: base.len() as u64,
             base,
-            pages: BTreeMap::new(),
+            pages: PageMap::default(),
         }
     }
 
@@ -66,7 +40,7 @@ impl Content {
     /// What it takes up, in units of 512 bytes.
     pub fn blocks(&self) -> u64 {
         let base_pages = self.base.len().div_ceil(PAGE_BYTES) as u64;
-        let beyond = self.pages.range(base_pages..).count() as u64;
+        let beyond = self.pages.numbers_from(base_pages).count() as u64;
         (base_pages + beyond) * (PAGE_BYTES as u64 / 512)
     }
 
@@ -79,8 +53,8 @@ impl Content {
             let at = offset_bytes + done as u64;
             let (index, start) = split(at);
             let piece = (PAGE_BYTES - start).min(len - done);
-            match self.pages.get(&index) {
-                Some(page) => put(done, &page.bytes()[start..start + piece]),
+            match self.pages.get(index) {
+                Some(page) => put(done, &page[start..start + piece]),
                 None => {
                     let based = tail(self.base, at);
                     let from_base = based.len().min(piece);
@@ -140,9 +114,10 @@ impl Content {
         }
         if len_bytes < self.len_bytes {
             let (index, start) = split(len_bytes);
-            self.pages.split_off(&len_bytes.div_ceil(PAGE_BYTES as u64));
-            if let Some(page) = self.pages.get_mut(&index) {
-                page.bytes_mut()[start..].fill(0);
+            self.pages
+                .remove(len_bytes.div_ceil(PAGE_BYTES as u64)..u64::MAX);
+            if let Some(page) = self.pages.get_mut(index) {
+                page[start..].fill(0);
             }
             self.base = &self.base[..self
                 .base
@@ -162,10 +137,10 @@ impl Content {
         let end = (offset_bytes + len_bytes).div_ceil(PAGE_BYTES as u64);
         let mut made = Vec::new();
         for index in first..end {
-            let is_new = !self.pages.contains_key(&index);
+            let is_new = self.pages.get(index).is_none();
             if self.page_mut(index).is_err() || made.try_reserve(1).is_err() {
                 for index in made {
-                    self.pages.remove(&index);
+                    self.pages.remove(index..index + 1);
                 }
                 return Err(Errno::ENOSPC);
             }
@@ -183,21 +158,19 @@ impl Content {
     pub fn clear(&mut self, offset_bytes: u64, len_bytes: u64) -> Result<(), Errno> {
         let page_bytes = PAGE_BYTES as u64;
         let end = offset_bytes + len_bytes;
-        let range = offset_bytes / page_bytes..end.div_ceil(page_bytes);
         let base_pages = (self.base.len() as u64).div_ceil(page_bytes);
+        let whole = offset_bytes.div_ceil(page_bytes).max(base_pages)..end / page_bytes;
+        self.pages.remove(whole);
         // Holes stay what they are, however many there are.
-        let based = range.start..range.end.min(base_pages);
-        let own: Vec<u64> = self.pages.range(range).map(|(&index, _)| index).collect();
-        let beyond = own.into_iter().filter(|&index| index >= base_pages);
-        for index in based.chain(beyond) {
+        let touched = offset_bytes / page_bytes..end.div_ceil(page_bytes);
+        let based = touched.start..touched.end.min(base_pages);
+        let own = self.pages.numbers_from(touched.start.max(base_pages));
+        let own: Vec<u64> = own.take_while(|&index| index < touched.end).collect();
+        for index in based.chain(own) {
             let first = index * page_bytes;
             let from = offset_bytes.max(first) - first;
             let to = end.min(first + page_bytes) - first;
-            if to - from == page_bytes && index >= base_pages {
-                self.pages.remove(&index);
-            } else {
-                self.page_mut(index)?[from as usize..to as usize].fill(0);
-            }
+            self.page_mut(index)?[from as usize..to as usize].fill(0);
         }
         Ok(())
     }
@@ -211,8 +184,8 @@ impl Content {
         let found = if !tail(self.base, offset_bytes).is_empty() {
             Some(offset_bytes)
         } else {
-            let page = self.pages.range(index..).next();
-            page.map(|(&index, _)| (index * PAGE_BYTES as u64).max(offset_bytes))
+            let page = self.pages.numbers_from(index).next();
+            page.map(|index| (index * PAGE_BYTES as u64).max(offset_bytes))
         };
         found.filter(|&at| at < self.len_bytes).ok_or(Errno::ENXIO)
     }
@@ -227,10 +200,10 @@ impl Content {
         }
         let base_end = (self.base.len() as u64).next_multiple_of(PAGE_BYTES as u64);
         let (mut index, _) = split(offset_bytes.max(base_end));
-        if offset_bytes >= base_end && !self.pages.contains_key(&index) {
+        if offset_bytes >= base_end && self.pages.get(index).is_none() {
             return Ok(offset_bytes);
         }
-        for (&page, _) in self.pages.range(index..) {
+        for page in self.pages.numbers_from(index) {
             if page != index {
                 break;
             }
@@ -239,18 +212,14 @@ impl Content {
         Ok((index * PAGE_BYTES as u64).min(self.len_bytes))
     }
 
-    fn page_mut(&mut self, index: u64) -> Result<&mut [u8], Errno> {
-        use alloc::collections::btree_map::Entry;
-        match self.pages.entry(index) {
-            Entry::Occupied(page) => Ok(page.into_mut().bytes_mut()),
-            Entry::Vacant(place) => {
-                let mut page = OwnPage::new()?;
-                let based = tail(self.base, index * PAGE_BYTES as u64);
-                let based = &based[..based.len().min(PAGE_BYTES)];
-                page.bytes_mut()[..based.len()].copy_from_slice(based);
-                Ok(place.insert(page).bytes_mut())
-            }
+    fn page_mut(&mut self, index: u64) -> Result<&mut [u8; PAGE_BYTES], Errno> {
+        if self.pages.get(index).is_none() {
+            let page = self.pages.add(index)?;
+            let based = tail(self.base, index * PAGE_BYTES as u64);
+            let based = &based[..based.len().min(PAGE_BYTES)];
+            page[..based.len()].copy_from_slice(based);
         }
+        self.pages.get_mut(index).ok_or(Errno::ENOSPC)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
 use muslin_abi::Errno;
 
@@ -17,7 +18,8 @@ pub type Name = Arc<[u8]>;
 /// The names in a directory.
 pub struct Directory {
     entries: BTreeMap<Name, Entry>,
-    order: BTreeMap<u64, Name>,
+    /// By place; a name that is gone leaves its place empty until most are.
+    order: Vec<(u64, Option<Name>)>,
     next_place: u64,
     /// Where `..` leads.
     pub parent: Weak<Inode>,
@@ -40,7 +42,7 @@ impl Directory {
     pub fn new(parent: Weak<Inode>) -> Self {
         Self {
             entries: BTreeMap::new(),
-            order: BTreeMap::new(),
+            order: Vec::new(),
             next_place: FIRST_PLACE,
             parent,
             name: Name::from(&[][..]),
@@ -65,22 +67,30 @@ impl Directory {
 
     /// The names from a place of the order on, with their places.
     pub fn from_place(&self, place: u64) -> impl Iterator<Item = (u64, &Name, &Arc<Inode>)> {
-        self.order
-            .range(place..)
-            .filter_map(|(&place, name)| Some((place, name, self.get(name)?)))
+        let first = self.order.partition_point(|&(at, _)| at < place);
+        self.order[first..].iter().filter_map(|(place, name)| {
+            let name = name.as_ref()?;
+            Some((*place, name, self.get(name)?))
+        })
     }
 
     fn put(&mut self, name: &[u8], inode: Arc<Inode>) {
         let name = Name::from(name);
         let place = self.next_place;
         self.next_place += 1;
-        self.order.insert(place, name.clone());
+        self.order.push((place, Some(name.clone())));
         self.entries.insert(name, Entry { place, inode });
     }
 
     fn take(&mut self, name: &[u8]) -> Option<Arc<Inode>> {
         let entry = self.entries.remove(name)?;
-        self.order.remove(&entry.place);
+        let at = self.order.binary_search_by_key(&entry.place, |&(at, _)| at);
+        if let Some(place) = at.ok().and_then(|at| self.order.get_mut(at)) {
+            place.1 = None;
+        }
+        if self.order.len() > 2 * self.entries.len() {
+            self.order.retain(|(_, name)| name.is_some());
+        }
         Some(entry.inode)
     }
 }

@@ -27,6 +27,7 @@ mod descriptors;
 mod getdents;
 mod names;
 mod open;
+mod page_map;
 mod pipe;
 mod poll;
 mod read_write;

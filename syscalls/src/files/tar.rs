@@ -6,10 +6,10 @@
 //!
 //! Source: POSIX.1-2024 pax, "ustar Interchange Format" and "pax Extended Header"; tar(5).
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ascii::escape_default;
 use core::fmt;
 
 use crate::lock::Mutex;
@@ -29,7 +29,7 @@ const DEPTH_MAX: usize = 2048;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Error {
     offset_bytes: usize,
-    name: String,
+    name: Vec<u8>,
     what: What,
 }
 
@@ -55,23 +55,29 @@ impl fmt::Display for Error {
             What::Truncated => write!(f, "the archive is cut off")?,
             What::Record => write!(f, "an extended header is damaged")?,
             What::Path => write!(f, "a path cannot be a path here")?,
-            What::Kind(kind) => write!(f, "an entry of an unknown kind, {:?}", char::from(*kind))?,
+            What::Kind(kind) => {
+                write!(
+                    f,
+                    "an entry of an unknown kind, '{}'",
+                    escape_default(*kind)
+                )?;
+            }
             What::Place(errno) => write!(f, "an entry cannot be put there, {errno}")?,
             What::NoEnd => write!(f, "the archive ends without its two empty blocks")?,
         }
         write!(f, " (at byte {}", self.offset_bytes)?;
         if !self.name.is_empty() {
-            write!(f, ", {:?}", self.name)?;
+            write!(f, ", \"{}\"", self.name.escape_ascii())?;
         }
         f.write_str("); make it anew with tar")
     }
 }
 
 /// What extended headers say of the next entry, or of all that follow.
-#[derive(Clone, Default)]
+#[derive(Clone, Copy, Default)]
 struct Extended {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
+    path: Option<&'static [u8]>,
+    link: Option<&'static [u8]>,
     size: Option<u64>,
     modified: Option<Time>,
 }
@@ -84,11 +90,11 @@ pub fn unpack(archive: &'static [u8], root: &Arc<Inode>, now: Time) -> Result<()
     let mut at = 0;
     let mut global = Extended::default();
     let mut extended = Extended::default();
-    let mut times = BTreeMap::new();
+    let mut times = Vec::new();
     loop {
         let fail = |what, name: &[u8]| Error {
             offset_bytes: at,
-            name: String::from_utf8_lossy(name).into_owned(),
+            name: name.to_vec(),
             what,
         };
         let Some(header) = archive.get(at..at + BLOCK_BYTES) else {
@@ -114,11 +120,11 @@ pub fn unpack(archive: &'static [u8], root: &Arc<Inode>, now: Time) -> Result<()
             ));
         }
         let kind = header.kind();
-        let mut entry = global.clone();
+        let mut entry = global;
         if !matches!(kind, b'x' | b'g' | b'L' | b'K') {
-            entry = core::mem::take(&mut extended).or(&global);
+            entry = core::mem::take(&mut extended).or(global);
         }
-        let path = entry.path.unwrap_or_else(|| header.path());
+        let path = entry.path.map_or_else(|| header.path(), Cow::Borrowed);
         let number = |field| {
             header
                 .number(field)
@@ -140,8 +146,8 @@ pub fn unpack(archive: &'static [u8], root: &Arc<Inode>, now: Time) -> Result<()
         match kind {
             b'x' => extended.read_records(body).map_err(record)?,
             b'g' => global.read_records(body).map_err(record)?,
-            b'L' => extended.path = Some(until_zero(body).to_vec()),
-            b'K' => extended.link = Some(until_zero(body).to_vec()),
+            b'L' => extended.path = Some(until_zero(body)),
+            b'K' => extended.link = Some(until_zero(body)),
             _ => {
                 let modified = Time {
                     seconds: number(MTIME)? as i64,
@@ -160,19 +166,19 @@ pub fn unpack(archive: &'static [u8], root: &Arc<Inode>, now: Time) -> Result<()
                 let inode = new
                     .put(root, &path, now)
                     .map_err(|what| fail(what, &path))?;
-                times.insert(inode.number(), (inode, new.modified));
+                times.push((inode, new.modified));
             }
         }
         at = start + body.len().next_multiple_of(BLOCK_BYTES);
     }
     // Last, since every entry changes the time of its directory.
-    for (inode, modified) in times.into_values() {
+    for (inode, modified) in times {
         inode.update(|meta| meta.modified = modified);
     }
     Ok(())
 }
 
-struct Header<'a>(&'a [u8]);
+struct Header(&'static [u8]);
 
 type Field = core::ops::Range<usize>;
 const NAME: Field = 0..100;
@@ -189,7 +195,7 @@ const MAJOR: Field = 329..337;
 const MINOR: Field = 337..345;
 const PREFIX: Field = 345..500;
 
-impl Header<'_> {
+impl Header {
     fn is_sound(&self) -> bool {
         let sum = |byte_of: fn(u8) -> i64| -> i64 {
             let bytes = self.0.iter().enumerate();
@@ -219,18 +225,18 @@ impl Header<'_> {
         }
     }
 
-    fn path(&self) -> Vec<u8> {
+    fn path(&self) -> Cow<'static, [u8]> {
         let name = until_zero(&self.0[NAME]);
         let prefix = until_zero(&self.0[PREFIX]);
         // GNU's own form has other things where the prefix is.
         if &self.0[MAGIC] != b"ustar\x0000" || prefix.is_empty() {
-            return name.to_vec();
+            return Cow::Borrowed(name);
         }
-        [prefix, b"/", name].concat()
+        Cow::Owned([prefix, b"/", name].concat())
     }
 
-    fn link(&self) -> Vec<u8> {
-        until_zero(&self.0[LINK]).to_vec()
+    fn link(&self) -> &'static [u8] {
+        until_zero(&self.0[LINK])
     }
 
     fn device(&self) -> u64 {
@@ -264,17 +270,17 @@ impl Header<'_> {
 }
 
 impl Extended {
-    fn or(self, other: &Self) -> Self {
+    fn or(self, other: Self) -> Self {
         Self {
-            path: self.path.or_else(|| other.path.clone()),
-            link: self.link.or_else(|| other.link.clone()),
+            path: self.path.or(other.path),
+            link: self.link.or(other.link),
             size: self.size.or(other.size),
             modified: self.modified.or(other.modified),
         }
     }
 
     /// Reads records of the form "length key=value\n".
-    fn read_records(&mut self, mut bytes: &[u8]) -> Result<(), ()> {
+    fn read_records(&mut self, mut bytes: &'static [u8]) -> Result<(), ()> {
         while !bytes.is_empty() {
             let space = bytes.iter().position(|&byte| byte == b' ').ok_or(())?;
             let len: usize = parse(&bytes[..space]).ok_or(())?;
@@ -283,8 +289,8 @@ impl Extended {
             let equals = record.iter().position(|&byte| byte == b'=').ok_or(())?;
             let value = &record[equals + 1..];
             match &record[..equals] {
-                b"path" => self.path = Some(value.to_vec()),
-                b"linkpath" => self.link = Some(value.to_vec()),
+                b"path" => self.path = Some(value),
+                b"linkpath" => self.link = Some(value),
                 b"size" => self.size = Some(parse(value).ok_or(())?),
                 b"mtime" => self.modified = Some(time(value).ok_or(())?),
                 _ => {}
@@ -298,7 +304,7 @@ impl Extended {
 /// An entry on its way into the tree.
 struct New {
     kind: u8,
-    link: Vec<u8>,
+    link: &'static [u8],
     permissions: u32,
     uid: u32,
     gid: u32,
@@ -349,7 +355,7 @@ impl New {
                 Inode::new(Body::Regular(Mutex::new(content)), mode, now)
             }
             b'1' => return self.put_link(root, &parent, name, now),
-            b'2' => Inode::new(Body::Symlink(self.link.clone()), 0o777, now),
+            b'2' => Inode::new(Body::Symlink(self.link.to_vec()), 0o777, now),
             b'3' => {
                 let own = Device::by_number(self.device).map(Body::Device);
                 Inode::new(own.unwrap_or_else(|| node(S_IFCHR)), mode, now)
@@ -371,7 +377,7 @@ impl New {
         now: Time,
     ) -> Result<Arc<Inode>, What> {
         let mut current = root.clone();
-        for component in components(&self.link)? {
+        for component in components(self.link)? {
             let next = current
                 .directory()
                 .map_err(What::Place)?

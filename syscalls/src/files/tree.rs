@@ -1,7 +1,6 @@
 //! What the tree has besides what the initrd brings.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 
 use crate::lock::Mutex;
@@ -51,9 +50,9 @@ impl Tree {
         let proc_self = furnish(&root, platform, now);
         let path = given.working_directory.unwrap_or_default();
         let Some(working_directory) = directory_at(&root, path) else {
-            let path = String::from_utf8_lossy(path);
+            let path = path.escape_ascii();
             refuse(&format!(
-                "muslin: there is no directory {path:?} to start in; name one of the initrd, or /tmp\n"
+                "muslin: there is no directory \"{path}\" to start in; name one of the initrd, or /tmp\n"
             ));
         };
         Self {

@@ -51,7 +51,22 @@ fn set_thread_pointer(block: usize) -> Result<(), Errno> {
 }
 
 /// Answers a call with `handler`.
-pub fn answer(handler: HandlerFn, args: [usize; 6]) -> isize {
+///
+/// # Safety
+/// As any code of a slot: the call is the program's own.
+#[allow(
+    improper_ctypes_definitions,
+    reason = "the codes of slots hand on a pointer, and do not look at it"
+)]
+pub unsafe extern "C" fn answer(
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+    handler: HandlerFn,
+) -> isize {
     let Some(process) = PROCESS.get() else {
         console::fatal(&[b"muslin: a call came before the process was made"]);
     };
@@ -60,7 +75,7 @@ pub fn answer(handler: HandlerFn, args: [usize; 6]) -> isize {
         process,
     };
     let was_inside = IS_INSIDE.swap(true, Ordering::Relaxed);
-    let answer = to_raw(handler(&context, &SyscallArgs(args)));
+    let answer = to_raw(handler(&context, &SyscallArgs([a, b, c, d, e, f])));
     IS_INSIDE.store(was_inside, Ordering::Relaxed);
     answer
 }

@@ -1,0 +1,177 @@
+//! The pages that a file has of its own, by number.
+//!
+//! Rows of pages in a list, in order: the row of a file without holes is found at once, any other
+//! by halving, and a new row moves no more than two words for each row behind it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use muslin_abi::Errno;
+
+/// The unit of storage, in bytes.
+pub const PAGE_BYTES: usize = 4096;
+/// Pages in a row.
+const ROW_PAGES: usize = 32;
+
+/// A page. Its alignment tells the heap to take it from the platform and to give it back there, so
+/// that what files had is there for mappings again.
+#[repr(C, align(4096))]
+#[derive(Clone, Copy)]
+struct Page([u8; PAGE_BYTES]);
+
+type Row = [Option<Box<[Page; 1]>>; ROW_PAGES];
+
+/// The pages.
+#[derive(Default)]
+pub struct PageMap {
+    /// By the number of the row; none is empty.
+    rows: Vec<(u64, Box<[Row; 1]>)>,
+}
+
+impl PageMap {
+    /// The page of that number.
+    #[inline]
+    pub fn get(&self, index: u64) -> Option<&[u8; PAGE_BYTES]> {
+        let (row, slot) = split(index);
+        let [row] = &*self.rows[self.place(row).ok()?].1;
+        row[slot].as_deref().map(|[page]| &page.0)
+    }
+
+    /// The page of that number, to write to it.
+    #[inline]
+    pub fn get_mut(&mut self, index: u64) -> Option<&mut [u8; PAGE_BYTES]> {
+        let (row, slot) = split(index);
+        let place = self.place(row).ok()?;
+        let [row] = &mut *self.rows[place].1;
+        row[slot].as_deref_mut().map(|[page]| &mut page.0)
+    }
+
+    /// Gives the number a new page, with zeros.
+    ///
+    /// # Errors
+    /// `ENOSPC` no memory.
+    pub fn add(&mut self, index: u64) -> Result<&mut [u8; PAGE_BYTES], Errno> {
+        let page = boxed(Page([0; PAGE_BYTES]))?;
+        let (row, slot) = split(index);
+        let place = match self.place(row) {
+            Ok(place) => place,
+            Err(place) => {
+                let empty = boxed([const { None }; ROW_PAGES])?;
+                self.rows.try_reserve(1).map_err(|_| Errno::ENOSPC)?;
+                self.rows.insert(place, (row, empty));
+                place
+            }
+        };
+        let [row] = &mut *self.rows[place].1;
+        let [page] = &mut **row[slot].insert(page);
+        Ok(&mut page.0)
+    }
+
+    /// Gives back the pages of these numbers, those that are there.
+    pub fn remove(&mut self, numbers: Range<u64>) {
+        if numbers.is_empty() {
+            return;
+        }
+        let (Ok(first) | Err(first)) = self.place(split(numbers.start).0);
+        let mut is_empty = false;
+        for (number, row) in self.rows.iter_mut().skip(first) {
+            let start = *number * ROW_PAGES as u64;
+            if start >= numbers.end {
+                break;
+            }
+            let [row] = &mut **row;
+            for (slot, index) in row.iter_mut().zip(start..) {
+                if numbers.contains(&index) {
+                    *slot = None;
+                }
+            }
+            is_empty |= row.iter().all(Option::is_none);
+        }
+        if is_empty {
+            self.rows
+                .retain(|(_, row)| row[0].iter().any(Option::is_some));
+        }
+    }
+
+    /// The numbers of the pages from `index` on, in order.
+    pub fn numbers_from(&self, index: u64) -> impl Iterator<Item = u64> {
+        let (Ok(first) | Err(first)) = self.place(split(index).0);
+        let rows = self.rows.iter().skip(first);
+        let all = rows.flat_map(|(number, row)| {
+            let start = number * ROW_PAGES as u64;
+            let slots = row[0].iter().zip(start..);
+            slots.filter_map(|(slot, index)| slot.as_ref().map(|_| index))
+        });
+        all.skip_while(move |&number| number < index)
+    }
+
+    /// Where a row is in the list, or else belongs.
+    #[inline]
+    fn place(&self, row: u64) -> Result<usize, usize> {
+        match self.rows.get(row as usize) {
+            Some(&(number, _)) if number == row => Ok(row as usize),
+            _ => self.rows.binary_search_by_key(&row, |&(number, _)| number),
+        }
+    }
+}
+
+/// The row of a page, and its place there.
+#[inline]
+fn split(index: u64) -> (u64, usize) {
+    let row_pages = ROW_PAGES as u64;
+    (index / row_pages, (index % row_pages) as usize)
+}
+
+/// A box that can be asked for without a panic; a list can.
+fn boxed<T>(value: T) -> Result<Box<[T; 1]>, Errno> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(1).map_err(|_| Errno::ENOSPC)?;
+    list.push(value);
+    list.try_into().map_err(|_| Errno::ENOSPC)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn agrees_with_an_ordered_map_over_seeded_operations() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let (mut pages, mut model) = (PageMap::default(), BTreeMap::new());
+        for step in 0..4000_u64 {
+            // Some far away, as in a file with holes.
+            let index = next(300) + if next(5) == 0 { 1 << 40 } else { 0 };
+            match next(3) {
+                0 => {
+                    let end = index + next(40);
+                    pages.remove(index..end);
+                    model.retain(|number, _| !(index..end).contains(number));
+                }
+                _ => {
+                    pages.add(index).unwrap()[0] = step as u8;
+                    model.insert(index, step as u8);
+                }
+            }
+            let from = next(300);
+            let expected: Vec<u64> = model.range(from..).map(|(&number, _)| number).collect();
+            assert_eq!(pages.numbers_from(from).collect::<Vec<_>>(), expected);
+            for (&number, &byte) in &model {
+                assert_eq!(pages.get(number).unwrap()[0], byte, "step {step}");
+                assert_eq!(pages.get_mut(number).unwrap()[0], byte);
+            }
+            assert!(pages.get(500).is_none() && pages.get_mut(u64::MAX).is_none());
+        }
+        pages.remove(0..u64::MAX);
+        assert!(pages.rows.is_empty());
+    }
+}
