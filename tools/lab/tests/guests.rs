@@ -1,0 +1,312 @@
+//! The lab runs guests for hvt, wherever that is.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use muslin_lab::{Batch, Ending, Job, Lab, Outcome};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Notes, and the macros by which guests make hypercalls.
+const COMMON: &str = r#"
+    .intel_syntax noprefix
+    .macro CALL nr, arguments
+        mov edx, 0x500 + \nr
+        mov eax, offset \arguments
+        out dx, eax
+    .endm
+    .macro EXIT status
+        mov dword ptr [halt + 8], \status
+        CALL 8, halt
+    .endm
+    .data
+    .balign 8
+    halt: .quad 0, 0
+    .section .note.solo5.abi,"a",@note
+    .balign 16
+    .long 6, 16, 0x31494241
+    .ascii "Solo5\0\0\0"
+    .long 1, VERSION, 0, 0
+    .section .note.solo5.manifest,"a",@note
+    .balign 32
+    .long 6, 4 + 8 + 104 * (1 + DEVICES), 0x3154464d
+    .ascii "Solo5\0\0\0"
+    .long 0
+    .long 1, 1 + DEVICES
+    .zero 68
+    .long 1 << 30
+    .zero 32
+    .if DEVICES
+    .ascii "storage"
+    .zero 61
+    .long 1
+    .zero 32
+    .endif
+    .section .note.GNU-stack,"",@progbits
+    .text
+    .globl _start
+    .type _start, @function
+    _start:
+"#;
+
+/// A guest: its name, how its image is made, what its command is given, what must come of it.
+struct Case {
+    name: &'static str,
+    body: &'static str,
+    version: u32,
+    devices: u32,
+    options: &'static [&'static str],
+    ending: Ending,
+    output: &'static str,
+    complaint: &'static str,
+}
+
+const CASE: Case = Case {
+    name: "",
+    body: "EXIT 0",
+    version: 2,
+    devices: 0,
+    options: &["--mem", "4"],
+    ending: Ending::Status(0),
+    output: "",
+    complaint: "",
+};
+
+const CASES: &[Case] = &[
+    Case {
+        name: "hello",
+        body: "CALL 2, puts
+            EXIT 42
+            .data
+            .balign 8
+            puts: .quad text, 6
+            text: .ascii \"hello\\n\"",
+        ending: Ending::Status(42),
+        output: "hello\n",
+        ..CASE
+    },
+    Case {
+        name: "older",
+        body: "EXIT 7",
+        version: 1,
+        ending: Ending::Status(7),
+        ..CASE
+    },
+    Case {
+        name: "arithmetic",
+        // Ends with 6: by SSE and by x87.
+        body: "mov eax, 2
+            cvtsi2sd xmm0, eax
+            addsd xmm0, xmm0
+            cvtsd2si ebx, xmm0
+            fld1
+            fadd st(0), st(0)
+            sub rsp, 8
+            fistp dword ptr [rsp]
+            add ebx, [rsp]
+            mov [halt + 8], ebx
+            CALL 8, halt",
+        ending: Ending::Status(6),
+        ..CASE
+    },
+    Case {
+        name: "time",
+        // It is after 2020, and the clock's frequency is told.
+        body: "CALL 1, answer
+            mov rax, [answer]
+            mov rbx, 1577836800000000000
+            cmp rax, rbx
+            jb wrong
+            cmp qword ptr [rdi + 16], 1000000
+            jb wrong
+            CALL 3, poll
+            cmp dword ptr [poll + 16], 0
+            jne wrong
+            EXIT 0
+            wrong: EXIT 1
+            .data
+            .balign 8
+            answer: .quad 0
+            poll: .quad 1000000, 77, 77",
+        ..CASE
+    },
+    Case {
+        name: "disk",
+        // Reads sector 1, adds one to its first byte, writes it as sector 2.
+        body: "CALL 5, transfer
+            cmp dword ptr [transfer + 32], 0
+            jne wrong
+            inc byte ptr [sector]
+            mov qword ptr [transfer + 8], 1024
+            CALL 4, transfer
+            cmp dword ptr [transfer + 32], 0
+            jne wrong
+            mov qword ptr [transfer + 8], 1536
+            CALL 4, transfer
+            cmp dword ptr [transfer + 32], 2
+            jne wrong
+            movzx eax, byte ptr [sector]
+            mov [halt + 8], eax
+            CALL 8, halt
+            wrong: EXIT 99
+            .data
+            .balign 8
+            transfer: .quad 1, 512, sector, 512, 77
+            sector: .zero 512",
+        devices: 1,
+        options: &["--mem", "4", "--block", "storage=disk.img"],
+        ending: Ending::Status(42),
+        ..CASE
+    },
+    Case {
+        name: "device",
+        devices: 1,
+        ending: Ending::Status(126),
+        complaint: "the image declares the block device 'storage', which is not given; give it a file: --block storage=FILE",
+        ..CASE
+    },
+    Case {
+        name: "odd",
+        options: &["--mem", "5"],
+        ending: Ending::Status(126),
+        complaint: "a guest of solo5-hvt has a multiple of 2 MiB of memory, not 5; give it --mem 6",
+        ..CASE
+    },
+    Case {
+        name: "gives_up",
+        body: "hlt",
+        ending: Ending::Status(1),
+        complaint: "the guest was stopped: hlt, by which a program gives up, in _start+0x",
+        ..CASE
+    },
+    Case {
+        name: "writes_code",
+        // With tables of its own a guest can write everywhere, but for what the tender protects.
+        body: "mov byte ptr [_start], 0x90
+            EXIT 0",
+        ending: Ending::Status(1),
+        complaint: "the guest was stopped: host/guest translation fault",
+        ..CASE
+    },
+    Case {
+        name: "null",
+        body: "mov eax, [8]",
+        ending: Ending::Status(1),
+        complaint: "the guest was stopped: triple fault, an exception for which the guest has no handler",
+        ..CASE
+    },
+    Case {
+        name: "port",
+        body: "mov edx, 0x3f8
+            out dx, al
+            EXIT 0",
+        ending: Ending::Status(1),
+        complaint: "the guest was stopped: it wrote to port 0x3f8, where no hypercall is, in _start+0x",
+        ..CASE
+    },
+    Case {
+        name: "bad_text",
+        body: "CALL 2, puts
+            EXIT 0
+            .data
+            .balign 8
+            puts: .quad 0x3fffff, 2",
+        ending: Ending::Status(1),
+        complaint: "bad hypercall puts: its text, 2 bytes at 0x3fffff, are not all in its memory, in _start+0x",
+        ..CASE
+    },
+    Case {
+        name: "bad_answer",
+        body: "CALL 1, _start
+            EXIT 0",
+        ending: Ending::Status(1),
+        complaint: "bad hypercall walltime: its arguments, 8 bytes at 0x",
+        ..CASE
+    },
+    Case {
+        name: "fault_record",
+        // What a guest that ends by a fault gives to its tender.
+        body: "CALL 8, last
+            .data
+            .balign 8
+            last: .quad record, 139
+            record: .ascii \"MUSLINF1\"
+            .quad 14, 2, 8, 2
+            .quad _start + 1, 0x3ffff8, 2
+            .zero 15 * 8
+            .quad 0
+            .zero 64 * 8",
+        ending: Ending::Status(139),
+        complaint: "the guest faulted: null pointer at 0x8, in _start+0x1",
+        ..CASE
+    },
+];
+
+#[test]
+fn guests_run_and_end_as_they_should() {
+    let lab = match Lab::find() {
+        Ok(lab) => lab,
+        Err(why) => {
+            println!("skipped: {} guests: {why}", CASES.len());
+            return;
+        }
+    };
+    println!("{}", lab.about);
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab-guests");
+    fs::create_dir_all(&dir).unwrap();
+    let mut disk = vec![0; 3 * 512];
+    disk[512] = 41;
+    fs::write(dir.join("disk.img"), &disk).unwrap();
+    let mut batch = Batch::default();
+    batch
+        .files
+        .push(("disk.img".to_owned(), dir.join("disk.img")));
+    for case in CASES {
+        make(&dir, case);
+        batch
+            .files
+            .push((case.name.to_owned(), dir.join(case.name)));
+        let words = [&["muslin", "run"][..], case.options, &[case.name]].concat();
+        batch.jobs.push(Job::new(&words, LIMIT));
+    }
+    let outcomes = lab.run(&batch).unwrap();
+    assert_eq!(outcomes.len(), CASES.len());
+    for (case, outcome) in CASES.iter().zip(&outcomes) {
+        check(case, outcome);
+    }
+}
+
+fn check(case: &Case, outcome: &Outcome) {
+    let output = String::from_utf8_lossy(&outcome.output);
+    let complaints = String::from_utf8_lossy(&outcome.complaints);
+    let name = case.name;
+    assert_eq!(outcome.ending, case.ending, "{name}: {complaints}");
+    assert_eq!(output, case.output, "{name}");
+    assert!(complaints.contains(case.complaint), "{name}: {complaints}");
+    assert_eq!(
+        complaints.is_empty(),
+        case.complaint.is_empty(),
+        "{name}: {complaints}"
+    );
+}
+
+fn make(dir: &Path, case: &Case) {
+    let source = dir.join(format!("{}.s", case.name));
+    let (version, devices, body) = (case.version, case.devices, case.body);
+    let settings = format!(".set VERSION, {version}\n.set DEVICES, {devices}\n");
+    fs::write(&source, format!("{settings}{COMMON}{body}\n")).unwrap();
+    let output = Command::new("gcc")
+        .args(["-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none"])
+        .arg("-Wl,-Ttext-segment=0x100000")
+        .arg(&source)
+        .arg("-o")
+        .arg(dir.join(case.name))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", case.name);
+}
