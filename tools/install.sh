@@ -4,16 +4,18 @@
 #   tools/install.sh PLATFORM PREFIX
 set -euo pipefail
 cd "$(dirname "$0")/.."
-platform=${1/%solo5/solo5-spt}
+platforms=${1/%solo5/solo5-spt solo5-hvt}
 prefix=$2
 
-sysroot=$prefix/lib/muslin/$platform
 mkdir -p "$prefix/bin" "$prefix/lib/muslin"
 install -m 755 out/bin/muslin "$prefix/bin/muslin"
-rm -rf "$sysroot.new"
-cp -R "out/$platform" "$sysroot.new"
-rm -rf "$sysroot"
-mv "$sysroot.new" "$sysroot"
-ln -sfn ../../../../bin/muslin "$sysroot/bin/muslin-cc"
 ln -sfn muslin "$prefix/bin/muslin-cc"
-echo "installed $prefix/bin/muslin, $prefix/bin/muslin-cc and $sysroot"
+for platform in $platforms; do
+    sysroot=$prefix/lib/muslin/$platform
+    rm -rf "$sysroot.new"
+    cp -R "out/$platform" "$sysroot.new"
+    rm -rf "$sysroot"
+    mv "$sysroot.new" "$sysroot"
+    ln -sfn ../../../../bin/muslin "$sysroot/bin/muslin-cc"
+    echo "installed $prefix/bin/muslin, $prefix/bin/muslin-cc and $sysroot"
+done

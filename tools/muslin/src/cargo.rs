@@ -37,7 +37,8 @@ directory of their own, target/muslin-linux, unless CARGO_TARGET_DIR or --target
 another: cargo does not see that the linker is another one.
 
 Options:
-  --platform PLATFORM   what the image is for: linux, solo5-spt [default: linux]
+  --platform PLATFORM   what the image is for: linux, solo5-spt, solo5-hvt, any
+                        [default: linux]
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
   --device NAME=KIND    a device that the images declare: block or net; a target directory
                         of its own, as above
@@ -80,7 +81,7 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
         match name {
             "--platform" => platform = Platform::named(&value)?,
             "--device" => devices.push(value),
-            "--initrd" | "--stack" => {
+            "--initrd" | "--stack" | "--solo5-abi" => {
                 return Err(Failure::usage(
                     format_args!("{name} is an option of the linker"),
                     format_args!("say RUSTFLAGS='-C link-arg={name}=…'"),

@@ -24,6 +24,7 @@ use crate::check::image::runtime_notes;
 use crate::failure::{Failure, one_line, reason, shown};
 use crate::locate::{self, Platform, Sysroot};
 use crate::output::{complain, print};
+use crate::retarget;
 use arguments::{Arguments, Question, Refusal};
 use devices::Note;
 use initrd::Initrd;
@@ -51,16 +52,18 @@ Usage: muslin cc [--platform PLATFORM] [--muslin-sysroot DIR] GCC-ARGUMENTS...
        muslin-cc GCC-ARGUMENTS...
 
 The images are static: static-pie unless -static or -no-pie is given, or the platform
-takes none (solo5-spt).
+takes none (all but linux).
 All other arguments go to gcc as they are.
 
-Options:
-  --platform PLATFORM   what the image is for: linux, solo5-spt [default: linux]
+Options (--initrd, --stack, --solo5-abi and --device are not for linux):
+  --platform PLATFORM   what the image is for: linux, solo5-spt, solo5-hvt, any
+                        [default: linux]
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
   --initrd DIR|TAR      a directory, or a tar archive, that is the image's root directory
-                        (solo5-spt)
-  --stack SIZE          the size of the stack, like 8M or 512K [default: 896K] (solo5-spt);
-                        the same as the linker's -z stack-size=BYTES
+  --stack SIZE          the size of the stack, like 8M or 512K [default: 896K]; the
+                        same as the linker's -z stack-size=BYTES
+  --solo5-abi 1|2       the version of Solo5's binary interface [default: 2]; 1 is for tenders
+                        before Solo5 0.8
   --device NAME=KIND    a device that the image declares, and does not start without:
                         block or net; on Solo5 usually storage=block, service=net
   --help                print this help (muslin-cc --help prints that of gcc)
@@ -153,6 +156,12 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
     if !arguments.links {
         return Err(cannot_start(&compiler, &command.args(&own.rest).exec()));
     }
+    if platform == Platform::Linux && own.solo5_abi.is_some() {
+        return Err(Failure::usage(
+            "--solo5-abi: a Linux process has no tender",
+            "leave it out, or say --platform solo5-spt",
+        ));
+    }
     if platform == Platform::Linux && own.stack.is_some() {
         return Err(Failure::usage(
             "--stack: the stack of a Linux process is what the shell's ulimit -s says",
@@ -186,7 +195,13 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         note = Note::new(&devices::parse(&words)?)?;
         own.rest.push(note.source().into());
     }
-    link(command, &compiler, &own.rest, &arguments, &sysroot)
+    let code = link(command, &compiler, &own.rest, &arguments, &sysroot)?;
+    if let Some(version) = own.solo5_abi
+        && code == 0
+    {
+        retarget::set_abi(&arguments.output, version)?;
+    }
+    Ok(code)
 }
 
 /// The driver's own options, taken out of the line wherever they are: `CC="muslin cc --platform linux"`.
@@ -196,6 +211,7 @@ struct OwnOptions {
     initrd: Option<OsString>,
     stack: Option<OsString>,
     devices: Vec<OsString>,
+    solo5_abi: Option<u32>,
     rest: Vec<OsString>,
 }
 
@@ -207,6 +223,7 @@ impl OwnOptions {
             initrd: None,
             stack: None,
             devices: Vec::new(),
+            solo5_abi: None,
             rest: Vec::new(),
         };
         let mut words = line.into_iter();
@@ -224,6 +241,7 @@ impl OwnOptions {
                         "--initrd" => own.initrd = Some(value),
                         "--stack" => own.stack = Some(value),
                         "--device" => own.devices.push(value),
+                        "--solo5-abi" => own.solo5_abi = Some(abi_version(&value)?),
                         _ => own.sysroot = Some(value),
                     }
                 }
@@ -234,15 +252,30 @@ impl OwnOptions {
     }
 }
 
+fn abi_version(value: &OsStr) -> Result<u32, Failure> {
+    match value.to_str() {
+        Some("1") => Ok(1),
+        Some("2") => Ok(2),
+        _ => Err(Failure::usage(
+            format_args!(
+                "--solo5-abi {}: there is none",
+                one_line(&value.to_string_lossy())
+            ),
+            "say 1 (Solo5 before 0.8) or 2",
+        )),
+    }
+}
+
 /// The name of one of our options, and its value if it is joined by `=`.
 pub fn own_option(word: &OsStr) -> Option<(&'static str, Option<OsString>)> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 6] = [
         "--platform",
         "--muslin-sysroot",
         "--initrd",
         "--device",
         "--stack",
+        "--solo5-abi",
     ];
     NAMES.into_iter().find_map(|name| {
         let rest = word.as_bytes().strip_prefix(name.as_bytes())?;

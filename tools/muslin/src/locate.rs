@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use muslin_abi::Sysno;
 use muslin_runtime::support::Support;
 use muslin_runtime::table;
+use muslin_tender::image::Target;
 
 use crate::failure::{Failure, one_line, shown};
 
@@ -21,11 +22,15 @@ pub enum Platform {
     Linux,
     /// A guest of Solo5's spt tender: calls go to the library OS in the image.
     Solo5Spt,
+    /// A guest of Solo5's hvt tender, a virtual machine: the same library OS.
+    Solo5Hvt,
+    /// Whatever runs it: a tender that takes spt's images, or Linux, as a process.
+    Any,
 }
 
 impl Platform {
     /// All platforms of this version.
-    pub const ALL: &[Self] = &[Self::Linux, Self::Solo5Spt];
+    pub const ALL: &[Self] = &[Self::Linux, Self::Solo5Spt, Self::Solo5Hvt, Self::Any];
 
     /// The platform with this name.
     pub fn named(name: &OsStr) -> Result<Self, Failure> {
@@ -43,6 +48,8 @@ impl Platform {
         match self {
             Self::Linux => "linux",
             Self::Solo5Spt => "solo5-spt",
+            Self::Solo5Hvt => "solo5-hvt",
+            Self::Any => "any",
         }
     }
 
@@ -50,20 +57,30 @@ impl Platform {
     pub const fn make_name(self) -> &'static str {
         match self {
             Self::Linux => "linux",
-            Self::Solo5Spt => "solo5",
+            Self::Solo5Spt | Self::Solo5Hvt => "solo5",
+            Self::Any => "any",
         }
     }
 
     /// Must an image lie where it was linked for?
     pub const fn is_fixed(self) -> bool {
-        matches!(self, Self::Solo5Spt)
+        self.target().is_some()
+    }
+
+    /// The tender that an image asks for.
+    pub const fn target(self) -> Option<Target> {
+        match self {
+            Self::Linux => None,
+            Self::Solo5Spt | Self::Any => Some(Target::Spt),
+            Self::Solo5Hvt => Some(Target::Hvt),
+        }
     }
 
     /// How well this platform supports a call.
     pub fn support(self, nr: Sysno) -> Support {
         table::line(nr).map_or(table::UNKNOWN, |line| match self {
             Self::Linux => line.support,
-            Self::Solo5Spt => line.bare_support,
+            Self::Solo5Spt | Self::Solo5Hvt | Self::Any => line.bare_support,
         })
     }
 
@@ -72,11 +89,12 @@ impl Platform {
         matches!(self, Self::Linux)
     }
 
-    /// The platform with this number in the image's note.
-    pub fn numbered(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Self::Linux),
-            1 => Some(Self::Solo5Spt),
+    /// The platform with this number in the image's note, and this target in that of Solo5.
+    pub fn noted(number: u32, target: Option<Target>) -> Option<Self> {
+        match (number, target) {
+            (0, _) => Some(Self::Linux),
+            (1, Some(Target::Hvt)) => Some(Self::Solo5Hvt),
+            (1, _) => Some(Self::Solo5Spt),
             _ => None,
         }
     }
@@ -241,7 +259,7 @@ mod tests {
         let failure = Platform::named(OsStr::new("vax")).map_or_else(|f| f.line, |_| None);
         assert_eq!(
             failure.as_deref(),
-            Some("unknown platform 'vax'; this version knows: linux, solo5-spt")
+            Some("unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any")
         );
     }
 

@@ -9,6 +9,7 @@ mod check;
 mod failure;
 mod locate;
 mod output;
+mod retarget;
 mod run;
 mod syscalls;
 mod sysroot;
@@ -56,6 +57,7 @@ enum Command {
     Cargo(Rest),
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Retarget(retarget::RetargetArgs),
     Syscalls(syscalls::SyscallsArgs),
     Sysroot(sysroot::SysrootArgs),
     /// Print the version
@@ -102,6 +104,7 @@ fn dispatch(words: Vec<OsString>) -> Result<u8, Failure> {
         Command::Cc(_) | Command::CPlusPlus(_) | Command::Cargo(_) => Ok(0),
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
+        Command::Retarget(args) => retarget::run(args),
         Command::Syscalls(args) => syscalls::run(args),
         Command::Sysroot(args) => sysroot::run(args),
         Command::Version => {

@@ -42,11 +42,21 @@ pub enum Flavour {
     Linux,
     /// The same musl with the runtime for guests of Solo5's spt tender.
     Solo5Spt,
+    /// The same for guests of Solo5's hvt tender.
+    Solo5Hvt,
+    /// The same for whoever runs it: to a tender it is an image for spt.
+    Any,
 }
 
 impl Flavour {
     /// All flavours.
-    pub const ALL: [Flavour; 3] = [Flavour::Stock, Flavour::Linux, Flavour::Solo5Spt];
+    pub const ALL: [Flavour; 5] = [
+        Flavour::Stock,
+        Flavour::Linux,
+        Flavour::Solo5Spt,
+        Flavour::Solo5Hvt,
+        Flavour::Any,
+    ];
 
     /// The name in directory names and on command lines.
     pub fn name(self) -> &'static str {
@@ -54,6 +64,8 @@ impl Flavour {
             Flavour::Stock => "stock",
             Flavour::Linux => "linux",
             Flavour::Solo5Spt => "solo5-spt",
+            Flavour::Solo5Hvt => "solo5-hvt",
+            Flavour::Any => "any",
         }
     }
 
@@ -67,7 +79,15 @@ impl Flavour {
         match self {
             Flavour::Stock => None,
             Flavour::Linux => Some("platform-linux"),
-            Flavour::Solo5Spt => Some("platform-solo5"),
+            Flavour::Solo5Spt | Flavour::Solo5Hvt | Flavour::Any => Some("platform-solo5"),
+        }
+    }
+
+    /// The target for the ABI note of Solo5, where it is not the one that the runtime names.
+    fn solo5_target(self) -> Option<u32> {
+        match self {
+            Flavour::Solo5Hvt => Some(runtime::SOLO5_HVT),
+            _ => None,
         }
     }
 }
@@ -169,7 +189,13 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
         install::copy_tree(&musl, dir)?;
         install::link_kernel_headers(dir)?;
         if let Some(feature) = feature {
-            runtime::add(&root, cache.dir(), dir, feature)?;
+            runtime::add(
+                &root,
+                cache.dir(),
+                dir,
+                feature,
+                request.flavour.solo5_target(),
+            )?;
             install::name_platform(dir, request.flavour.name())?;
         }
         Ok(())

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use muslin_sysroot::{Flavour, Request, build, rebuild};
 
-const USAGE: &str = "usage: muslin-sysroot --flavour linux|solo5-spt|stock --out DIR [--force]";
+const USAGE: &str =
+    "usage: muslin-sysroot --flavour linux|solo5-spt|solo5-hvt|any|stock --out DIR [--force]";
 
 fn main() -> ExitCode {
     let mut flavour = None;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
                 flavour = name.to_str().and_then(Flavour::from_name);
                 if flavour.is_none() {
                     return refuse(&format!(
-                        "`{}` is no flavour: linux, solo5-spt or stock\n{USAGE}",
+                        "`{}` is no flavour: linux, solo5-spt, solo5-hvt, any or stock\n{USAGE}",
                         name.display()
                     ));
                 }

@@ -38,6 +38,11 @@ const INPUTS: [&str; 8] = [
     "syscalls",
     "platforms",
 ];
+/// How the ABI note of Solo5 begins: the lengths of name and description, the type, the name. The
+/// target is behind it.
+const SOLO5_NOTE: &[u8] = b"\x06\0\0\0\x10\0\0\0ABI1Solo5\0\0\0";
+/// The target "hvt" in that note.
+pub(crate) const SOLO5_HVT: u32 = 1;
 /// Prefixes of variables that would change what the nested cargo does; it shall build the
 /// same object under `cargo build`, `muslin cargo` and by hand.
 const FOREIGN_VARIABLES: [&str; 11] = [
@@ -76,7 +81,13 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
 ///
 /// # Errors
 /// The target is not installed, the runtime does not compile, or an export is not in it.
-pub(crate) fn add(root: &Path, cache: &Path, sysroot: &Path, feature: &str) -> Result<(), Error> {
+pub(crate) fn add(
+    root: &Path,
+    cache: &Path,
+    sysroot: &Path,
+    feature: &str,
+    solo5_target: Option<u32>,
+) -> Result<(), Error> {
     let exports = read_list(&root.join(EXPORTS))?;
     let step = Step::begin();
     let library = compile(root, cache, feature)?;
@@ -85,6 +96,9 @@ pub(crate) fn add(root: &Path, cache: &Path, sysroot: &Path, feature: &str) -> R
         .tempdir_in(cache)
         .map_err(|why| Error::io("making a directory in", cache, why))?;
     link(&library, &exports, scratch.path())?;
+    if let Some(target) = solo5_target {
+        name_target(&scratch.path().join(MEMBER), target)?;
+    }
     let mut members = vec![MEMBER.to_owned()];
     if feature == FEATURE_SOLO5 {
         manifest::assemble(scratch.path())?;
@@ -162,6 +176,26 @@ fn link(library: &Path, exports: &[String], dir: &Path) -> Result<(), Error> {
         .args(["linked.o", MEMBER]);
     tool::output(&mut objcopy, "hiding the runtime's symbols with")?;
     Ok(())
+}
+
+/// Changes the target in the object's ABI note of Solo5.
+fn name_target(object: &Path, target: u32) -> Result<(), Error> {
+    let mut bytes = fs::read(object).map_err(|why| Error::io("reading", object, why))?;
+    let mut places = bytes
+        .windows(SOLO5_NOTE.len())
+        .enumerate()
+        .filter(|(_, window)| *window == SOLO5_NOTE)
+        .map(|(at, window)| at + window.len());
+    let (Some(at), None) = (places.next(), places.next()) else {
+        return Err(Error::Setting(
+            "the runtime object has not exactly one ABI note of Solo5: see platforms/solo5/src/notes.rs"
+                .to_owned(),
+        ));
+    };
+    if let Some(place) = bytes.get_mut(at..at + 4) {
+        place.copy_from_slice(&target.to_le_bytes());
+    }
+    fs::write(object, bytes).map_err(|why| Error::io("writing", object, why))
 }
 
 /// The symbols that the exports stand for; `defined` is what `nm` says of the library.

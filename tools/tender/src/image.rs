@@ -19,7 +19,7 @@ pub const PAGE_BYTES: u64 = 4096;
 pub const BASE_MIN: u64 = 0x10_0000;
 
 /// The versions of Solo5's binary interface; what a guest has to do is the same in both.
-const ABI_VERSIONS: [u32; 2] = [1, 2];
+pub(crate) const ABI_VERSIONS: [u32; 2] = [1, 2];
 
 const NOTE_NAME: &[u8] = b"Solo5\0";
 const NOTE_ABI: u32 = 0x3149_4241;
@@ -41,6 +41,24 @@ pub enum Target {
 }
 
 impl Target {
+    /// The target with this number.
+    pub const fn numbered(number: u32) -> Self {
+        match number {
+            1 => Self::Hvt,
+            2 => Self::Spt,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Its number in the note.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Hvt => 1,
+            Self::Spt => 2,
+            Self::Other(number) => number,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Spt => "solo5-spt",
@@ -81,6 +99,13 @@ pub fn target_of(bytes: &[u8]) -> Option<Target> {
     let (_, headers) = headers_of(bytes).ok()?;
     let (target, _) = abi_of(bytes, headers)?;
     Some(target)
+}
+
+/// Where the words of the ABI note are in a Solo5 image: the target, then the version.
+pub(crate) fn abi_place(bytes: &[u8]) -> Option<usize> {
+    let (_, headers) = headers_of(bytes).ok()?;
+    let descriptor = note(bytes, headers, NOTE_ABI)?;
+    (descriptor.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)
 }
 
 impl<'data> Image<'data> {
@@ -207,11 +232,7 @@ fn checked_target(
 /// The target and the version that the image asks for.
 fn abi_of(bytes: &[u8], headers: &[ProgramHeader64<LittleEndian>]) -> Option<(Target, u32)> {
     let descriptor = note(bytes, headers, NOTE_ABI)?;
-    let target = match word_at(descriptor, 0)? {
-        1 => Target::Hvt,
-        2 => Target::Spt,
-        other => Target::Other(other),
-    };
+    let target = Target::numbered(word_at(descriptor, 0)?);
     Some((target, word_at(descriptor, 4)?))
 }
 

@@ -25,6 +25,7 @@ mod launch;
 pub mod manifest;
 mod refusal;
 mod report;
+mod retarget;
 mod symbols;
 #[allow(unsafe_code, reason = "ioctl has no safe words for interfaces")]
 mod tap;
@@ -38,3 +39,4 @@ pub use devices::{BlockFile, NetAddress, NetTap};
 pub use launch::{Options, Outcome, run};
 pub use refusal::Refusal;
 pub use report::Report;
+pub use retarget::retarget;

@@ -10,6 +10,8 @@ use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::read::{ReadCache, ReadRef};
 use object::{LittleEndian, Object, ObjectSection, SectionFlags};
 
+use muslin_tender::image::Target;
+
 use crate::locate::Platform;
 
 /// The section that the slots are in.
@@ -22,6 +24,10 @@ const SLOT_BYTES: usize = 16;
 const NOTE_NAME: &[u8] = b"Muslin";
 const NOTE_TYPE: u32 = 1;
 
+/// How the note begins by which a tender of Solo5 knows its images; behind it is the target. Its
+/// alignment is not one of those that notes are read with.
+const SOLO5_NOTE: &[u8] = b"\x06\0\0\0\x10\0\0\0ABI1Solo5\0\0\0";
+
 /// An ELF file for x86-64.
 pub type Elf<'data, R = &'data [u8]> = ElfFile64<'data, LittleEndian, R>;
 
@@ -31,15 +37,22 @@ pub struct Note {
     /// The version of the runtime's binary interface.
     pub abi: u32,
     /// The number of the platform.
-    pub platform: u32,
+    pub number: u32,
+    /// The tender that the image asks for, if it asks for one.
+    pub target: Option<Target>,
 }
 
 impl Note {
+    /// The platform, if this version knows it.
+    pub fn platform(self) -> Option<Platform> {
+        Platform::noted(self.number, self.target)
+    }
+
     /// The name of the platform.
     pub fn platform_name(self) -> String {
-        match Platform::numbered(self.platform) {
+        match self.platform() {
             Some(platform) => platform.name().to_owned(),
-            None => format!("platform {}", self.platform),
+            None => format!("platform {}", self.number),
         }
     }
 }
@@ -93,7 +106,15 @@ pub fn runtime_notes_in(bytes: &[u8]) -> usize {
 pub fn notes<'data, R: ReadRef<'data>>(elf: &Elf<'data, R>) -> Vec<Note> {
     let endian = elf.endian();
     let mut found = Vec::new();
+    let mut target = None;
     for segment in elf.elf_program_headers() {
+        let bytes = segment.data(endian, elf.data()).unwrap_or_default();
+        if segment.p_type(endian) == elf::PT_NOTE
+            && let Some([a, b, c, d, ..]) = bytes.strip_prefix(SOLO5_NOTE)
+        {
+            target = Some(Target::numbered(u32::from_le_bytes([*a, *b, *c, *d])));
+            continue;
+        }
         let Ok(Some(mut notes)) = segment.notes(endian, elf.data()) else {
             continue;
         };
@@ -110,10 +131,17 @@ pub fn notes<'data, R: ReadRef<'data>>(elf: &Elf<'data, R>) -> Vec<Note> {
                         .fold(0, |value, &byte| value << 8 | u32::from(byte))
                 })
                 .collect();
-            if let [abi, platform, ..] = words[..] {
-                found.push(Note { abi, platform });
+            if let [abi, number, ..] = words[..] {
+                found.push(Note {
+                    abi,
+                    number,
+                    target: None,
+                });
             }
         }
+    }
+    for note in &mut found {
+        note.target = target;
     }
     found
 }
@@ -202,7 +230,7 @@ pub fn slots(elf: &Elf<'_>) -> Slots {
     let end = section.address().saturating_add(section.size());
     let can_seal = notes(elf)
         .first()
-        .and_then(|note| Platform::numbered(note.platform))
+        .and_then(|note| note.platform())
         .is_none_or(Platform::seals);
     let are_sealed = can_seal
         && elf.elf_program_headers().iter().any(|segment| {

@@ -269,7 +269,7 @@ fn slot_json(nr: Sysno, platform: Platform) -> Value {
 fn platform(notes: &[Note]) -> Platform {
     notes
         .first()
-        .and_then(|note| Platform::numbered(note.platform))
+        .and_then(|note| note.platform())
         .unwrap_or(Platform::Linux)
 }
 

@@ -265,3 +265,84 @@ fn the_debugger_the_profiler_and_valgrind_take_the_process() {
         assert!(said.contains("twice 42\n"), "{said}");
     }
 }
+
+/// The target and the version in the ABI note of Solo5.
+fn abi(image: &Path) -> (u32, u32) {
+    let bytes = std::fs::read(image).unwrap();
+    let name = b"ABI1Solo5\0\0\0";
+    let at = bytes
+        .windows(name.len())
+        .position(|window| window == name)
+        .unwrap()
+        + name.len();
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    (word(at), word(at + 4))
+}
+
+#[test]
+fn an_image_can_be_retargeted() {
+    let Some(sysroot) = solo5("hosts_retarget") else {
+        return;
+    };
+    let dir = directory("hosts_retarget");
+    let image = compile(sysroot, &dir, HELLO, &[]);
+    assert_eq!(abi(&image), (2, 2));
+    let retarget = |options: &[&str]| {
+        let mut command = with(["retarget"]);
+        command.current_dir(&dir).args(options);
+        command
+    };
+    succeed(&mut retarget(&[
+        "guest",
+        "--platform",
+        "solo5-hvt",
+        "-o",
+        "guest.hvt",
+    ]));
+    assert_eq!((abi(&image), abi(&dir.join("guest.hvt"))), ((2, 2), (1, 2)));
+    assert!(succeed(with(["check"]).arg(dir.join("guest.hvt"))).contains("image for solo5-hvt"));
+
+    // In place, back, and with another version; the image runs as before.
+    succeed(&mut retarget(&[
+        "guest.hvt",
+        "--platform",
+        "any",
+        "--abi",
+        "1",
+    ]));
+    assert_eq!(abi(&dir.join("guest.hvt")), (2, 1));
+    let output = with(["run"]).arg(dir.join("guest.hvt")).output().unwrap();
+    assert_eq!(
+        (&*stdout(&output), output.status.code()),
+        ("hello\n", Some(3))
+    );
+
+    compile(sysroot, &dir, HELLO, &["--solo5-abi", "1"]);
+    assert_eq!(abi(&image), (2, 1));
+    assert_eq!(in_memory("2", &image).status().unwrap().code(), Some(3));
+
+    refuse(
+        &mut retarget(&["guest.c", "--abi", "1"]),
+        1,
+        "guest.c is not an image for Solo5; link it with --platform solo5-spt or solo5-hvt",
+    );
+    refuse(
+        &mut retarget(&["guest", "--abi", "3"]),
+        1,
+        "guest: there is no version 3 of Solo5's ABI here; say 1 (Solo5 before 0.8) or 2",
+    );
+    // An image that is not ours knows one tender only.
+    let mut bytes = std::fs::read(&image).unwrap();
+    let at = bytes
+        .windows(6)
+        .position(|window| window == b"Muslin")
+        .unwrap();
+    bytes[at] = b'm';
+    std::fs::write(dir.join("foreign"), bytes).unwrap();
+    refuse(
+        &mut retarget(&["foreign", "--platform", "solo5-hvt"]),
+        1,
+        "foreign is not an image of Muslin: it runs under one tender; \
+         link it with muslin cc or muslin cargo",
+    );
+}
