@@ -73,16 +73,6 @@ pub const SOLO5_SPT: &[Gap] = &[
         programs: "memory_maps",
     },
     Gap {
-        missing: "attributes of files beyond Unix's own",
-        is_run: true,
-        programs: "extended_attributes",
-    },
-    Gap {
-        missing: "other users than root, a parent",
-        is_run: true,
-        programs: "identity",
-    },
-    Gap {
         missing: "pseudo terminals",
         is_run: true,
         programs: "terminal",

@@ -127,6 +127,18 @@ numbers! {
         RWF_NOWAIT = 8,
         RWF_APPEND = 0x10,
     }
+    // setxattr
+    u32 {
+        XATTR_CREATE = 1,
+        XATTR_REPLACE = 2,
+    }
+    // memfd_create
+    u32 {
+        MFD_CLOEXEC = 1,
+        MFD_ALLOW_SEALING = 2,
+        MFD_NOEXEC_SEAL = 8,
+        MFD_EXEC = 0x10,
+    }
     // ioctl
     u32 {
         TCGETS = 0x5401,

@@ -14,6 +14,7 @@ use super::block::Block;
 use super::content::{Content, PAGE_BYTES};
 use super::devices::Device;
 use super::directory::Directory;
+use super::extended_attributes::Attributes;
 use super::file::File;
 use super::pipe::Pipe;
 use super::proc::Report;
@@ -31,6 +32,8 @@ pub struct Inode {
     pub body: Body,
     /// `flock` locks: who holds them, and whether alone.
     pub(super) flocks: Mutex<Vec<(u64, bool)>>,
+    /// Extended attributes.
+    pub(super) attributes: Mutex<Attributes>,
 }
 
 /// What can change about a file of any kind.
@@ -147,6 +150,7 @@ impl Inode {
             }),
             body,
             flocks: Mutex::new(Vec::new()),
+            attributes: Mutex::new(Attributes::new()),
         }
     }
 

@@ -22,6 +22,9 @@ use super::walk::{self, Last, Place};
 use crate::context::Context;
 use crate::user_mem;
 
+/// The longest name that `memfd_create` takes, less its final 0.
+const MEMFD_NAME_BYTES_MAX: usize = 249;
+
 /// All flags that `openat2` knows.
 const KNOWN: u32 = O_ACCMODE
     | O_CREAT
@@ -120,6 +123,45 @@ pub fn sys_openat2(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         });
     }
     open_at(context, args.fd(0), args.addr(1), flags, how.mode as u32)
+}
+
+/// `memfd_create(name, flags)` — opens a new file that no path leads to.
+///
+/// # Errors
+/// `EINVAL` unknown flags, or a name of more than 249 bytes · `EFAULT` · `EMFILE`.
+/// # Differs from Linux
+/// The file cannot be sealed, and is of ordinary pages: `MFD_HUGETLB` is `EINVAL`.
+/// # Source
+/// memfd_create(2)
+pub fn sys_memfd_create(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let flags = args.int(1) as u32;
+    let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
+    if flags & !known != 0 || flags & (MFD_NOEXEC_SEAL | MFD_EXEC) == MFD_NOEXEC_SEAL | MFD_EXEC {
+        return Err(Errno::EINVAL);
+    }
+    let name = user_mem::text(context, args.addr(0), MEMFD_NAME_BYTES_MAX + 1);
+    let name = name.map_err(|errno| match errno {
+        Errno::ENAMETOOLONG => Errno::EINVAL,
+        other => other,
+    })?;
+    context.process.memory.has_room_for_kernel()?;
+    let executable = if flags & MFD_NOEXEC_SEAL == 0 {
+        0o111
+    } else {
+        0
+    };
+    let inode = new_regular(0o666 | executable, Time::now(context.platform));
+    inode.update(|meta| meta.links = 0);
+    let ops = Box::new(RegularFile::new(inode.clone(), O_RDWR));
+    let mut file = File::new(ops, Some(inode), O_RDWR | O_LARGEFILE);
+    let name = [b"memfd:", &name[..]].concat();
+    file.name = Some((context.process.files.root().clone(), Name::from(name)));
+    let descriptor = Descriptor {
+        file: Arc::new(file),
+        closes_on_exec: flags & MFD_CLOEXEC != 0,
+    };
+    let fd = context.process.files.table().lock().insert(descriptor, 0)?;
+    Ok(fd as usize)
 }
 
 /// `close(fd)` — gives a descriptor back.

@@ -889,3 +889,70 @@ fn a_block_device_tells_its_size() {
     );
     assert_eq!(open(&world, "/dev/other", O_RDWR, 0), Err(Errno::ENOENT));
 }
+
+#[test]
+fn attributes_are_kept_by_name() {
+    let world = World::new();
+    make(&world, "file", "x");
+    let (path, name) = (world.text("file"), world.text("user.a"));
+    let (value, room) = (world.bytes(b"value"), world.room(300));
+    assert_eq!(
+        world.call(sys_setxattr, [path, name, value, 5, 2]),
+        Err(Errno::ENODATA)
+    );
+    assert_eq!(world.call(sys_setxattr, [path, name, value, 5, 1]), Ok(0));
+    assert_eq!(world.call(sys_setxattr, [path, name, value, 3, 0]), Ok(0));
+    assert_eq!(world.call(sys_getxattr, [path, name, room, 300]), Ok(3));
+    assert_eq!(world.get(room, 3), b"val");
+    assert_eq!(world.call(sys_listxattr, [path, room, 300]), Ok(7));
+    assert_eq!(world.get(room, 7), b"user.a\0");
+    for (name, errno) in [
+        ("", Errno::ERANGE),
+        (&*"a".repeat(256), Errno::ERANGE),
+        ("user.", Errno::EINVAL),
+        ("system.x", Errno::EOPNOTSUPP),
+    ] {
+        let name = world.text(name);
+        assert_eq!(world.call(sys_getxattr, [path, name, 0, 0]), Err(errno));
+    }
+    let null = world.text("/dev/null");
+    assert_eq!(
+        world.call(sys_setxattr, [null, name, value, 5, 0]),
+        Err(Errno::EPERM)
+    );
+    assert_eq!(
+        world.call(sys_getxattr, [null, name, 0, 0]),
+        Err(Errno::ENODATA)
+    );
+    assert_eq!(
+        world.call(sys_setxattr, [path, name, value, 65_537, 0]),
+        Err(Errno::E2BIG)
+    );
+    assert_eq!(
+        world.call(sys_setxattr, [path, name, 8, 5, 0]),
+        Err(Errno::EFAULT)
+    );
+    assert_eq!(world.call(sys_removexattr, [path, name]), Ok(0));
+    assert_eq!(world.call(sys_listxattr, [path, 0, 0]), Ok(0));
+}
+
+#[test]
+fn a_memfd_is_a_file_without_a_path() {
+    let world = World::new();
+    let name = world.text("some name");
+    let fd = world
+        .call(sys_memfd_create, [name, MFD_CLOEXEC as usize])
+        .unwrap();
+    assert_eq!(write(&world, fd, b"text"), Ok(4));
+    let (link, room) = (world.text(&format!("/proc/self/fd/{fd}")), world.room(64));
+    let len = world.call(sys_readlink, [link, room, 64]).unwrap();
+    assert_eq!(world.get(room, len), b"/memfd:some name (deleted)");
+    assert_eq!(
+        text_of(&world, &format!("/proc/self/fd/{fd}")),
+        Ok("text".into())
+    );
+    assert_eq!(world.call(sys_memfd_create, [name, 4]), Err(Errno::EINVAL));
+    let long = world.text(&"n".repeat(250));
+    assert_eq!(world.call(sys_memfd_create, [long, 0]), Err(Errno::EINVAL));
+    assert_eq!(world.call(sys_memfd_create, [8, 0]), Err(Errno::EFAULT));
+}

@@ -63,7 +63,7 @@ impl Identity {
         Self {
             state: Mutex::new(State {
                 comm: comm_of(given.program),
-                hostname: given.host_name.unwrap_or(HOST_NAME).to_vec(),
+                hostname: host_name(given),
                 domainname: Vec::from(*b"(none)"),
                 is_dumpable: true,
                 has_no_new_privileges: false,
@@ -96,6 +96,12 @@ impl Identity {
         let comm = self.state.lock().comm;
         comm.iter().copied().take_while(|&byte| byte != 0).collect()
     }
+}
+
+/// The name that the machine starts with; what is too long is left out.
+fn host_name(given: &Given) -> Vec<u8> {
+    let name = given.host_name.unwrap_or(HOST_NAME);
+    name[..name.len().min(NAME_MAX)].to_vec()
 }
 
 fn cut(name: &[u8]) -> [u8; COMM_BYTES] {
@@ -295,6 +301,28 @@ pub fn sys_setregid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
     let state = &mut *context.process.identity.state.lock();
     let is_root = state.users[1] == 0;
     set_two(&mut state.groups, args, is_root)
+}
+
+/// `setfsuid(fsuid)` — the user that files are opened as: the effective one.
+///
+/// # Errors
+/// None.
+/// # Differs from Linux
+/// The number is not kept: files are open to every user.
+/// # Source
+/// setfsuid(2)
+pub fn sys_setfsuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(context.process.identity.state.lock().users[1] as usize)
+}
+
+/// `setfsgid(fsgid)` — the group that files are opened as: the effective one.
+///
+/// # Errors
+/// None.
+/// # Differs from Linux
+/// As [`sys_setfsuid`].
+pub fn sys_setfsgid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(context.process.identity.state.lock().groups[1] as usize)
 }
 
 /// `getgroups(size, list)` — the supplementary groups; their number.

@@ -22,6 +22,8 @@ const PROGRAM_VARIABLE: &str = "MUSLIN_ARGV0";
 const DIRECTORY_VARIABLE: &str = "MUSLIN_CWD";
 /// The variable with the machine's name.
 const HOST_NAME_VARIABLE: &str = "MUSLIN_HOSTNAME";
+/// The longest name that Linux gives a machine.
+const HOST_NAME_BYTES_MAX: usize = 64;
 
 /// What only guests get.
 #[derive(Debug, Default, Args)]
@@ -154,6 +156,14 @@ fn command_line(
     arguments: &[OsString],
     args: &GuestArgs,
 ) -> Result<Vec<u8>, Failure> {
+    if let Some(name) = &args.hostname
+        && name.len() > HOST_NAME_BYTES_MAX
+    {
+        return Err(Failure::usage(
+            format_args!("a name of {} bytes is too long for a machine", name.len()),
+            format_args!("give --hostname at most {HOST_NAME_BYTES_MAX}"),
+        ));
+    }
     let mut line = Vec::new();
     push_assignment(&mut line, OsStr::new(PROGRAM_VARIABLE), image.as_os_str());
     for (name, value) in [
@@ -285,6 +295,11 @@ mod tests {
         let unset = with("MUSLIN_TEST_IS_NOT_SET");
         let line = command_line(Path::new("a"), &[], &unset).unwrap_or_default();
         assert_eq!(line, b"MUSLIN_ARGV0=a --");
+        let long = GuestArgs {
+            hostname: Some("h".repeat(65).into()),
+            ..GuestArgs::default()
+        };
+        assert!(command_line(Path::new("a"), &[], &long).is_err());
         for wrong in ["", "=1", "a-b=1", "1=2", "a b"] {
             assert!(
                 command_line(Path::new("a"), &[], &with(wrong)).is_err(),
