@@ -12,7 +12,7 @@
 //! - `counting`, `seal`: the counters of `muslin run --count`; the table read-only
 //! - `heap`, `console`, `thread`, `raw`: what handlers stand on, none of it through libc
 //! - `bare/`: the same for platforms without a kernel below (feature `platform-solo5`), where the
-//!   library OS answers: boot, raw, counting and seal stand in place of those here
+//!   library OS answers: boot, raw and counting stand in place of those here
 //! - `command_line`: words of the command line, where there is no shell
 //!
 //! Every file but `table` and `support` is a door to unsafe code: this room is the boundary
@@ -81,7 +81,6 @@ mod raw;
 #[cfg(target_os = "none")]
 mod register;
 #[cfg(target_os = "none")]
-#[cfg_attr(feature = "platform-solo5", path = "bare/seal.rs")]
 mod seal;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/start.rs"]

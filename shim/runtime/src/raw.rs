@@ -61,6 +61,23 @@ pub unsafe fn guard(address: usize, len_bytes: usize) {
     unsafe { call(Sysno::mprotect, [address, len_bytes, 0, 0, 0, 0]) };
 }
 
+const PROT_READ: usize = 1;
+const PROT_WRITE: usize = 2;
+
+/// Makes pages of the image readable, and writable or not; whether that was done.
+///
+/// # Safety
+/// Nothing is written there while it is not writable.
+pub unsafe fn protect_image(start: usize, len_bytes: usize, is_writable: bool) -> bool {
+    let protection = if is_writable {
+        PROT_READ | PROT_WRITE
+    } else {
+        PROT_READ
+    };
+    // SAFETY: as the caller promises.
+    unsafe { call(Sysno::mprotect, [start, len_bytes, protection, 0, 0, 0]) == 0 }
+}
+
 const STDERR: usize = 2;
 
 /// Writes `text` to the person in front, as far as the platform takes it.

@@ -3,8 +3,6 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use muslin_abi::Sysno;
-
 use crate::dispatch;
 use crate::raw;
 
@@ -18,8 +16,6 @@ static SEALED: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 const PAGE_BYTES: usize = 4096;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 const PT_LOAD: u32 = 1;
-const PROT_READ: usize = 1;
-const PROT_WRITE: usize = 2;
 
 /// The whole pages of RELRO, if the slots lie in them.
 fn pages() -> Option<(usize, usize)> {
@@ -52,7 +48,7 @@ fn pages() -> Option<(usize, usize)> {
 /// Seals the table, if the image was linked so that it can be.
 pub fn seal() {
     if let Some((start, len_bytes)) = pages()
-        && protect(start, len_bytes, PROT_READ)
+        && protect(start, len_bytes, false)
     {
         SEALED[0].store(start, Ordering::Relaxed);
         SEALED[1].store(len_bytes, Ordering::Relaxed);
@@ -69,15 +65,15 @@ pub fn with_writable<T>(write: impl FnOnce() -> T) -> Option<T> {
     if start == 0 {
         return Some(write());
     }
-    if !protect(start, len_bytes, PROT_READ | PROT_WRITE) {
+    if !protect(start, len_bytes, true) {
         return None;
     }
     let result = write();
-    protect(start, len_bytes, PROT_READ);
+    protect(start, len_bytes, false);
     Some(result)
 }
 
-fn protect(start: usize, len_bytes: usize, protection: usize) -> bool {
+fn protect(start: usize, len_bytes: usize, is_writable: bool) -> bool {
     // SAFETY: RELRO is written by self-relocation and by `with_writable` only.
-    unsafe { raw::call(Sysno::mprotect, [start, len_bytes, protection, 0, 0, 0]) == 0 }
+    unsafe { raw::protect_image(start, len_bytes, is_writable) }
 }

@@ -11,6 +11,7 @@ use crate::dispatch;
 use crate::entry;
 use crate::preinit;
 use crate::process;
+use crate::seal;
 use crate::start;
 
 static IS_LAID_OUT: AtomicBool = AtomicBool::new(false);
@@ -31,4 +32,5 @@ unsafe extern "C" fn __muslin_boot(envp: *mut *const u8) {
     process::begin();
     dispatch::fill_numbers();
     preinit::run();
+    seal::seal();
 }

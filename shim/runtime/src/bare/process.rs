@@ -1,5 +1,6 @@
 //! The one process, and how a call reaches its handler.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::args::to_raw;
@@ -88,6 +89,12 @@ pub fn is_inside() -> bool {
     IS_INSIDE.load(Ordering::Relaxed)
 }
 
+const NOTHING: Protection = Protection {
+    read: false,
+    write: false,
+    execute: false,
+};
+
 const READ_WRITE: Protection = Protection {
     read: true,
     write: true,
@@ -108,6 +115,29 @@ pub fn map(len_bytes: usize) -> Option<*mut u8> {
         .map(Place::Hint(0), len_bytes, READ_WRITE, Kind::Anonymous)
         .ok()?;
     Some(start as *mut u8)
+}
+
+/// Makes whole pages of the image readable, and writable or not. `false`: the host cannot.
+pub fn protect_image(pages: Range<usize>, is_writable: bool) -> bool {
+    let protection = Protection {
+        write: is_writable,
+        ..READ_WRITE
+    };
+    let Some(process) = PROCESS.get() else {
+        return false;
+    };
+    let (start, len_bytes) = (pages.start, pages.len());
+    // The map has it as well, so that a call does not write there for the program.
+    host().memory().protect(pages, protection).is_ok()
+        && process.memory.protect(start, len_bytes, protection).is_ok()
+}
+
+/// Makes pages of [`map`] a guard, where the host can.
+pub fn forbid(start: usize, len_bytes: usize) {
+    if let Some(process) = PROCESS.get() {
+        // A guard that cannot be is none.
+        let _ = process.memory.protect(start, len_bytes, NOTHING);
+    }
 }
 
 /// Undoes [`map`].

@@ -30,11 +30,21 @@ pub unsafe fn unmap(address: usize, len_bytes: usize) {
     process::unmap(address, len_bytes);
 }
 
-/// Would make pages a guard; this platform cannot.
+/// Makes pages of [`map`] a guard, where the host can.
 ///
 /// # Safety
 /// Nothing uses them.
-pub unsafe fn guard(_address: usize, _len_bytes: usize) {}
+pub unsafe fn guard(address: usize, len_bytes: usize) {
+    process::forbid(address, len_bytes);
+}
+
+/// Makes pages of the image readable, and writable or not; whether that was done.
+///
+/// # Safety
+/// Nothing is written there while it is not writable.
+pub unsafe fn protect_image(start: usize, len_bytes: usize, is_writable: bool) -> bool {
+    process::protect_image(start..start + len_bytes, is_writable)
+}
 
 /// Writes `text` to the person in front, as far as the platform takes it.
 pub fn write(mut text: &[u8]) {
