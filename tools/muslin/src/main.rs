@@ -55,7 +55,7 @@ enum Command {
     /// Run cargo for an unmodified crate and link it with a sysroot of Muslin
     #[command(disable_help_flag = true)]
     Cargo(Rest),
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Check(check::CheckArgs),
     Retarget(retarget::RetargetArgs),
     Syscalls(syscalls::SyscallsArgs),
@@ -95,6 +95,7 @@ fn dispatch(words: Vec<OsString>) -> Result<u8, Failure> {
         Some("c++" | "cxx") => return Err(cc::no_cplusplus("muslin c++")),
         _ => {}
     }
+    let words = run::spelled_as_ours(words, &Cli::command());
     let matches = match Cli::command().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return answer(&error),
@@ -102,7 +103,7 @@ fn dispatch(words: Vec<OsString>) -> Result<u8, Failure> {
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage(&error))?;
     match cli.command {
         Command::Cc(_) | Command::CPlusPlus(_) | Command::Cargo(_) => Ok(0),
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Check(args) => check::run(args),
         Command::Retarget(args) => retarget::run(args),
         Command::Syscalls(args) => syscalls::run(args),

@@ -3,6 +3,7 @@
 
 mod count;
 mod guest;
+mod stock;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -37,7 +38,8 @@ const NOT_FOUND: u8 = 127;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit code:
-  that of the program; 128 + the signal that ended it; 126 not an image of Muslin, 127 not found
+  that of the program; 128 + the signal that ended it; 1 the machine of an hvt guest was stopped;
+  126 not an image of Muslin, or not started; 127 not found
 
 Environment:
   MUSLIN_COUNT        set for the program by --count and --count-json: the file it counts in
@@ -45,7 +47,8 @@ Environment:
 
 Example:
   muslin run --count ./hello -- --an-option-of-hello
-  muslin run --mem 8 ./hello.spt")]
+  muslin run --mem 8 ./hello.spt
+  muslin run --net service=tap0 --block storage=disk.img ./server.hvt")]
 pub struct RunArgs {
     /// Print a table of the program's calls when it has ended: how many entered the table of
     /// handlers, how many of those were passed on to Linux
@@ -66,6 +69,14 @@ pub struct RunArgs {
     /// The image and its arguments; a `--` between them is left out
     #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "ARGS"])]
     command: Vec<OsString>,
+}
+
+/// The words of the command line, with options as stock tenders spell them put into our spelling.
+pub fn spelled_as_ours(words: Vec<OsString>, cli: &clap::Command) -> Vec<OsString> {
+    match cli.find_subcommand("run") {
+        Some(run) if words.get(1).is_some_and(|word| word == "run") => stock::as_ours(words, run),
+        _ => words,
+    }
 }
 
 /// Runs the image.

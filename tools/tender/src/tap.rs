@@ -37,6 +37,9 @@ impl Problem {
 
     pub(crate) fn remedy(&self, interface: &str) -> String {
         match self {
+            Self::NotTap if interface.starts_with('@') => {
+                "give a descriptor of /dev/net/tun that is attached to a tap interface".to_owned()
+            }
             Self::NotThere | Self::NotTap => {
                 format!("make it: ip tuntap add {interface} mode tap; ip link set {interface} up")
             }

@@ -5,9 +5,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use muslin_tender::{BlockFile, Options, Refusal};
+use muslin_tender::{BlockFile, NetAddress, NetTap, Options, Refusal};
 
-use super::CANNOT_RUN;
+use super::{CANNOT_RUN, stock};
 use crate::archive::Archive;
 use crate::check::image::runtime_notes_in;
 use crate::failure::{Failure, one_line, shown};
@@ -31,15 +31,27 @@ const HOST_NAME_BYTES_MAX: usize = 64;
 pub struct GuestArgs {
     /// Memory of the guest [default: 512]
     #[arg(long, value_name = "MIB")]
-    mem: Option<u64>,
+    pub(super) mem: Option<u64>,
 
     /// A file, or a block device, for a block device that the image declares
     #[arg(long, value_name = "NAME=FILE")]
-    block: Vec<OsString>,
+    pub(super) block: Vec<OsString>,
+
+    /// A tap interface for a network device that the image declares
+    #[arg(long, value_name = "NAME=TAP")]
+    pub(super) net: Vec<OsString>,
+
+    /// The hardware address of a network device; one is made up where none is given
+    #[arg(long, value_name = "NAME=ADDRESS")]
+    pub(super) net_mac: Vec<OsString>,
+
+    /// A stock solo5-spt or solo5-hvt that runs the image instead of the built-in tender
+    #[arg(long, value_name = "PATH")]
+    tender: Option<PathBuf>,
 
     /// A directory, or a tar archive, that is the guest's root directory
     #[arg(long, value_name = "DIR|TAR")]
-    initrd: Option<PathBuf>,
+    pub(super) initrd: Option<PathBuf>,
 
     /// The directory that the program starts in: one of the initrd, or /tmp [default: /]
     #[arg(long, value_name = "DIR")]
@@ -61,6 +73,9 @@ impl GuestArgs {
         let given = [
             (self.mem.is_some(), "--mem"),
             (!self.block.is_empty(), "--block"),
+            (!self.net.is_empty(), "--net"),
+            (!self.net_mac.is_empty(), "--net-mac"),
+            (self.tender.is_some(), "--tender"),
             (!self.env.is_empty(), "--env"),
             (self.initrd.is_some(), "--initrd"),
             (self.cwd.is_some(), "--cwd"),
@@ -84,7 +99,7 @@ impl GuestArgs {
     }
 }
 
-/// Runs an image in the built-in tender.
+/// Runs an image in the built-in tender, or the one that is given.
 pub fn run(
     image: &Path,
     bytes: &[u8],
@@ -103,18 +118,35 @@ pub fn run(
     } else {
         command_line(image, arguments, args)?
     };
+    let blocks = devices(&args.block, "--block NAME=FILE", |name, path| {
+        Some(BlockFile {
+            name: name.to_owned(),
+            path: PathBuf::from(path),
+        })
+    })?;
+    let nets = devices(&args.net, "--net NAME=TAP", |name, interface| {
+        Some(NetTap {
+            name: name.to_owned(),
+            interface: interface.to_str()?.to_owned(),
+        })
+    })?;
+    let addresses = devices(&args.net_mac, "--net-mac NAME=ADDRESS", |name, address| {
+        Some(NetAddress {
+            name: name.to_owned(),
+            mac: mac(address.to_str()?)?,
+        })
+    })?;
+    if let Some(tender) = &args.tender {
+        return stock::run(tender, image, command_line, args);
+    }
     let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
-    let blocks = args
-        .block
-        .iter()
-        .map(|word| block_file(word))
-        .collect::<Result<_, _>>()?;
     let options = Options {
         memory_mib: args.mem.unwrap_or(MEMORY_MIB),
         blocks,
+        nets,
+        addresses,
         initrd: initrd.as_ref().map(|archive| archive.path().to_owned()),
         command_line,
-        ..Options::default()
     };
     let outcome =
         muslin_tender::run(bytes, &options).map_err(|refusal| refused(image, &refusal))?;
@@ -133,21 +165,49 @@ fn refused(image: &Path, refusal: &Refusal) -> Failure {
     .with_code(CANNOT_RUN)
 }
 
-fn block_file(word: &OsStr) -> Result<BlockFile, Failure> {
-    let (name, path) = split(word);
-    match (name.to_str(), path) {
-        (Some(name), Some(path)) if !name.is_empty() && !path.is_empty() => Ok(BlockFile {
-            name: name.to_owned(),
-            path: PathBuf::from(path),
-        }),
-        _ => Err(Failure::usage(
-            format_args!(
-                "--block wants NAME=FILE, not '{}'",
-                one_line(&word.to_string_lossy())
-            ),
-            "name the image's device and a file",
-        )),
+/// What is given for devices: `NAME=VALUE` each.
+fn devices<T>(
+    words: &[OsString],
+    wanted: &str,
+    make: impl Fn(&str, &OsStr) -> Option<T>,
+) -> Result<Vec<T>, Failure> {
+    let device = |word: &OsString| {
+        let (name, value) = split(word);
+        let name = name.to_str().filter(|name| !name.is_empty())?;
+        make(name, value.filter(|value| !value.is_empty())?)
+    };
+    let (option, form) = wanted.split_once(' ').unwrap_or((wanted, ""));
+    words
+        .iter()
+        .map(|word| {
+            device(word).ok_or_else(|| {
+                Failure::usage(
+                    format_args!(
+                        "{option} wants {form}, not '{}'",
+                        one_line(&word.to_string_lossy())
+                    ),
+                    match option {
+                        "--block" => "name the image's device and a file",
+                        "--net" => "name the image's device and a tap interface",
+                        _ => "name the image's device and six bytes, as in a=02:00:00:00:00:01",
+                    },
+                )
+            })
+        })
+        .collect()
+}
+
+/// Six bytes with colons between them.
+fn mac(text: &str) -> Option<[u8; 6]> {
+    let mut bytes = text.split(':').map(|byte| match byte.len() {
+        1 | 2 => u8::from_str_radix(byte, 16).ok(),
+        _ => None,
+    });
+    let mut mac = [0; 6];
+    for place in &mut mac {
+        *place = bytes.next()??;
     }
+    bytes.next().is_none().then_some(mac)
 }
 
 /// The words of a guest: assignments, `--`, arguments, quoted as for a POSIX shell.

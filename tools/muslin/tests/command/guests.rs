@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -816,4 +817,160 @@ fn damaged_images_end_with_one_line() {
     }
     // Both happen, or the damage is of the wrong kind.
     assert!(refused > 20 && started > 20, "{refused} {started}");
+}
+
+/// Writes a frame of 60 bytes; exits with what that returns, if device and address are told right.
+const FRAME: &str = "\
+    mov rbx, [rdi + 24]
+    lea rbx, [rbx + 8 + 104]
+    cmp byte ptr [rbx + 96], 1
+    jne wrong
+    cmp word ptr [rbx + 78], 1500
+    jne wrong
+    cmp byte ptr [rbx + 77], 9
+    jne wrong
+    mov r12d, [rbx + 88]
+    sub rsp, 64
+    mov rdi, rsp
+    mov ecx, 60
+    mov al, 255
+    rep stosb
+    ASK 1, r12, rsp, 60
+    mov edi, eax
+    mov eax, 231
+    syscall
+    wrong: EXIT 99";
+
+#[test]
+fn an_interface_plays_a_network_device() {
+    let test = "guest-net";
+    let Some(guests) = guests(test) else {
+        return;
+    };
+    if !has(test, "ip") || !has(test, "unshare") {
+        return;
+    }
+    let image = guests.make_with("frame", FRAME, &[("DEVICES", 1), ("DEVICE_TYPE", 2)]);
+    // A network of its own, in which everything is gone at the end.
+    let script = "ip tuntap add tap7 mode tap && ip link set tap7 up || exit 77
+        \"$0\" run --mem 8 --net:storage=tap7 --net-mac storage=02:0:0:0:0:9 \"$1\"
+        echo \"status $?\"
+        ip -s link show tap7";
+    let output = Command::new("unshare")
+        .args(["--net", "sh", "-c", script, MUSLIN])
+        .arg(&image)
+        .output()
+        .unwrap();
+    if output.status.code() == Some(77) || stderr(&output).contains("unshare") {
+        println!("skipped: {test}: this user may not make interfaces");
+        return;
+    }
+    let shown = stdout(&output);
+    assert!(
+        shown.starts_with("status 60\n"),
+        "{shown}{}",
+        stderr(&output)
+    );
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    let received = words.iter().position(|word| *word == "RX:").unwrap();
+    assert!(words[received..].contains(&"60"), "{shown}");
+}
+
+#[test]
+fn interfaces_that_cannot_be_used_are_refused() {
+    let Some(guests) = guests("guest-net-wrong") else {
+        return;
+    };
+    let image = guests.make_with("net", "EXIT 0", &[("DEVICES", 1), ("DEVICE_TYPE", 2)]);
+    let shown = image.display();
+    let refused = |words: &[&str], line: &str| {
+        refuse(
+            with(["run"]).args(words).arg(&image),
+            126,
+            &format!("cannot run {shown}: {line}"),
+        );
+    };
+    refused(
+        &["--net", "storage=nosuch0"],
+        "cannot use interface 'nosuch0' for 'storage': there is none of that name; make it: ip tuntap add nosuch0 mode tap; ip link set nosuch0 up",
+    );
+    refused(
+        &["--net", "storage=a%d"],
+        "cannot use interface 'a%d' for 'storage': that is not the name of an interface; name a tap interface of this system, as `ip link` shows it",
+    );
+    refused(
+        &["--net", "storage=@0"],
+        "cannot use interface '@0' for 'storage': it is not a tap interface; give a descriptor of /dev/net/tun that is attached to a tap interface",
+    );
+    refused(
+        &["--net", "other=tap0"],
+        "the image declares no network device 'other'; leave out its --net, or declare it when linking",
+    );
+    refused(
+        &["--net-mac", "storage=2:0:0:0:0:1"],
+        "a hardware address is given for 'storage', but no interface; give it one: --net storage=TAP",
+    );
+    refuse(
+        with(["run", "--net-mac", "storage=2:0:0:0:0"]).arg(&image),
+        2,
+        "--net-mac wants NAME=ADDRESS, not 'storage=2:0:0:0:0'; name the image's device and six bytes, as in a=02:00:00:00:00:01",
+    );
+}
+
+#[test]
+fn a_disk_has_one_user() {
+    let Some(guests) = guests("guest-lock") else {
+        return;
+    };
+    let image = guests.make_with("user", "EXIT 0", &[("DEVICES", 1)]);
+    let disk = guests.dir.join("disk");
+    fs::write(&disk, [0; 512]).unwrap();
+    let given = format!("storage={}", disk.display());
+    let held = fs::File::open(&disk).unwrap();
+    held.lock().unwrap();
+    refuse(
+        with(["run", "--block", &given]).arg(&image),
+        126,
+        &format!(
+            "cannot run {}: {} is in use by another program, which has locked it; end that one, or give a copy",
+            image.display(),
+            disk.display()
+        ),
+    );
+    drop(held);
+    assert_eq!(run(&image, &["--block", &given]).status.code(), Some(0));
+}
+
+#[test]
+fn another_tender_gets_its_own_words() {
+    let Some(guests) = guests("guest-tender") else {
+        return;
+    };
+    let image = guests.make("any", "EXIT 0");
+    let tender = guests.dir.join("tender");
+    write(
+        &guests.dir,
+        &[("tender", "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 5\n")],
+    );
+    fs::set_permissions(&tender, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = with(["run", "--mem", "8", "--block", "storage=disk", "--tender"])
+        .arg(&tender)
+        .args(["--net:service=tap0", "--net-mac=service=2:0:0:0:0:1"])
+        .arg(&image)
+        .args(["a", "b c"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert_eq!(
+        stdout(&output),
+        format!(
+            "--mem=8\n--block:storage=disk\n--net:service=tap0\n--net-mac:service=2:0:0:0:0:1\n--\n{}\na b c\n",
+            image.display()
+        )
+    );
+    refuse(
+        with(["run", "--tender", "/nonexistent/solo5-spt"]).arg(&image),
+        127,
+        "cannot run the tender /nonexistent/solo5-spt: no such file or directory; give --tender the path of solo5-spt or solo5-hvt",
+    );
 }
