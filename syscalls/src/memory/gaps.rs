@@ -1,41 +1,68 @@
 //! Addresses that nothing is mapped at, where addresses are more than memory: by place and by
 //! length, so that each question costs O(log n).
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use core::ops::Range;
 
+use muslin_platform::Protection;
+
+use super::map::Kind;
+use super::regions::Region;
+
+const NOTHING: Protection = Protection {
+    read: false,
+    write: false,
+    execute: false,
+};
+/// The unit of lengths.
+const PAGE_BYTES: usize = 4096;
+/// Bits of a page's number.
+const PAGE_BITS: u32 = 36;
+/// Gaps of more pages than this are all one length in the order.
+const LENGTH_MAX: usize = usize::MAX >> PAGE_BITS;
+
 /// The gaps between regions.
+///
+/// Both maps are of the type that regions are kept in, so that an image holds the code once.
+#[derive(Default)]
 pub struct Gaps {
-    /// The start of each gap, by its end.
-    starts: BTreeMap<usize, usize>,
-    /// Length and end of each gap.
-    lengths: BTreeSet<(usize, usize)>,
+    /// The gaps by their ends.
+    by_end: BTreeMap<usize, Region>,
+    /// The same, the shortest first: see [`key`].
+    by_length: BTreeMap<usize, Region>,
+}
+
+/// Length and end in one number.
+fn key(len_bytes: usize, end: usize) -> usize {
+    (len_bytes / PAGE_BYTES).min(LENGTH_MAX) << PAGE_BITS | end / PAGE_BYTES
 }
 
 impl Gaps {
     /// One gap.
     pub fn new(addresses: Range<usize>) -> Self {
-        let mut gaps = Self {
-            starts: BTreeMap::new(),
-            lengths: BTreeSet::new(),
-        };
+        let mut gaps = Self::default();
         gaps.insert(addresses);
         gaps
     }
 
     /// Takes addresses from the top of the shortest gap that is long enough; the lowest of them.
     pub fn take(&mut self, len_bytes: usize) -> Option<usize> {
-        let &(gap_bytes, end) = self.lengths.range((len_bytes, 0)..).next()?;
-        self.remove(end - gap_bytes..end);
-        self.insert(end - gap_bytes..end - len_bytes);
+        let mut gaps = self.by_length.range(key(len_bytes, 0)..);
+        let (start, end) = gaps.find_map(|(key, gap)| {
+            let end = (key & ((1 << PAGE_BITS) - 1)) * PAGE_BYTES;
+            (end - gap.start >= len_bytes).then_some((gap.start, end))
+        })?;
+        self.remove(start..end);
+        self.insert(start..end - len_bytes);
         Some(end - len_bytes)
     }
 
     /// Takes these addresses, if all of them are in a gap.
     pub fn claim(&mut self, addresses: Range<usize>) -> bool {
-        let Some((&end, &start)) = self.starts.range(addresses.end..).next() else {
+        let Some((&end, gap)) = self.by_end.range(addresses.end..).next() else {
             return false;
         };
+        let start = gap.start;
         if start > addresses.start {
             return false;
         }
@@ -48,13 +75,13 @@ impl Gaps {
     /// Gives addresses back.
     pub fn give(&mut self, addresses: Range<usize>) {
         let Range { mut start, mut end } = addresses;
-        if let Some(&below) = self.starts.get(&start) {
+        if let Some(below) = self.by_end.get(&start).map(|gap| gap.start) {
             self.remove(below..start);
             start = below;
         }
-        let above = self.starts.range(end..).next();
-        if let Some((&above_end, &above_start)) = above
-            && above_start == end
+        let above = self.by_end.range(end..).next();
+        if let Some((&above_end, gap)) = above
+            && gap.start == end
         {
             self.remove(end..above_end);
             end = above_end;
@@ -64,14 +91,15 @@ impl Gaps {
 
     fn insert(&mut self, gap: Range<usize>) {
         if !gap.is_empty() {
-            self.lengths.insert((gap.len(), gap.end));
-            self.starts.insert(gap.end, gap.start);
+            let nothing = Region::new(gap.start, NOTHING, Kind::Anonymous);
+            self.by_length.insert(key(gap.len(), gap.end), nothing);
+            self.by_end.insert(gap.end, nothing);
         }
     }
 
     fn remove(&mut self, gap: Range<usize>) {
-        self.lengths.remove(&(gap.len(), gap.end));
-        self.starts.remove(&gap.end);
+        self.by_length.remove(&key(gap.len(), gap.end));
+        self.by_end.remove(&gap.end);
     }
 }
 
@@ -79,23 +107,41 @@ impl Gaps {
 mod tests {
     use super::*;
 
+    fn pages(pages: Range<usize>) -> Range<usize> {
+        pages.start * PAGE_BYTES..pages.end * PAGE_BYTES
+    }
+
+    fn take(gaps: &mut Gaps, count: usize) -> Option<usize> {
+        Some(gaps.take(count * PAGE_BYTES)? / PAGE_BYTES)
+    }
+
     #[test]
     fn gaps_are_taken_from_the_top_and_joined_again() {
-        let mut gaps = Gaps::new(100..200);
-        assert_eq!(gaps.take(10), Some(190));
-        assert_eq!(gaps.take(20), Some(170));
-        assert_eq!(gaps.take(71), None);
-        gaps.give(190..200);
+        let mut gaps = Gaps::new(pages(100..200));
+        assert_eq!(take(&mut gaps, 10), Some(190));
+        assert_eq!(take(&mut gaps, 20), Some(170));
+        assert_eq!(take(&mut gaps, 71), None);
+        gaps.give(pages(190..200));
         // The shortest that is long enough.
-        assert_eq!(gaps.take(4), Some(196));
-        assert!(gaps.claim(120..130));
-        assert!(!gaps.claim(119..121));
-        assert!(!gaps.claim(169..171));
-        assert!(!gaps.claim(195..201));
-        gaps.give(170..190);
-        gaps.give(120..130);
-        gaps.give(196..200);
-        assert_eq!(gaps.take(100), Some(100));
-        assert_eq!(gaps.take(1), None);
+        assert_eq!(take(&mut gaps, 4), Some(196));
+        assert!(gaps.claim(pages(120..130)));
+        assert!(!gaps.claim(pages(119..121)));
+        assert!(!gaps.claim(pages(169..171)));
+        assert!(!gaps.claim(pages(195..201)));
+        gaps.give(pages(170..190));
+        gaps.give(pages(120..130));
+        gaps.give(pages(196..200));
+        assert_eq!(take(&mut gaps, 100), Some(100));
+        assert_eq!(take(&mut gaps, 1), None);
+    }
+
+    #[test]
+    fn of_gaps_beyond_the_longest_length_one_that_is_long_enough_is_taken() {
+        let mut gaps = Gaps::new(pages(0..1 << 35));
+        assert!(gaps.claim(pages(1 << 30..(1 << 30) + 1)));
+        let count = (1 << 34) + 7;
+        assert_eq!(take(&mut gaps, count), Some((1 << 35) - count));
+        assert_eq!(take(&mut gaps, count), None);
+        assert_eq!(take(&mut gaps, 1 << 30), Some(0));
     }
 }
