@@ -137,7 +137,11 @@ pub trait Entropy: Sync {
 pub trait Console: Sync {
     /// Writes as much as the platform takes; the number of bytes taken.
     fn write(&self, bytes: &[u8]) -> usize;
-    /// Reads what is there without waiting; 0 is the end of input.
+    /// Writes what is said about errors, where the platform keeps that apart.
+    fn write_error(&self, bytes: &[u8]) -> usize {
+        self.write(bytes)
+    }
+    /// Reads what is there, and waits for it where input can come later; 0 is the end of input.
     fn read(&self, _bytes: &mut [u8]) -> usize {
         0
     }

@@ -35,11 +35,6 @@ pub trait Host: Platform {
         None
     }
 
-    /// Writes text of the runtime's own, as the console does.
-    fn report(&self, text: &[u8]) -> usize {
-        self.console().write(text)
-    }
-
     /// Makes what a tender put behind the guest's memory readable.
     fn show(&self, _addresses: Range<usize>) {}
 }

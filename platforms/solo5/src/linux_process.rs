@@ -128,7 +128,7 @@ impl LinuxProcess {
     }
 
     fn refuse(&self, line: &[u8]) -> ! {
-        self.report(line);
+        self.write_error(line);
         calls::exit(1)
     }
 }
@@ -227,10 +227,6 @@ impl Host for LinuxProcess {
         // SAFETY: mapped for as long as the process is there, and nobody writes to it.
         (start != 0).then(|| unsafe { core::slice::from_raw_parts(start as *const u8, len_bytes) })
     }
-
-    fn report(&self, text: &[u8]) -> usize {
-        usize::try_from(calls::write(STDERR, text)).unwrap_or(0)
-    }
 }
 
 impl Platform for LinuxProcess {
@@ -315,7 +311,7 @@ impl Entropy for LinuxProcess {
                 Ok(len_bytes) => bytes = &mut bytes[len_bytes..],
                 Err(Errno::EINTR) => {}
                 Err(_) => {
-                    self.report(b"muslin: Linux gives no random bytes\n");
+                    self.write_error(b"muslin: Linux gives no random bytes\n");
                     return Err(Errno::EIO);
                 }
             }
@@ -327,6 +323,9 @@ impl Entropy for LinuxProcess {
 impl Console for LinuxProcess {
     fn write(&self, bytes: &[u8]) -> usize {
         usize::try_from(calls::write(calls::STDOUT, bytes)).unwrap_or(0)
+    }
+    fn write_error(&self, bytes: &[u8]) -> usize {
+        usize::try_from(calls::write(STDERR, bytes)).unwrap_or(0)
     }
     fn read(&self, bytes: &mut [u8]) -> usize {
         let args = [STDIN, bytes.as_mut_ptr() as usize, bytes.len(), 0, 0, 0];

@@ -23,7 +23,10 @@ const PIECE_BYTES: usize = 512;
 
 /// The open console. No terminal to `isatty`: nobody below says whether a person or a file is at
 /// the other end, and programs print the same as into a pipe on Linux.
-pub struct Console;
+pub struct Console {
+    /// Is it for what is said about errors?
+    pub is_for_errors: bool,
+}
 
 impl FileOps for Console {
     fn read(&self, context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
@@ -34,13 +37,20 @@ impl FileOps for Console {
     }
 
     fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
+        let console = context.platform.console();
         let mut piece = [0; PIECE_BYTES];
         let mut done = 0;
         while done < src.len() {
             let len = src.copy_out(done, &mut piece);
             let mut taken = 0;
             while taken < len {
-                match context.platform.console().write(&piece[taken..len]) {
+                let rest = &piece[taken..len];
+                let more = if self.is_for_errors {
+                    console.write_error(rest)
+                } else {
+                    console.write(rest)
+                };
+                match more {
                     0 if done + taken == 0 => return Err(Errno::EIO),
                     0 => return Ok(done + taken),
                     more => taken += more.min(len - taken),
@@ -60,8 +70,12 @@ impl FileOps for Console {
 pub fn standard_streams(now: Time) -> FdTable {
     let inode = Inode::new(Body::Device(Device::Console), 0o600, now);
     let mut table = FdTable::default();
-    for access in [O_RDONLY, O_WRONLY, O_WRONLY] {
-        let file = File::new(Box::new(Console), Some(inode.clone()), access);
+    for (access, is_for_errors) in [(O_RDONLY, false), (O_WRONLY, false), (O_WRONLY, true)] {
+        let file = File::new(
+            Box::new(Console { is_for_errors }),
+            Some(inode.clone()),
+            access,
+        );
         let descriptor = Descriptor {
             file: Arc::new(file),
             closes_on_exec: false,

@@ -70,7 +70,9 @@ impl Device {
     /// What it can do once it is open.
     pub fn open(self) -> Box<dyn FileOps> {
         match self {
-            Self::Console | Self::Tty => Box::new(Console),
+            Self::Console | Self::Tty => Box::new(Console {
+                is_for_errors: false,
+            }),
             _ => Box::new(self),
         }
     }

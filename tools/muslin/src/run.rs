@@ -5,7 +5,7 @@ mod count;
 mod guest;
 mod stock;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,6 +15,7 @@ use std::process::{self, Command};
 use std::thread;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use muslin_abi::counters;
 use muslin_tender::image::target_of;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,6 +25,8 @@ use signal_hook::iterator::Signals;
 use crate::cc::code_of;
 use crate::check::image::runtime_notes_in;
 use crate::failure::{Failure, shown};
+use crate::locate::Platform;
+use crate::retarget;
 use count::Counts;
 use guest::GuestArgs;
 
@@ -48,7 +51,8 @@ Environment:
 Example:
   muslin run --count ./hello -- --an-option-of-hello
   muslin run --mem 8 ./hello.spt
-  muslin run --net service=tap0 --block storage=disk.img ./server.hvt")]
+  muslin run --net service=tap0 --block storage=disk.img ./server.hvt
+  muslin run --platform linux ./hello.spt")]
 pub struct RunArgs {
     /// Print a table of the program's calls when it has ended: how many entered the table of
     /// handlers, how many of those were passed on to Linux
@@ -62,6 +66,13 @@ pub struct RunArgs {
     /// Send stray raw `syscall` instructions through the table as well (Syscall User Dispatch)
     #[arg(long)]
     catch_stray: bool,
+
+    /// Run a Solo5 image of Muslin as if it were for this: a process of Linux with the same
+    /// library OS, or a guest of one tender or the other [default: what it was linked for]
+    #[arg(long, value_parser = PossibleValuesParser::new(
+        [Platform::Linux, Platform::Solo5Spt, Platform::Solo5Hvt].map(Platform::name)
+    ))]
+    platform: Option<String>,
 
     #[command(flatten)]
     guest: GuestArgs,
@@ -87,7 +98,11 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
     if rest.first().is_some_and(|word| word == "--") {
         rest.remove(0);
     }
-    let bytes = read_image(&image)?;
+    let mut bytes = read_image(&image)?;
+    let platform = match &args.platform {
+        Some(name) => Some(Platform::named(OsStr::new(name))?),
+        None => None,
+    };
     if target_of(&bytes).is_some() {
         if let Some(option) = args.given_for_linux() {
             return Err(Failure::usage(
@@ -95,7 +110,30 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
                 "link it for Linux",
             ));
         }
+        if platform == Some(Platform::Linux) {
+            let command = process(&image, &rest);
+            let (mut command, _initrd) =
+                guest::process_command(command, &image, &bytes, &args.guest)?;
+            let status = run_to_end(&mut command).map_err(|error| cannot_run(&image, &error))?;
+            return Ok(code_of(status));
+        }
+        if platform.is_some() {
+            if args.guest.has_stock_tender() {
+                return Err(Failure::usage(
+                    "--platform: a stock tender reads the file itself",
+                    "change it before: muslin retarget --platform",
+                ));
+            }
+            retarget::change(&mut bytes, &image, platform, None)?;
+        }
         return guest::run(&image, &bytes, &rest, &args.guest);
+    }
+    if platform.is_some_and(|platform| platform != Platform::Linux) {
+        return Err(Failure::new(
+            format_args!("{} is not an image for Solo5", shown(&image)),
+            "link it with --platform solo5-spt or solo5-hvt",
+        )
+        .with_code(CANNOT_RUN));
     }
     if let Some(option) = args.guest.given() {
         return Err(Failure::usage(
@@ -114,14 +152,7 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
         .with_code(CANNOT_RUN));
     }
     drop(bytes);
-    // A name without a slash is a file here, not one in PATH.
-    let program = if image.components().count() == 1 {
-        Path::new(".").join(&image)
-    } else {
-        image.clone()
-    };
-    let mut command = Command::new(program);
-    command.arg0(&image).args(&rest);
+    let mut command = process(&image, &rest);
     if args.catch_stray {
         command.env(CATCH_STRAY_VARIABLE, "1");
     }
@@ -130,6 +161,19 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
     } else {
         Err(cannot_run(&image, &command.exec()))
     }
+}
+
+/// The image as a program.
+fn process(image: &Path, arguments: &[OsString]) -> Command {
+    // A name without a slash is a file here, not one in PATH.
+    let program = if image.components().count() == 1 {
+        Path::new(".").join(image)
+    } else {
+        image.to_owned()
+    };
+    let mut command = Command::new(program);
+    command.arg0(image).args(arguments);
+    command
 }
 
 impl RunArgs {

@@ -49,7 +49,7 @@ pub unsafe fn protect_image(start: usize, len_bytes: usize, is_writable: bool) -
 /// Writes `text` to the person in front, as far as the platform takes it.
 pub fn write(mut text: &[u8]) {
     while !text.is_empty() {
-        match host().report(text) {
+        match host().console().write_error(text) {
             0 => return,
             taken => text = text.get(taken..).unwrap_or_default(),
         }

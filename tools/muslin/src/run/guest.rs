@@ -1,5 +1,7 @@
 //! Guests: images that the tender starts, and the command line by which a guest gets its words.
 
+mod process;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ const DIRECTORY_VARIABLE: &str = "MUSLIN_CWD";
 const HOST_NAME_VARIABLE: &str = "MUSLIN_HOSTNAME";
 /// The longest name that Linux gives a machine.
 const HOST_NAME_BYTES_MAX: usize = 64;
+
+pub use process::command as process_command;
 
 /// What only guests get.
 #[derive(Debug, Default, Args)]
@@ -86,6 +90,22 @@ impl GuestArgs {
 }
 
 impl GuestArgs {
+    /// Is there a stock tender?
+    pub fn has_stock_tender(&self) -> bool {
+        self.tender.is_some()
+    }
+
+    /// The first option that means nothing without a tender.
+    fn for_tender(&self) -> Option<&'static str> {
+        let given = [
+            (!self.block.is_empty(), "--block"),
+            (!self.net.is_empty(), "--net"),
+            (!self.net_mac.is_empty(), "--net-mac"),
+            (self.tender.is_some(), "--tender"),
+        ];
+        given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
+    }
+
     /// The first option that images of others do not understand, and what they lack.
     fn for_muslin_only(&self) -> Option<(&'static str, &'static str)> {
         let given = [
@@ -234,6 +254,20 @@ fn command_line(
             push_assignment(&mut line, OsStr::new(name), value);
         }
     }
+    for (name, value) in variables(args)? {
+        push_assignment(&mut line, &name, &value);
+    }
+    line.extend_from_slice(b"--");
+    for argument in arguments {
+        line.push(b' ');
+        push_quoted(&mut line, argument.as_bytes());
+    }
+    Ok(line)
+}
+
+/// The environment.
+fn variables(args: &GuestArgs) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let mut variables = Vec::new();
     for variable in &args.env {
         let (name, value) = split(variable);
         let is_name = name
@@ -258,15 +292,10 @@ fn command_line(
             .map(OsStr::to_owned)
             .or_else(|| std::env::var_os(name))
         {
-            push_assignment(&mut line, name, &value);
+            variables.push((name.to_owned(), value));
         }
     }
-    line.extend_from_slice(b"--");
-    for argument in arguments {
-        line.push(b' ');
-        push_quoted(&mut line, argument.as_bytes());
-    }
-    Ok(line)
+    Ok(variables)
 }
 
 fn push_assignment(line: &mut Vec<u8>, name: &OsStr, value: &OsStr) {
