@@ -22,8 +22,8 @@ impl Gap {
     }
 }
 
-/// The gaps of the library OS without threads, on spt.
-pub const SOLO5_SPT: &[Gap] = &[
+/// The gaps of the library OS without threads, whatever it runs on.
+pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "threads",
         is_run: false,
@@ -63,7 +63,7 @@ pub const SOLO5_SPT: &[Gap] = &[
         programs: "signal_actions signal_stack",
     },
     Gap {
-        missing: "protection of pages",
+        missing: "signals for faults",
         is_run: true,
         programs: "memory_protection",
     },

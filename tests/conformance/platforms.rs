@@ -3,7 +3,7 @@
 
 use muslin_sysroot::Flavour;
 
-use crate::gaps::{Gap, SOLO5_SPT};
+use crate::gaps::{Gap, LIBRARY_OS};
 
 /// A world that the programs are compiled for and run in.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Platform {
 pub enum Kind {
     /// A program like any other.
     Process,
+    /// A program like any other, with a file system of its own.
+    OwnFiles,
     /// A guest of the built-in tender, with a file system of its own.
     Guest,
 }
@@ -73,7 +75,16 @@ pub const ALL: &[Platform] = &[
         flavour: Flavour::Solo5Spt,
         environment: &[],
         kind: Kind::Guest,
-        gaps: SOLO5_SPT,
+        gaps: LIBRARY_OS,
+        cannot_run: None,
+    },
+    // The same images as the tenders', started by Linux.
+    Platform {
+        name: "any-linux",
+        flavour: Flavour::Any,
+        environment: &[("MUSLIN_CWD", "/tmp"), ("MUSLIN_MEM", "1024")],
+        kind: Kind::OwnFiles,
+        gaps: LIBRARY_OS,
         cannot_run: None,
     },
 ];

@@ -114,17 +114,22 @@ fn start_and_wait(
         None => format!("killed: took more than {} s", TIME_MAX.as_secs()),
     };
     let output = String::from_utf8_lossy(&fs::read(output)?).into_owned();
+    let complaints = String::from_utf8_lossy(&fs::read(complaints)?).into_owned();
     Ok(Outcome {
         output: match platform.kind {
-            Kind::Process => output,
+            Kind::Process | Kind::OwnFiles => output,
             Kind::Guest => without_reports(&output),
         },
-        complaints: String::from_utf8_lossy(&fs::read(complaints)?).into_owned(),
+        complaints: match platform.kind {
+            Kind::Process | Kind::Guest => complaints,
+            Kind::OwnFiles => without_reports(&complaints),
+        },
         end,
     })
 }
 
-/// A guest has one console: the runtime's reports of missing calls are among the program's output.
+/// The runtime's reports of missing calls are among the program's complaints; a guest has one console,
+/// so there they are among its output.
 /// What the call returned tells as much.
 fn without_reports(output: &str) -> String {
     let is_report = |line: &str| {
@@ -144,7 +149,7 @@ fn command(
     environment: Vec<(&str, String)>,
 ) -> std::io::Result<Command> {
     let mut command = match platform.kind {
-        Kind::Process => Command::new(image),
+        Kind::Process | Kind::OwnFiles => Command::new(image),
         Kind::Guest => {
             let mut tender = Command::new(sysroots::muslin().map_err(std::io::Error::other)?);
             tender.args(["run", "--mem", GUEST_MIB, "--cwd", GUEST_DIR]);

@@ -95,7 +95,7 @@ pub fn gaps_are_of_programs(programs: &[String]) -> Result<(), String> {
             seen.push(name);
         }
     }
-    if Gap::of(crate::gaps::SOLO5_SPT, "no such program").is_some() {
+    if Gap::of(crate::gaps::LIBRARY_OS, "no such program").is_some() {
         return Err("a gap takes any program".to_owned());
     }
     Ok(())

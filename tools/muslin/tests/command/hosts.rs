@@ -319,7 +319,10 @@ fn an_image_can_be_retargeted() {
 
     compile(sysroot, &dir, HELLO, &["--solo5-abi", "1"]);
     assert_eq!(abi(&image), (2, 1));
-    assert_eq!(in_memory("2", &image).status().unwrap().code(), Some(3));
+    assert_eq!(
+        in_memory("2", &image).output().unwrap().status.code(),
+        Some(3)
+    );
 
     refuse(
         &mut retarget(&["guest.c", "--abi", "1"]),
@@ -344,5 +347,54 @@ fn an_image_can_be_retargeted() {
         1,
         "foreign is not an image of Muslin: it runs under one tender; \
          link it with muslin cc or muslin cargo",
+    );
+}
+
+#[test]
+fn run_takes_an_image_for_another_host() {
+    let Some(sysroot) = solo5("hosts_run") else {
+        return;
+    };
+    let dir = directory("hosts_run");
+    let image = compile(sysroot, &dir, LOOKS_AROUND, &[]);
+    let mut as_process = with([
+        "run",
+        "--platform",
+        "linux",
+        "--env",
+        "MOTTO=x",
+        "--mem",
+        "16",
+    ]);
+    let output = give(as_process.arg(&image).args(["--", "a b"]), "one\n");
+    assert_eq!(
+        stdout(&output),
+        "<a b> x 1\nread one\nvdso 0, /etc/passwd -1\n0\nlarge 0\n"
+    );
+    assert_eq!(output.status.code(), Some(139));
+
+    // Made for hvt, run in spt's tender.
+    let hvt = dir.join("guest.hvt");
+    succeed(
+        with(["retarget", "--platform", "solo5-hvt", "-o"])
+            .arg(&hvt)
+            .arg(&image),
+    );
+    let mut as_guest = with(["run", "--platform", "solo5-spt", "--mem", "16"]);
+    assert!(stdout(&give(as_guest.arg(&hvt), "")).contains("vdso 0"));
+
+    refuse(
+        with(["run", "--platform", "linux", "--block", "a=b"]).arg(&image),
+        2,
+        "--block: a process has no devices; run the image in a tender",
+    );
+    let linux = Path::new(crate::lab::MUSLIN);
+    refuse(
+        with(["run", "--platform", "solo5-hvt"]).arg(linux),
+        126,
+        &format!(
+            "{} is not an image for Solo5; link it with --platform solo5-spt or solo5-hvt",
+            linux.display()
+        ),
     );
 }
