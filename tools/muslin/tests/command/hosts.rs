@@ -386,7 +386,7 @@ fn run_takes_an_image_for_another_host() {
     refuse(
         with(["run", "--platform", "linux", "--block", "a=b"]).arg(&image),
         2,
-        "--block: a process has no devices; run the image in a tender",
+        "--block: a process has no tender and no devices; leave it out, or --platform linux",
     );
     let linux = Path::new(crate::lab::MUSLIN);
     refuse(
