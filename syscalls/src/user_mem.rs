@@ -7,6 +7,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
 use muslin_abi::Errno;
 use muslin_abi::layout::{Iovec, Pod};
@@ -188,12 +189,14 @@ impl<'a> UserBufMut<'a> {
 /// `EFAULT` it is not mapped and readable.
 pub fn read<T: Pod>(context: &Context<'_>, address: usize) -> Result<T, Errno> {
     let buffer = UserBuf::new(context, address, T::BYTES)?;
-    let mut small = [0; 512];
-    if let Some(bytes) = small.get_mut(..T::BYTES) {
-        buffer.copy_out(0, bytes);
-        return Ok(T::from_bytes(bytes));
+    let mut room = Room::new();
+    match room.bytes(T::BYTES) {
+        Some(bytes) => {
+            buffer.copy_out(0, bytes);
+            Ok(T::from_bytes(bytes))
+        }
+        None => Ok(T::from_bytes(&buffer.to_vec()?)),
     }
-    Ok(T::from_bytes(&buffer.to_vec()?))
 }
 
 /// Puts a value where the program wants it.
@@ -202,8 +205,8 @@ pub fn read<T: Pod>(context: &Context<'_>, address: usize) -> Result<T, Errno> {
 /// `EFAULT` the place is not mapped and writable.
 pub fn write<T: Pod>(context: &Context<'_>, address: usize, value: &T) -> Result<(), Errno> {
     let mut buffer = UserBufMut::new(context, address, T::BYTES)?;
-    let mut small = [0; 512];
-    if let Some(bytes) = small.get_mut(..T::BYTES) {
+    let mut room = Room::new();
+    if let Some(bytes) = room.bytes(T::BYTES) {
         value.to_bytes(bytes);
         buffer.copy_in(0, bytes);
         return Ok(());
@@ -212,6 +215,27 @@ pub fn write<T: Pod>(context: &Context<'_>, address: usize, value: &T) -> Result
     value.to_bytes(&mut bytes);
     buffer.copy_in(0, &bytes);
     Ok(())
+}
+
+/// Room for a value on its way, of which no more is cleared than is used.
+struct Room([MaybeUninit<u8>; Room::BYTES]);
+
+impl Room {
+    const BYTES: usize = 512;
+
+    #[inline]
+    fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; Self::BYTES])
+    }
+
+    /// Zeros.
+    #[inline]
+    fn bytes(&mut self, len_bytes: usize) -> Option<&mut [u8]> {
+        let part = self.0.get_mut(..len_bytes)?;
+        part.fill(MaybeUninit::new(0));
+        // SAFETY: all of them were just written.
+        Some(unsafe { core::slice::from_raw_parts_mut(part.as_mut_ptr().cast(), len_bytes) })
+    }
 }
 
 /// A text of the program that ends with 0, without the 0.

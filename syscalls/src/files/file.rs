@@ -13,6 +13,7 @@ use super::directory::Name;
 use super::file_ops::FileOps;
 use super::inode::Inode;
 use super::poll::wait_for_ever;
+use super::regular::RegularFile;
 use crate::context::Context;
 use crate::user_mem::{UserBuf, UserBufMut};
 
@@ -33,6 +34,8 @@ pub struct File {
     pub inode: Option<Arc<Inode>>,
     /// The name it was opened by, for `/proc/self/fd`.
     pub name: Option<(Arc<Inode>, Name)>,
+    /// Is it an open file of the file system, whose bytes are in memory?
+    is_regular: bool,
     /// Who this is, for `flock`.
     id: u64,
     flags: AtomicU32,
@@ -46,7 +49,9 @@ pub struct File {
 impl File {
     /// A description with the flags of `open`.
     pub fn new(ops: Box<dyn FileOps>, inode: Option<Arc<Inode>>, flags: u32) -> Self {
+        let is_regular = ops.as_any().is::<RegularFile>();
         Self {
+            is_regular,
             ops,
             inode,
             name: None,
@@ -70,6 +75,11 @@ impl File {
             .store(kept | (flags & CHANGEABLE), Ordering::Relaxed);
     }
 
+    /// Whether its bytes are in memory: using it neither waits nor runs anything of the program's.
+    pub fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+
     /// Whether only the place in the tree is open, `O_PATH`.
     pub fn is_path(&self) -> bool {
         self.flags() & O_PATH != 0
@@ -83,6 +93,22 @@ impl File {
     /// Whether writing is allowed.
     pub fn can_write(&self) -> bool {
         !self.is_path() && matches!(self.flags() & O_ACCMODE, O_WRONLY | O_RDWR)
+    }
+
+    /// Itself, if reading is allowed.
+    ///
+    /// # Errors
+    /// `EBADF` it is not.
+    pub fn if_readable(&self) -> Result<&Self, Errno> {
+        self.can_read().then_some(self).ok_or(Errno::EBADF)
+    }
+
+    /// Itself, if writing is allowed.
+    ///
+    /// # Errors
+    /// `EBADF` it is not.
+    pub fn if_writable(&self) -> Result<&Self, Errno> {
+        self.can_write().then_some(self).ok_or(Errno::EBADF)
     }
 
     /// Whether waiting is forbidden.

@@ -101,9 +101,10 @@ impl Time {
     /// The platform's time.
     pub fn now(platform: &dyn Platform) -> Self {
         let ns = platform.clock().realtime_ns();
+        let seconds = ns.div_euclid(1_000_000_000);
         Self {
-            seconds: ns.div_euclid(1_000_000_000),
-            nanoseconds: ns.rem_euclid(1_000_000_000) as u32,
+            seconds,
+            nanoseconds: (ns - seconds * 1_000_000_000) as u32,
         }
     }
 
@@ -209,10 +210,9 @@ impl Inode {
     /// The content was read: noted as seldom as a Linux mount with `relatime` does, once after each
     /// change.
     pub fn set_accessed(&self, platform: &dyn Platform) {
-        let meta = self.meta();
+        let mut meta = self.meta.lock();
         if meta.accessed <= meta.modified || meta.accessed <= meta.changed {
-            let now = Time::now(platform);
-            self.update(|meta| meta.accessed = now);
+            meta.accessed = Time::now(platform);
         }
     }
 

@@ -4,8 +4,9 @@
 //! its kind can ([`file_ops::FileOps`]). What has a name is an [`inode::Inode`]; directories hold
 //! them, and a [`walk`] finds them.
 //!
-//! Lock order: a description's offset, then an inode's body or a pipe, then an inode's meta. The
-//! table is never held while a file is used or dropped by its last holder's call.
+//! Lock order: the table, a description's offset, then an inode's body or a pipe, then an inode's
+//! meta. The table is held while a file is used only if the file's bytes are in memory, and never
+//! while a file is dropped by its last holder's call.
 
 pub mod block;
 pub mod console;
@@ -174,6 +175,23 @@ impl Files {
     /// Permissions that new files do not get.
     pub fn umask(&self) -> u32 {
         self.umask.load(Ordering::Relaxed)
+    }
+
+    /// Uses an open file whose bytes are in memory, without taking hold of it. `None`: it is another
+    /// kind, or none is open.
+    #[inline]
+    fn with_regular<T>(&self, fd: i32, act: impl FnOnce(&File) -> T) -> Option<T> {
+        let table = self.table().lock();
+        let file = &table.get(fd).ok()?.file;
+        file.is_regular().then(|| act(file))
+    }
+
+    /// As [`with_regular`](Self::with_regular), to write to it: not where a limit of sizes could send
+    /// the program a signal.
+    #[inline]
+    fn with_regular_to_write<T>(&self, fd: i32, act: impl FnOnce(&File) -> T) -> Option<T> {
+        let is_unlimited = self.file_bytes_max.load(Ordering::Relaxed) == u64::MAX;
+        is_unlimited.then(|| self.with_regular(fd, act)).flatten()
     }
 
     /// The open file of a descriptor, whatever it was opened for.

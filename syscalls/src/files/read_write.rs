@@ -22,9 +22,15 @@ use crate::user_mem::{self, RW_BYTES_MAX, UserBuf, UserBufMut};
 /// # Source
 /// read(2), man-pages 6.9
 pub fn sys_read(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let file = context.process.files.readable(args.fd(0))?;
-    let mut dst = UserBufMut::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
-    file.read(context, &mut dst)
+    let files = &context.process.files;
+    let read = |file: &File| {
+        let mut dst = UserBufMut::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
+        file.read(context, &mut dst)
+    };
+    match files.with_regular(args.fd(0), |file| file.if_readable().and_then(read)) {
+        Some(done) => done,
+        None => read(&*files.readable(args.fd(0))?),
+    }
 }
 
 /// `write(fd, buf, count)` — writes what comes next.
@@ -40,9 +46,15 @@ pub fn sys_read(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// # Source
 /// write(2), man-pages 6.9
 pub fn sys_write(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let file = context.process.files.writable(args.fd(0))?;
-    let src = UserBuf::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
-    file.write(context, &src)
+    let files = &context.process.files;
+    let write = |file: &File| {
+        let src = UserBuf::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
+        file.write(context, &src)
+    };
+    match files.with_regular_to_write(args.fd(0), |file| file.if_writable().and_then(write)) {
+        Some(done) => done,
+        None => write(&*files.writable(args.fd(0))?),
+    }
 }
 
 /// `pread64(fd, buf, count, offset)` — reads at a place.
@@ -53,9 +65,15 @@ pub fn sys_write(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// pread(2)
 pub fn sys_pread64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let place = place_of(args.raw(3))?;
-    let file = context.process.files.readable(args.fd(0))?;
-    let mut dst = UserBufMut::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
-    file.ops.read_at(context, place, &mut dst)
+    let files = &context.process.files;
+    let read = |file: &File| {
+        let mut dst = UserBufMut::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
+        file.ops.read_at(context, place, &mut dst)
+    };
+    match files.with_regular(args.fd(0), |file| file.if_readable().and_then(read)) {
+        Some(done) => done,
+        None => read(&*files.readable(args.fd(0))?),
+    }
 }
 
 /// `pwrite64(fd, buf, count, offset)` — writes at a place; with `O_APPEND` at the end, as Linux does.
@@ -66,10 +84,16 @@ pub fn sys_pread64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// pwrite(2)
 pub fn sys_pwrite64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let place = place_of(args.raw(3))?;
-    let file = context.process.files.writable(args.fd(0))?;
-    let src = UserBuf::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
-    let place = (file.flags() & O_APPEND == 0).then_some(place);
-    Ok(file.ops.write_at(context, place, &src)?.0)
+    let files = &context.process.files;
+    let write = |file: &File| {
+        let src = UserBuf::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
+        let place = (file.flags() & O_APPEND == 0).then_some(place);
+        Ok(file.ops.write_at(context, place, &src)?.0)
+    };
+    match files.with_regular_to_write(args.fd(0), |file| file.if_writable().and_then(write)) {
+        Some(done) => done,
+        None => write(&*files.writable(args.fd(0))?),
+    }
 }
 
 /// `readv(fd, iov, iovcnt)` — reads into pieces.
@@ -165,12 +189,18 @@ pub fn sys_pwritev2(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
 /// # Source
 /// lseek(2)
 pub fn sys_lseek(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let file = context.process.files.file(args.fd(0))?;
-    let mut place = file.offset().lock();
-    *place = file
-        .ops
-        .seek(*place, args.raw(1) as i64, args.int(2) as u32)?;
-    Ok(*place as usize)
+    let files = &context.process.files;
+    let seek = |file: &File| {
+        let mut place = file.offset().lock();
+        *place = file
+            .ops
+            .seek(*place, args.raw(1) as i64, args.int(2) as u32)?;
+        Ok(*place as usize)
+    };
+    match files.with_regular(args.fd(0), seek) {
+        Some(done) => done,
+        None => seek(&*files.file(args.fd(0))?),
+    }
 }
 
 fn place_of(word: usize) -> Result<u64, Errno> {

@@ -5,6 +5,7 @@
 //! never by a fault. What has no access yet (`PROT_NONE`) and what shall not be promised
 //! (`MAP_NORESERVE`) costs nothing until then.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use muslin_abi::Errno;
@@ -23,7 +24,7 @@ impl AddressSpace {
         };
         let page = address - address % self.page_bytes();
         let pages = page..page + self.page_bytes();
-        let map = self.map.lock();
+        let mut map = self.map.lock();
         let Some((_, region, _)) = map.regions.first_in(pages.clone()) else {
             return false;
         };
@@ -196,10 +197,12 @@ impl AddressSpace {
             paging.unback(page);
             let new_page = new.start + (page - old.start);
             paging.back(new_page, frame, region.protection);
-            if let Some(shared) = map.shared.remove(&page) {
-                map.shared.insert(new_page, shared);
-            }
         }
+        let shared = map.shared_in(old.clone());
+        let moved: Vec<_> = map.shared.drain(shared).collect();
+        let place = map.shared_in(new.start..new.start);
+        let at_new = |(page, shared)| (new.start + (page - old.start), shared);
+        map.shared.splice(place, moved.into_iter().map(at_new));
         while map.regions.carve(old.clone()).is_some() {}
         map.program_bytes = map.program_bytes - old.len() + new.len();
         self.give_addresses(map, old);
@@ -222,11 +225,15 @@ impl AddressSpace {
         let mut at = piece.start;
         while let Some((page, frame)) = paging.first_backed(at..piece.end) {
             paging.unback(page);
-            if map.shared.remove(&page).is_none() {
+            if !is_shared(region.kind) {
                 self.pages.free(frame..frame + page_bytes, Owner::Program);
             }
             backed += 1;
             at = page + page_bytes;
+        }
+        if is_shared(region.kind) {
+            let shared = map.shared_in(piece.clone());
+            map.shared.drain(shared);
         }
         if region.is_promised {
             self.pages
@@ -274,7 +281,7 @@ impl AddressSpace {
     }
 
     /// How many pages of a range are promised.
-    fn promised_in(&self, map: &Map, addresses: Range<usize>) -> usize {
+    fn promised_in(&self, map: &mut Map, addresses: Range<usize>) -> usize {
         let mut count = 0;
         let mut at = addresses.start;
         while let Some((piece, region, _)) = map.regions.first_in(at..addresses.end) {

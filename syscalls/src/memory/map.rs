@@ -5,7 +5,6 @@
 //! stack do not own theirs. Memory that a change of the map itself needs is looked for before
 //! anything is changed, so that `ENOMEM` leaves all as it was.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -26,15 +25,9 @@ pub(super) const READ_WRITE: Protection = Protection {
     execute: false,
 };
 
-/// What a change of the map may need of the kernel's heap at most: nodes of the trees, regions that
-/// are split off at the ends and one that is put in between, gaps.
-const CHANGE_NODES: usize = 16;
-
-/// Size of a node of a tree in bytes, not less.
-const NODE_BYTES: usize = 640;
-
-/// With so many free pages there is room for the nodes, whatever the state of the heap.
-const CHANGE_PAGES: usize = 8;
+/// Free pages that hold what a change of the map may need of the kernel's heap: nodes of the trees,
+/// for regions that are split off at the ends, one that is put in between, and gaps.
+const CHANGE_PAGES: usize = 4;
 
 /// What a handler wants to do with memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +113,8 @@ pub(super) struct Map {
     pub regions: Regions,
     /// Addresses without a region, where addresses are more than memory.
     pub gaps: Option<Gaps>,
-    /// The pages of files that are mapped, by address, and how often.
-    pub shared: BTreeMap<usize, (Arc<SharedPage>, usize)>,
+    /// The pages of files that are mapped, by address; as often as they are mapped there.
+    pub shared: Vec<(usize, Arc<SharedPage>)>,
     /// Where the break starts: chosen when it is first asked for.
     pub break_start: Option<usize>,
     pub break_end: usize,
@@ -140,7 +133,7 @@ impl AddressSpace {
             map: Mutex::new(Map {
                 regions: Regions::default(),
                 gaps: paging.map(|paging| Gaps::new(paging.addresses())),
-                shared: BTreeMap::new(),
+                shared: Vec::new(),
                 break_start: None,
                 break_end: 0,
                 program_bytes: 0,
@@ -199,7 +192,7 @@ impl AddressSpace {
 
     /// All regions, lowest first: the addresses, what may be done there, and what it is.
     pub fn regions(&self) -> Vec<(Range<usize>, Protection, Kind)> {
-        let map = self.map.lock();
+        let mut map = self.map.lock();
         let regions = map.regions.iter();
         regions
             .map(|(addresses, region)| (addresses, region.protection, region.kind))
@@ -267,7 +260,9 @@ impl AddressSpace {
         map.regions
             .insert(end, Region::new(start, READ_WRITE, kind));
         self.note_peak(&mut map);
-        if let Err(errno) = self.change(&mut map, start..end, protection) {
+        if protection != READ_WRITE
+            && let Err(errno) = self.change(&mut map, start..end, protection)
+        {
             self.drop_range(&mut map, start..end)?;
             return Err(errno);
         }
@@ -291,11 +286,13 @@ impl AddressSpace {
         let mut map = self.map.lock();
         let kind = Kind::Shared { can_write };
         let start = self.map_lazily(&mut map, paging, place, len_bytes, protection, kind)?;
-        for (i, page) in pages.into_iter().enumerate() {
-            let address = start + i * self.page_bytes();
+        let page_bytes = self.page_bytes();
+        let addresses = (start..).step_by(page_bytes);
+        for (address, page) in addresses.clone().zip(&pages) {
             paging.back(address, page.address(), protection);
-            map.shared.insert(address, (page, 1));
         }
+        let place = map.shared_in(start..start);
+        map.shared.splice(place, addresses.zip(pages));
         Ok(start)
     }
 
@@ -311,17 +308,25 @@ impl AddressSpace {
         pages: Vec<Arc<SharedPage>>,
     ) -> Result<usize, Errno> {
         let start = pages.first().ok_or(Errno::EINVAL)?.address();
+        self.has_heap_for_change()?;
         let mut map = self.map.lock();
+        map.shared
+            .try_reserve(pages.len())
+            .map_err(|_| Errno::ENOMEM)?;
+        let end = start + pages.len() * self.page_bytes();
+        let mut at = start;
+        let mut allowed = protection;
+        while let Some((piece, before)) = map.regions.carve(at..end) {
+            at = piece.end;
+            allowed = union(allowed, before.protection);
+        }
+        let mut region = Region::new(start, allowed, Kind::Shared { can_write });
+        region.start = start;
+        map.regions.insert(end, region);
         for page in pages {
-            self.has_heap_for_change()?;
             let address = page.address();
-            let addresses = address..address + self.page_bytes();
-            let mut region = Region::new(address, protection, Kind::Shared { can_write });
-            if let Some((_, before)) = map.regions.carve(addresses.clone()) {
-                region.protection = union(region.protection, before.protection);
-            }
-            map.regions.insert(addresses.end, region);
-            map.shared.entry(address).or_insert((page, 0)).1 += 1;
+            let place = map.shared_in(address..address + 1);
+            map.shared.insert(place.end, (address, page));
         }
         Ok(start)
     }
@@ -378,7 +383,8 @@ impl AddressSpace {
         let len_bytes = self.whole_pages(len_bytes).map_err(|_| Errno::EINVAL)?;
         self.page(start)?;
         let end = start.checked_add(len_bytes).ok_or(Errno::EINVAL)?;
-        self.has_heap_for_change()?;
+        // Less than a change asks for: this one leaves more.
+        self.has_heap(1)?;
         self.drop_range(&mut self.map.lock(), start..end)
     }
 
@@ -576,7 +582,7 @@ impl AddressSpace {
         }
         let len_bytes = self.whole_pages(len_bytes)?;
         let end = start.checked_add(len_bytes).ok_or(Errno::EINVAL)?;
-        let map = self.map.lock();
+        let mut map = self.map.lock();
         let mut at = start;
         while let Some((piece, region, _)) = map.regions.first_in(at..end) {
             at = piece.end;
@@ -682,8 +688,8 @@ impl AddressSpace {
     }
 
     /// Takes the pages between the regions of a range: all or none.
-    fn take_gaps(&self, map: &Map, addresses: Range<usize>) -> Result<(), Errno> {
-        let gap_after = |at: usize| {
+    fn take_gaps(&self, map: &mut Map, addresses: Range<usize>) -> Result<(), Errno> {
+        let mut gap_after = |at: usize| {
             let next = map.regions.first_in(at..addresses.end);
             let piece = next.map_or(addresses.end..addresses.end, |(piece, ..)| piece);
             (at..piece.start, piece.end)
@@ -731,18 +737,16 @@ impl AddressSpace {
     /// Pages of a file are mapped once less: the region stays where they still are.
     fn drop_shared(&self, map: &mut Map, piece: Range<usize>, region: Region) {
         for page in piece.step_by(self.page_bytes()) {
-            let Some((_, times)) = map.shared.get_mut(&page) else {
-                continue;
-            };
-            *times -= 1;
-            if *times == 0 {
-                map.shared.remove(&page);
-            } else {
+            let times = map.shared_in(page..page + 1);
+            if times.len() > 1 {
                 let kept = Region {
                     start: page,
                     ..region
                 };
                 map.regions.insert(page + self.page_bytes(), kept);
+            }
+            if !times.is_empty() {
+                map.shared.remove(times.start);
             }
         }
     }
@@ -793,18 +797,23 @@ impl AddressSpace {
 
     /// Makes sure that the heap has room for a change of the map, before anything is changed.
     fn has_heap_for_change(&self) -> Result<(), Errno> {
-        if self.pages.has_for_kernel(CHANGE_PAGES) {
-            return Ok(());
+        self.has_heap(CHANGE_PAGES)
+    }
+
+    fn has_heap(&self, pages: usize) -> Result<(), Errno> {
+        if self.pages.has_for_kernel(pages) {
+            Ok(())
+        } else {
+            Err(Errno::ENOMEM)
         }
-        // Blocks of a node's size: a heap may have others and yet none of these.
-        let mut nodes = [const { Vec::<u8>::new() }; CHANGE_NODES];
-        for node in &mut nodes {
-            node.try_reserve_exact(NODE_BYTES)
-                .map_err(|_| Errno::ENOMEM)?;
-        }
-        // Otherwise the compiler may leave it out, since nothing uses them.
-        core::hint::black_box(&nodes);
-        Ok(())
+    }
+}
+
+impl Map {
+    /// Where the pages of files that are mapped in a range are in the list.
+    pub fn shared_in(&self, addresses: Range<usize>) -> Range<usize> {
+        let from = |end: usize| self.shared.partition_point(|&(address, _)| address < end);
+        from(addresses.start)..from(addresses.end)
     }
 }
 

@@ -23,7 +23,8 @@ const BITS: usize = u64::BITS as usize;
 /// runs out of memory itself.
 const RESERVE_SHARE: usize = 64;
 
-/// Most pages that are kept for the library OS.
+/// Least and most pages that are kept for the library OS.
+pub(super) const RESERVE_PAGES_MIN: usize = 16;
 const RESERVE_PAGES_MAX: usize = 256;
 
 /// Free pages below those that were asked for, which are kept at hand with them.
@@ -137,7 +138,7 @@ impl Pages {
             start,
             count,
             page_bytes,
-            reserve: (count / RESERVE_SHARE).min(RESERVE_PAGES_MAX),
+            reserve: (count / RESERVE_SHARE).clamp(RESERVE_PAGES_MIN, RESERVE_PAGES_MAX),
             map: Mutex::new(map),
         }
     }

@@ -32,20 +32,25 @@ impl Region {
 #[derive(Default)]
 pub struct Regions {
     by_end: BTreeMap<usize, Region>,
+    /// The newest, which often is the first to go again, and its end. Not among the others yet, nor
+    /// joined with its neighbours.
+    newest: Option<(usize, Region)>,
     /// The region that was asked for last: most questions are about it again.
     latest: Option<(Range<usize>, Protection)>,
 }
 
 impl Regions {
     /// All of them, lowest first.
-    pub fn iter(&self) -> impl Iterator<Item = (Range<usize>, Region)> {
+    pub fn iter(&mut self) -> impl Iterator<Item = (Range<usize>, Region)> {
+        self.settle();
         let regions = self.by_end.iter();
         regions.map(|(&end, &region)| (region.start..end, region))
     }
 
     /// The first region that has addresses in the range: the addresses that it has in common with
     /// it, the region, and its end.
-    pub fn first_in(&self, addresses: Range<usize>) -> Option<(Range<usize>, Region, usize)> {
+    pub fn first_in(&mut self, addresses: Range<usize>) -> Option<(Range<usize>, Region, usize)> {
+        self.settle();
         let (&end, &region) = self.by_end.range(addresses.start + 1..).next()?;
         let piece = region.start.max(addresses.start)..end.min(addresses.end);
         (!piece.is_empty()).then_some((piece, region, end))
@@ -63,6 +68,13 @@ impl Regions {
         {
             return is_fine(protection);
         }
+        if let Some((end, region)) = &self.newest
+            && region.start <= addresses.start
+            && addresses.end <= *end
+        {
+            self.latest = Some((region.start..*end, region.protection));
+            return is_fine(&region.protection);
+        }
         let Some((_, region, end)) = self.first_in(addresses.clone()) else {
             return false;
         };
@@ -71,7 +83,7 @@ impl Regions {
     }
 
     /// Whether regions for which `is_fine` holds cover the range without gaps.
-    pub fn covers(&self, addresses: Range<usize>, is_fine: impl Fn(&Region) -> bool) -> bool {
+    pub fn covers(&mut self, addresses: Range<usize>, is_fine: impl Fn(&Region) -> bool) -> bool {
         let mut at = addresses.start;
         while at < addresses.end {
             match self.first_in(at..addresses.end) {
@@ -85,6 +97,17 @@ impl Regions {
     /// Takes the first piece of a range out.
     pub fn carve(&mut self, addresses: Range<usize>) -> Option<(Range<usize>, Region)> {
         self.latest = None;
+        if addresses.is_empty() {
+            return None;
+        }
+        if let Some((end, region)) = self.newest
+            && region.start == addresses.start
+            && end == addresses.end
+        {
+            self.newest = None;
+            return Some((addresses, region));
+        }
+        self.settle();
         let (&end, region) = self.by_end.range_mut(addresses.start + 1..).next()?;
         let piece = region.start.max(addresses.start)..end.min(addresses.end);
         if piece.is_empty() {
@@ -103,8 +126,21 @@ impl Regions {
     }
 
     /// Puts a region where there is none, joined with its neighbours if they are alike.
-    pub fn insert(&mut self, end: usize, mut region: Region) {
+    pub fn insert(&mut self, end: usize, region: Region) {
         self.latest = None;
+        self.settle();
+        self.newest = Some((end, region));
+    }
+
+    /// The newest is a region like all others.
+    #[inline]
+    fn settle(&mut self) {
+        if let Some((end, region)) = self.newest.take() {
+            self.join(end, region);
+        }
+    }
+
+    fn join(&mut self, end: usize, mut region: Region) {
         let mut neighbours = self.by_end.range_mut(region.start..);
         let mut neighbour = neighbours.next();
         if let Some((below_end, below)) = &neighbour

@@ -463,7 +463,7 @@ fn the_librarys_heap_takes_pages_and_gives_them_back() {
     let pages = unsafe { Pages::new(sim.memory()) };
     let (count, free) = pages.count();
     assert_eq!((count, free), (130, 129));
-    let reserve = 2;
+    let reserve = pages::RESERVE_PAGES_MIN;
     assert!(pages.allocate(free - reserve, Owner::Program).is_ok());
     assert_eq!(pages.allocate(1, Owner::Program), Err(Errno::ENOMEM));
     let heap = pages.allocate(reserve, Owner::Kernel).unwrap();
@@ -518,7 +518,7 @@ fn random_calls_agree_with_a_naive_model() {
             let what = draws.below(7);
             let has_room = |model: &[Option<ModelPage>], wanted: usize| {
                 let free = model[own..].iter().filter(|page| page.is_none()).count();
-                wanted <= free.saturating_sub(PAGES / 64)
+                wanted <= free.saturating_sub(pages::RESERVE_PAGES_MIN)
             };
             match what {
                 0 => match map(&world, 0, count, prot, PLAIN) {
