@@ -11,6 +11,8 @@ mod coverage;
 mod gaps;
 #[path = "conformance/judge.rs"]
 mod judge;
+#[path = "conformance/machines.rs"]
+mod machines;
 #[path = "conformance/platforms.rs"]
 mod platforms;
 #[path = "conformance/program.rs"]
@@ -49,6 +51,13 @@ fn main() -> ExitCode {
         .map(|program| program.name.clone())
         .collect();
     let rows: Rows = Arc::default();
+    machines::choose(
+        programs
+            .iter()
+            .filter(|program| is_chosen(&arguments, &program.name))
+            .cloned()
+            .collect(),
+    );
     let mut trials: Vec<Trial> = programs
         .into_iter()
         .map(|program| {
@@ -75,6 +84,15 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
+}
+
+/// Is this program one of those that the command line asks for?
+fn is_chosen(arguments: &Arguments, name: &str) -> bool {
+    let is_like = |filter: &String| match arguments.exact {
+        true => name == filter,
+        false => name.contains(filter.as_str()),
+    };
+    arguments.filter.as_ref().is_none_or(is_like) && !arguments.skip.iter().any(is_like)
 }
 
 /// After a run of all programs: the calls that were made through the table, and none is missing.

@@ -3,7 +3,8 @@
 use muslin_sysroot::Flavour;
 
 use crate::gaps::Gap;
-use crate::platforms::{ALL, Platform};
+use crate::machines;
+use crate::platforms::{ALL, Kind, Platform};
 use crate::program::Program;
 use crate::run::{Outcome, compile, run};
 
@@ -51,6 +52,9 @@ fn attempt(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
     }
     if let Some(gap) = Gap::of(platform.gaps, &program.name).filter(|gap| !gap.is_run) {
         return Err(Cell::Skipped(format!("needs {}", gap.missing)));
+    }
+    if platform.kind == Kind::Machine {
+        return machines::outcome(program, platform);
     }
     let image = compile(program, platform).map_err(Cell::Failed)?;
     let outcome = run(program, platform, &image).map_err(Cell::Failed)?;

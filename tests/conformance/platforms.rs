@@ -32,6 +32,8 @@ pub enum Kind {
     OwnFiles,
     /// A guest of the built-in tender, with a file system of its own.
     Guest,
+    /// A guest of a virtual machine, which runs in the lab.
+    Machine,
 }
 
 /// All platforms. The first is the one whose answers are right, if its programs are content.
@@ -75,6 +77,14 @@ pub const ALL: &[Platform] = &[
         flavour: Flavour::Solo5Spt,
         environment: &[],
         kind: Kind::Guest,
+        gaps: LIBRARY_OS,
+        cannot_run: None,
+    },
+    Platform {
+        name: "solo5-hvt",
+        flavour: Flavour::Solo5Hvt,
+        environment: &[],
+        kind: Kind::Machine,
         gaps: LIBRARY_OS,
         cannot_run: None,
     },

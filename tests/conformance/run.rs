@@ -118,10 +118,10 @@ fn start_and_wait(
     Ok(Outcome {
         output: match platform.kind {
             Kind::Process | Kind::OwnFiles => output,
-            Kind::Guest => without_reports(&output),
+            Kind::Guest | Kind::Machine => without_reports(&output),
         },
         complaints: match platform.kind {
-            Kind::Process | Kind::Guest => complaints,
+            Kind::Process | Kind::Guest | Kind::Machine => complaints,
             Kind::OwnFiles => without_reports(&complaints),
         },
         end,
@@ -131,7 +131,7 @@ fn start_and_wait(
 /// The runtime's reports of missing calls are among the program's complaints; a guest has one console,
 /// so there they are among its output.
 /// What the call returned tells as much.
-fn without_reports(output: &str) -> String {
+pub fn without_reports(output: &str) -> String {
     let is_report = |line: &str| {
         line.starts_with("muslin: the program called ")
             && line.ends_with(", which this platform does not have: ENOSYS\n")
@@ -150,13 +150,9 @@ fn command(
 ) -> std::io::Result<Command> {
     let mut command = match platform.kind {
         Kind::Process | Kind::OwnFiles => Command::new(image),
-        Kind::Guest => {
+        Kind::Guest | Kind::Machine => {
             let mut tender = Command::new(sysroots::muslin().map_err(std::io::Error::other)?);
-            tender.args(["run", "--mem", GUEST_MIB, "--cwd", GUEST_DIR]);
-            for (name, value) in &environment {
-                tender.arg("--env").arg(format!("{name}={value}"));
-            }
-            tender.arg(image);
+            tender.args(guest_words(&environment)).arg(image);
             tender
         }
     };
@@ -164,7 +160,19 @@ fn command(
     Ok(command)
 }
 
-fn environment_of(platform: &Platform, work: &Path) -> Vec<(&'static str, String)> {
+/// What the tender is told, but for the image.
+pub fn guest_words(environment: &[(&str, String)]) -> Vec<String> {
+    let mut words = ["run", "--mem", GUEST_MIB, "--cwd", GUEST_DIR]
+        .map(str::to_owned)
+        .to_vec();
+    for (name, value) in environment {
+        words.extend(["--env".to_owned(), format!("{name}={value}")]);
+    }
+    words
+}
+
+/// What the image finds in its environment; `work` is a directory of the run.
+pub fn environment_of(platform: &Platform, work: &Path) -> Vec<(&'static str, String)> {
     let work = work.to_string_lossy();
     let fixed = ENVIRONMENT
         .iter()
