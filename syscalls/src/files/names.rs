@@ -223,13 +223,17 @@ pub fn sys_renameat2(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// Returns its length with the final 0.
 ///
 /// # Errors
-/// `ERANGE` no room · `ENOENT` it was removed · `EFAULT`.
+/// `ERANGE` no room · `ENAMETOOLONG` it is longer than any path may be · `ENOENT` it was removed ·
+/// `EFAULT`.
 /// # Source
 /// getcwd(2)
 pub fn sys_getcwd(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let files = &context.process.files;
     let mut path = walk::path_of(files, &files.working_directory())?;
     path.push(0);
+    if path.len() > user_mem::PATH_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
     if args.size(1) < path.len() {
         return Err(Errno::ERANGE);
     }

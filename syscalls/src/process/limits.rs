@@ -18,8 +18,8 @@ const INFINITY: u64 = u64::MAX;
 
 /// Most descriptors, as Linux starts with.
 const FILES: u64 = 1024;
-/// What a program may raise them to.
-const FILES_MAX: u64 = 4096;
+/// What a program may raise them to: the most that Linux has unless somebody says otherwise.
+const FILES_MAX: u64 = 1 << 20;
 
 const fn limit(rlim_cur: u64, rlim_max: u64) -> Rlimit {
     Rlimit { rlim_cur, rlim_max }

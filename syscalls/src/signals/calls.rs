@@ -7,11 +7,13 @@ use super::{SIGKILL, SIGSTOP, UNBLOCKABLE, deliver_pending, index_of, send};
 use crate::context::Context;
 use crate::process::exit_by_deadlock;
 use crate::time::{duration_ns, sleep_until};
-use crate::user_mem;
+use crate::user_mem::{self, UserBuf};
 
 /// Size of the kernel's set of signals in bytes.
 const SET_BYTES: usize = 8;
 
+/// Size of a `siginfo_t` in bytes, as far as it says something.
+const SIGINFO_BYTES: usize = 48;
 const SIG_IGN: usize = 1;
 
 const SIG_BLOCK: i32 = 0;
@@ -195,12 +197,13 @@ pub fn sys_pause(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
 /// passed on.
 ///
 /// # Errors
-/// `EINVAL` no such signal · `ESRCH` another process.
+/// `EINVAL` no such signal · `ESRCH` another process · `EFAULT` a bad `info`.
 /// # Differs from Linux
 /// The function does not see `info`.
 /// # Source
 /// rt_sigqueueinfo(2), man-pages 6.9
 pub fn sys_rt_sigqueueinfo(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    UserBuf::new(context, args.addr(2), SIGINFO_BYTES)?;
     if args.int(0) != crate::process::PID {
         return Err(Errno::ESRCH);
     }
