@@ -13,6 +13,7 @@ mod cargo;
 mod cc;
 mod check;
 mod guests;
+mod hostile;
 mod hosts;
 mod lab;
 mod run;
