@@ -22,6 +22,10 @@ impl AddressSpace {
         let Some(paging) = self.paging else {
             return false;
         };
+        // Before the lock: the library OS itself may have met the end of a stack while it held it.
+        if !paging.addresses().contains(&address) {
+            return false;
+        }
         let page = address - address % self.page_bytes();
         let pages = page..page + self.page_bytes();
         let mut map = self.map.lock();

@@ -91,6 +91,18 @@ pub fn solo5(test: &str) -> Option<&'static Path> {
     }
 }
 
+/// The same for virtual machines.
+pub fn hvt(test: &str) -> Option<&'static Path> {
+    static HVT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match HVT.get_or_init(|| make(Flavour::Solo5Hvt)) {
+        Ok(dir) => Some(dir),
+        Err(reason) => {
+            skip(test, reason);
+            None
+        }
+    }
+}
+
 /// Does this machine have the program? Says so if not.
 pub fn has(test: &str, program: &str) -> bool {
     let is_there = Command::new(program).arg("--version").output().is_ok();

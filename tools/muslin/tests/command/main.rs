@@ -12,6 +12,7 @@ mod build_systems;
 mod cargo;
 mod cc;
 mod check;
+mod faults;
 mod guests;
 mod hostile;
 mod hosts;
