@@ -23,7 +23,6 @@ const HEADER_BYTES: usize = size_of::<Header>();
 /// Sizes of the classes in bytes: a page with its header fits one of them closely.
 const CLASS_BYTES: [usize; CLASSES] = [64, 128, 256, 512, 1024, 2048, 4160, 8192, 16384, 32768];
 const CLASSES: usize = 10;
-const CHUNK_BYTES: usize = 64 * 1024;
 const MAPPED: u32 = u32::MAX;
 const PAGE_BYTES: usize = 4096;
 /// What a header can tell of a block's start.
@@ -135,8 +134,9 @@ impl Heap {
         }
         let bytes = CLASS_BYTES[class];
         // Where memory is in pieces, there may still be a page.
-        let (chunk, chunk_bytes) = match (self.map)(CHUNK_BYTES) {
-            Some(chunk) => (chunk, CHUNK_BYTES),
+        let chunk_bytes = raw::chunk_bytes().max(bytes.next_multiple_of(PAGE_BYTES));
+        let (chunk, chunk_bytes) = match (self.map)(chunk_bytes) {
+            Some(chunk) => (chunk, chunk_bytes),
             None if bytes < PAGE_BYTES => ((self.map)(PAGE_BYTES)?, PAGE_BYTES),
             None => return None,
         };

@@ -27,6 +27,11 @@ pub unsafe fn call(nr: Sysno, args: [usize; 6]) -> isize {
 const PROT_READ_WRITE: usize = 3;
 const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
 
+/// How much memory a heap takes at once.
+pub const fn chunk_bytes() -> usize {
+    64 * 1024
+}
+
 /// Maps `len_bytes` of zeroed memory, or `None` when the platform has no more.
 pub fn map(len_bytes: usize) -> Option<*mut u8> {
     let args = [

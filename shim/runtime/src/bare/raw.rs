@@ -12,9 +12,21 @@ pub const PLATFORM: u32 = 1;
 /// The code of a slot: six words and the number; a value or a negative errno.
 pub type Code = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
 
+/// With less memory than this, a heap takes little at once.
+const LITTLE_MEMORY_BYTES: usize = 16 << 20;
+
 /// What answers a number without a slot. musl compares slots with it, so no slot starts with it.
 pub use crate::process::without_slot as __muslin_passthrough;
 pub use crate::process::without_slot as __muslin_passthrough_base;
+
+/// How much memory a heap takes at once: less where there is little.
+pub fn chunk_bytes() -> usize {
+    if host().memory().range().len() < LITTLE_MEMORY_BYTES {
+        8 * 1024
+    } else {
+        64 * 1024
+    }
+}
 
 /// Maps `len_bytes` of zeroed memory, which handlers may name in calls, or `None` when the platform
 /// has no more.

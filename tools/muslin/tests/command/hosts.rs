@@ -398,3 +398,35 @@ fn run_takes_an_image_for_another_host() {
         ),
     );
 }
+
+#[test]
+fn little_memory_is_shared_out_in_little_pieces() {
+    let Some(sysroot) = solo5("hosts_little") else {
+        return;
+    };
+    let dir = directory("hosts_little");
+    let source = r#"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+int main(void) {
+    char name[32], *memory[10];
+    int ends[2], wrong = pipe(ends);
+    for (int i = 0; i < 10; i++) {
+        sprintf(name, "/tmp/%d", i);
+        wrong += mkdir(name, 0700) != 0;
+        sprintf(name, "/tmp/%d/file", i);
+        wrong += open(name, O_CREAT | O_RDWR, 0600) < 0;
+        memory[i] = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        wrong += memory[i] == MAP_FAILED || !malloc(1000);
+    }
+    printf("%d wrong\n", wrong);
+}
+"#;
+    // A stack that leaves less than 400 KiB of two MiB.
+    let image = compile(sysroot, &dir, source, &["--stack", "1450K"]);
+    assert_eq!(succeed(&mut in_memory("2", &image)), "0 wrong\n");
+}
