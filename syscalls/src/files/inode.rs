@@ -84,8 +84,19 @@ pub enum Body {
     Descriptors,
     /// A name in it.
     Descriptor(Arc<File>),
-    /// `/proc/self/exe`.
+    /// A link of `/proc/self`.
+    Own(OwnLink),
+}
+
+/// Where a link of `/proc/self` leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnLink {
+    /// To the program, `exe`.
     Executable,
+    /// `cwd`.
+    WorkingDirectory,
+    /// `root`.
+    Root,
 }
 
 /// A point in time; before 1970 the seconds are negative and the nanoseconds still count upwards.
@@ -165,7 +176,7 @@ impl Inode {
         match &self.body {
             Body::Regular(_) | Body::Report(_) => S_IFREG,
             Body::Directory(_) | Body::Descriptors => S_IFDIR,
-            Body::Symlink(_) | Body::Descriptor(_) | Body::Executable => S_IFLNK,
+            Body::Symlink(_) | Body::Descriptor(_) | Body::Own(_) => S_IFLNK,
             Body::Pipe(_) => S_IFIFO,
             Body::Device(device) => device.kind(),
             Body::Block(_) => S_IFBLK,

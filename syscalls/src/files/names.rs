@@ -9,7 +9,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
 use super::devices::Device;
 use super::directory;
-use super::inode::{Body, Inode, Time};
+use super::inode::{Body, Inode, OwnLink, Time};
 use super::open::{new_regular, path_of_file};
 use super::walk::{self, Last, Place};
 use crate::context::Context;
@@ -352,7 +352,12 @@ fn readlink(
     let inode = walk::file_at(context, dirfd, address, flags)?;
     let target: Vec<u8> = match &inode.body {
         Body::Symlink(target) => target.clone(),
-        Body::Executable => context.process.files.executable(),
+        Body::Own(OwnLink::Executable) => context.process.files.executable(),
+        Body::Own(OwnLink::WorkingDirectory) => {
+            let files = &context.process.files;
+            walk::path_of(files, &files.working_directory())?
+        }
+        Body::Own(OwnLink::Root) => b"/".to_vec(),
         Body::Descriptor(file) => path_of_file(context, file),
         _ if user_mem::path(context, address)?.is_empty() => return Err(Errno::ENOENT),
         _ => return Err(Errno::EINVAL),

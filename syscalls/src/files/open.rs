@@ -329,7 +329,7 @@ fn ops_of(
             Box::new(end)
         }
         Body::Node { .. } => return Err(Errno::ENXIO),
-        Body::Symlink(_) | Body::Descriptor(_) | Body::Executable => return Err(Errno::ELOOP),
+        Body::Symlink(_) | Body::Descriptor(_) | Body::Own(_) => return Err(Errno::ELOOP),
     })
 }
 

@@ -1,73 +1,217 @@
-//! The texts of `/proc` that programs look for.
+//! The texts of `/proc` and `/sys` that programs look for.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::context::Context;
 use crate::memory::Kind;
+use crate::process::{PID, RELEASE, SYSTEM, VERSION};
+use crate::user_mem::UserBufMut;
 
 /// A text that is made when it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// Memory: all, and how much is free.
+    /// Always the same.
+    Fixed(&'static str),
+    /// Memory: all, how much is free, and who has the rest.
     Meminfo,
-    /// The one processor.
-    Cpuinfo,
-    /// Kinds of file systems.
-    Filesystems,
     /// Seconds since the start.
     Uptime,
-    /// The file system.
-    Mounts,
+    /// Times of the processor, and the time of the start.
+    Stat,
+    /// The system's name and version.
+    Version,
+    /// The version alone.
+    Release,
+    /// The machine's name.
+    HostName,
+    /// A random number as a UUID, another one each time.
+    Uuid,
     /// The arguments.
     CommandLine,
+    /// The program's name.
+    Comm,
     /// What is mapped where.
     Maps,
+    /// What there is to know of the process, for people.
+    Status,
+    /// The same for programs.
+    OwnStat,
+    /// How much is mapped, in pages.
+    Statm,
 }
 
-impl Report {
-    /// Those of `/proc` itself.
-    pub const ALL: &[(&str, Self)] = &[
-        ("meminfo", Self::Meminfo),
-        ("cpuinfo", Self::Cpuinfo),
-        ("filesystems", Self::Filesystems),
-        ("uptime", Self::Uptime),
-    ];
+/// Files by their directories.
+type Files = &'static [(&'static str, &'static [(&'static str, Report)])];
 
-    /// Those of `/proc/self`.
-    pub const ALL_OF_SELF: &[(&str, Self)] = &[
-        ("mounts", Self::Mounts),
-        ("cmdline", Self::CommandLine),
-        ("maps", Self::Maps),
+impl Report {
+    /// All of them.
+    pub const ALL: Files = &[
+        (
+            "proc",
+            &[
+                ("meminfo", Self::Meminfo),
+                ("cpuinfo", Self::Fixed("processor\t: 0\n\n")),
+                ("filesystems", Self::Fixed("nodev\ttmpfs\n")),
+                ("uptime", Self::Uptime),
+                ("stat", Self::Stat),
+                ("version", Self::Version),
+                ("loadavg", Self::Fixed("0.00 0.00 0.00 1/1 1\n")),
+            ],
+        ),
+        (
+            "proc/1",
+            &[
+                ("mounts", Self::Fixed("none / tmpfs rw 0 0\n")),
+                ("cmdline", Self::CommandLine),
+                ("comm", Self::Comm),
+                ("maps", Self::Maps),
+                ("status", Self::Status),
+                ("stat", Self::OwnStat),
+                ("statm", Self::Statm),
+            ],
+        ),
+        (
+            "proc/sys/kernel",
+            &[
+                ("hostname", Self::HostName),
+                ("osrelease", Self::Release),
+                ("ostype", Self::Fixed("Linux\n")),
+                ("pid_max", Self::Fixed("32768\n")),
+            ],
+        ),
+        ("proc/sys/kernel/random", &[("uuid", Self::Uuid)]),
+        ("proc/sys/vm", &[("overcommit_memory", Self::Fixed("2\n"))]),
+        (
+            "sys/devices/system/cpu",
+            &[
+                ("online", Self::Fixed("0\n")),
+                ("possible", Self::Fixed("0\n")),
+                ("present", Self::Fixed("0\n")),
+            ],
+        ),
     ];
 
     /// The text as of now.
     pub fn text(self, context: &Context<'_>) -> Vec<u8> {
-        match self {
+        let process = context.process;
+        let text = match self {
+            Self::Fixed(text) => return text.as_bytes().to_vec(),
+            Self::CommandLine => return process.files.command_line(),
+            Self::Maps => return maps(context),
+            Self::Comm => return line(process.identity.comm()),
+            Self::HostName => return line(process.identity.host_name()),
             Self::Meminfo => {
-                let usage = context.process.memory.usage();
-                let (total, free) = (usage.total / 1024, usage.free / 1024);
+                let usage = process.memory.usage();
+                let kib = |bytes: usize| bytes / 1024;
                 format!(
-                    "MemTotal:       {total:8} kB\n\
+                    "MemTotal:       {:8} kB\n\
                      MemFree:        {free:8} kB\n\
                      MemAvailable:   {free:8} kB\n\
-                     SwapTotal:             0 kB\n\
-                     SwapFree:              0 kB\n"
+                     Cached:         {:8} kB\n\
+                     SwapTotal:      {:8} kB\n\
+                     SwapFree:       {:8} kB\n\
+                     AnonPages:      {:8} kB\n\
+                     Slab:           {:8} kB\n\
+                     PageTables:     {:8} kB\n",
+                    kib(usage.total),
+                    kib(usage.files),
+                    0,
+                    0,
+                    kib(usage.program),
+                    kib(usage.kernel),
+                    kib(usage.tables),
+                    free = kib(usage.free),
                 )
-                .into_bytes()
             }
-            Self::Cpuinfo => b"processor\t: 0\n\n".to_vec(),
-            Self::Filesystems => b"nodev\ttmpfs\n".to_vec(),
             Self::Uptime => {
-                let hundredths = context.platform.clock().monotonic_ns() / 10_000_000;
+                let hundredths = context.platform.clock().monotonic_ns() / TICK_NS;
                 let (seconds, hundredths) = (hundredths / 100, hundredths % 100);
-                format!("{seconds}.{hundredths:02} 0.00\n").into_bytes()
+                format!("{seconds}.{hundredths:02} 0.00\n")
             }
-            Self::Mounts => b"none / tmpfs rw 0 0\n".to_vec(),
-            Self::CommandLine => context.process.files.command_line(),
-            Self::Maps => maps(context),
-        }
+            Self::Stat => {
+                let age_ns = process.identity.age_ns(context.platform);
+                let start_ns = context.platform.clock().realtime_ns() - age_ns as i64;
+                let (ticks, start) = (age_ns / TICK_NS, start_ns / 1_000_000_000);
+                format!(
+                    "cpu  {ticks} 0 0 0 0 0 0 0 0 0\ncpu0 {ticks} 0 0 0 0 0 0 0 0 0\n\
+                     btime {start}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n"
+                )
+            }
+            Self::Version => format!("{SYSTEM} version {RELEASE} {VERSION}\n"),
+            Self::Release => format!("{RELEASE}\n"),
+            Self::Uuid => uuid(context),
+            Self::Status => status(context),
+            Self::OwnStat => own_stat(context),
+            Self::Statm => {
+                let pages = process.memory.mapped_bytes() / context.platform.memory().page_bytes();
+                format!("{pages} {pages} 0 0 0 {pages} 0\n")
+            }
+        };
+        text.into_bytes()
     }
+}
+
+/// A hundredth of a second, the unit of processor times.
+const TICK_NS: u64 = 10_000_000;
+
+fn line(mut text: Vec<u8>) -> Vec<u8> {
+    text.push(b'\n');
+    text
+}
+
+fn uuid(context: &Context<'_>) -> String {
+    let mut bytes = [0; 16];
+    let mut buffer = UserBufMut::from_slice(&mut bytes);
+    // Without random bytes it is a bad number, and the console has said why.
+    let _ = context.process.random.fill(context.platform, &mut buffer);
+    // Version 4, variant 1 of RFC 9562.
+    let number = u128::from_be_bytes(bytes);
+    let number = number & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let part = |from: u32, digits: u32| (number >> from) as u64 & ((1 << (4 * digits)) - 1);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}\n",
+        part(96, 8),
+        part(80, 4),
+        part(64, 4),
+        part(48, 4),
+        part(0, 12)
+    )
+}
+
+fn status(context: &Context<'_>) -> String {
+    let process = context.process;
+    let comm = process.identity.comm();
+    let name = String::from_utf8_lossy(&comm);
+    let (users, groups) = process.identity.numbers();
+    let mapped_kib = process.memory.mapped_bytes() / 1024;
+    let [user, effective_user, saved_user] = users;
+    let [group, effective_group, saved_group] = groups;
+    format!(
+        "Name:\t{name}\nUmask:\t{:04o}\nState:\tR (running)\nTgid:\t{PID}\nPid:\t{PID}\nPPid:\t0\n\
+         TracerPid:\t0\nUid:\t{user}\t{effective_user}\t{saved_user}\t{effective_user}\n\
+         Gid:\t{group}\t{effective_group}\t{saved_group}\t{effective_group}\n\
+         VmPeak:\t{:8} kB\nVmSize:\t{mapped_kib:8} kB\nVmRSS:\t{mapped_kib:8} kB\nThreads:\t1\n",
+        process.files.umask(),
+        process.memory.usage().peak / 1024,
+    )
+}
+
+fn own_stat(context: &Context<'_>) -> String {
+    let process = context.process;
+    let comm = process.identity.comm();
+    let name = String::from_utf8_lossy(&comm);
+    let ticks = process.identity.age_ns(context.platform) / TICK_NS;
+    let bytes = process.memory.mapped_bytes();
+    let pages = bytes / context.platform.memory().page_bytes();
+    // Fields 4 to 52 of proc_pid_stat(5): parent, group, session, no terminal, flags and faults;
+    // times; priority, nice, threads; the start; sizes; what is not said.
+    format!(
+        "{PID} ({name}) R 0 {PID} {PID} 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 0 {bytes} {pages} \
+         18446744073709551615{}\n",
+        " 0".repeat(27)
+    )
 }
 
 fn maps(context: &Context<'_>) -> Vec<u8> {

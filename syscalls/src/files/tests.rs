@@ -269,7 +269,7 @@ fn names_move_and_go() {
     assert_eq!(world.call(sys_getcwd, [room, 64]), Err(Errno::ENOENT));
     assert_eq!(with(&world, sys_mkdir, "new", [0o755]), Err(Errno::ENOENT));
     let root = stat(&world, "/").unwrap();
-    assert_eq!(root.st_nlink, 2 + 4, "dev, dir, proc and tmp");
+    assert_eq!(root.st_nlink, 2 + 5, "dev, dir, proc, sys and tmp");
 }
 
 #[test]
@@ -527,6 +527,39 @@ fn proc_tells_of_the_program() {
         memory.starts_with("MemTotal:          16384 kB\n"),
         "{memory}"
     );
+    let word = |path: &str, at: usize| {
+        let text = text_of(&world, path).unwrap();
+        text.split_ascii_whitespace().nth(at).map(String::from)
+    };
+    assert_eq!(text_of(&world, "/proc/self/comm"), Ok("program\n".into()));
+    assert_eq!(word("/proc/self/stat", 1).as_deref(), Some("(program)"));
+    assert!(word("/proc/self/stat", 51).is_some());
+    assert_eq!(word("/proc/self/stat", 52), None);
+    assert!(
+        text_of(&world, "/proc/self/status")
+            .unwrap()
+            .contains("\nPid:\t1\n")
+    );
+    assert_eq!(
+        text_of(&world, "/proc/sys/kernel/osrelease"),
+        Ok("6.6.0-muslin\n".into())
+    );
+    assert_eq!(
+        text_of(&world, "/sys/devices/system/cpu/online"),
+        Ok("0\n".into())
+    );
+    let uuid = text_of(&world, "/proc/sys/kernel/random/uuid").unwrap();
+    assert_eq!((uuid.len(), &uuid[14..15]), (37, "4"), "{uuid}");
+    assert_ne!(text_of(&world, "/proc/sys/kernel/random/uuid"), Ok(uuid));
+    assert_eq!(with(&world, sys_chdir, "/dev/shm", []), Ok(0));
+    let cwd = world.text("/proc/self/cwd");
+    assert_eq!(world.call(sys_readlink, [cwd, room, 64]), Ok(8));
+    assert_eq!(world.get(room, 8), b"/dev/shm");
+    assert_eq!(
+        stat(&world, "/proc/self/cwd/..").map(|about| about.st_ino),
+        stat(&world, "/dev").map(|about| about.st_ino)
+    );
+    assert!(stat(&world, "/proc/self/root/proc/mounts").is_ok());
     assert_eq!(
         names(&world, "/proc/self/fd"),
         [".", "..", "0", "1", "2", "3"]
@@ -557,7 +590,7 @@ fn an_initrd_is_the_root_and_is_copied_only_where_it_is_written() {
     assert_eq!(&archive[512..517], b"there");
     assert_eq!(
         names(&world, "/"),
-        [".", "..", "hello", "tmp", "dev", "proc"]
+        [".", "..", "hello", "tmp", "dev", "proc", "sys"]
     );
 }
 

@@ -9,7 +9,7 @@ use muslin_platform::Platform;
 use super::block::Block;
 use super::devices::Device;
 use super::directory;
-use super::inode::{Body, Inode, Time};
+use super::inode::{Body, Inode, OwnLink, Time};
 use super::proc::Report;
 use super::tar;
 use crate::context::Given;
@@ -21,6 +21,9 @@ const DEVICE_LINKS: &[(&str, &str)] = &[
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
 ];
+
+/// Links of `/proc`.
+const PROC_LINKS: &[(&str, &str)] = &[("self", "1"), ("mounts", "self/mounts")];
 
 /// Everything that has a name.
 pub struct Tree {
@@ -89,23 +92,27 @@ fn furnish(root: &Arc<Inode>, platform: &dyn Platform, now: Time) -> Option<Arc<
         }
         directory_in(&dev, "shm", 0o1777, now);
     }
+    for &(path, files) in Report::ALL {
+        let mut names = path.split('/');
+        let directory = names.try_fold(root.clone(), |directory, name| {
+            directory_in(&directory, name, 0o555, now)
+        });
+        for &(name, report) in files {
+            put(directory.as_ref()?, name, Body::Report(report), 0o444, now);
+        }
+    }
     let proc = directory_in(root, "proc", 0o555, now)?;
-    for &(name, report) in Report::ALL {
-        put(&proc, name, Body::Report(report), 0o444, now);
+    for &(name, target) in PROC_LINKS {
+        put(&proc, name, Body::Symlink(target.into()), 0o777, now);
     }
-    put(&proc, "self", Body::Symlink(b"1".to_vec()), 0o777, now);
-    put(
-        &proc,
-        "mounts",
-        Body::Symlink(b"self/mounts".to_vec()),
-        0o777,
-        now,
-    );
     let own = directory_in(&proc, "1", 0o555, now)?;
-    for &(name, report) in Report::ALL_OF_SELF {
-        put(&own, name, Body::Report(report), 0o444, now);
+    for (name, link) in [
+        ("exe", OwnLink::Executable),
+        ("cwd", OwnLink::WorkingDirectory),
+        ("root", OwnLink::Root),
+    ] {
+        put(&own, name, Body::Own(link), 0o777, now);
     }
-    put(&own, "exe", Body::Executable, 0o777, now);
     put(&own, "fd", Body::Descriptors, 0o500, now);
     Some(own)
 }

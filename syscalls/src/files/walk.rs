@@ -8,7 +8,7 @@ use muslin_abi::flags::*;
 
 use super::Files;
 use super::directory::NAME_BYTES_MAX;
-use super::inode::{Body, Inode, Time};
+use super::inode::{Body, Inode, OwnLink, Time};
 use crate::context::Context;
 use crate::user_mem::{self, PATH_MAX};
 
@@ -259,7 +259,9 @@ enum Target {
 fn target_of(files: &Files, inode: &Arc<Inode>) -> Result<Target, Errno> {
     match &inode.body {
         Body::Symlink(target) => Ok(Target::Path(target.clone())),
-        Body::Executable => Ok(Target::Path(files.executable())),
+        Body::Own(OwnLink::Executable) => Ok(Target::Path(files.executable())),
+        Body::Own(OwnLink::WorkingDirectory) => Ok(Target::File(files.working_directory())),
+        Body::Own(OwnLink::Root) => Ok(Target::File(files.root().clone())),
         Body::Descriptor(file) => file.inode.clone().map(Target::File).ok_or(Errno::ENXIO),
         _ => Ok(Target::Itself),
     }

@@ -18,6 +18,13 @@ pub const PID: i32 = 1;
 /// Longest machine or domain name.
 const NAME_MAX: usize = 64;
 
+/// What `uname` says.
+pub const SYSTEM: &str = "Linux";
+/// The release whose semantics the calls have.
+pub const RELEASE: &str = "6.6.0-muslin";
+/// The version of the release.
+pub const VERSION: &str = "#1";
+
 /// The machine's name if nobody says one.
 const HOST_NAME: &[u8] = b"muslin";
 
@@ -89,6 +96,17 @@ impl Identity {
     /// Names the program: the first 15 bytes count.
     pub fn set_comm(&self, name: &[u8]) {
         self.state.lock().comm = cut(name);
+    }
+
+    /// The machine's name.
+    pub fn host_name(&self) -> Vec<u8> {
+        self.state.lock().hostname.clone()
+    }
+
+    /// User and group numbers: each real, effective, saved.
+    pub fn numbers(&self) -> ([u32; 3], [u32; 3]) {
+        let state = self.state.lock();
+        (state.users, state.groups)
     }
 
     /// The program's name.
@@ -378,10 +396,10 @@ pub fn sys_uname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let put = |field: &mut [u8; 65], text: &[u8]| field[..text.len()].copy_from_slice(text);
     {
         let state = context.process.identity.state.lock();
-        put(&mut names.sysname, b"Linux");
+        put(&mut names.sysname, SYSTEM.as_bytes());
         put(&mut names.nodename, &state.hostname);
-        put(&mut names.release, b"6.6.0-muslin");
-        put(&mut names.version, b"#1");
+        put(&mut names.release, RELEASE.as_bytes());
+        put(&mut names.version, VERSION.as_bytes());
         put(&mut names.machine, b"x86_64");
         put(&mut names.domainname, &state.domainname);
     }
