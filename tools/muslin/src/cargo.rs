@@ -13,12 +13,15 @@ use std::process::{self, Command, Stdio};
 
 use crate::cc::devices::{self, DEVICES_VARIABLE};
 use crate::cc::{WARNINGS_VARIABLE, code_of, own_option};
-use crate::failure::{Failure, one_line, reason};
+use crate::failure::{Failure, one_line, reason, shown};
 use crate::locate::{self, Platform};
 use crate::output::{complain, print};
 
 /// The target of Rust that Muslin links: the stock one.
 const TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// The variable of cargo's with what starts a program of the target.
+const RUNNER_VARIABLE: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUNNER";
 
 /// Subcommands that compile for the target, with cargo's short names.
 const BUILDING: &[&str] = &[
@@ -51,6 +54,8 @@ Environment:
   CARGO, RUSTC      the cargo and rustc to run [default: cargo, rustc]
   CC_x86_64_unknown_linux_musl, AR_x86_64_unknown_linux_musl
                     tools for C parts of crates [default: muslin-cc, ar]
+  CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUNNER
+                    what starts guests [default: muslin run]
 
 Example:
   muslin cargo build --release
@@ -116,6 +121,11 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
             command.env(name, value);
         }
     }
+    if matches!(sysroot.platform(), Platform::Solo5Spt | Platform::Solo5Hvt)
+        && env::var_os(RUNNER_VARIABLE).is_none()
+    {
+        command.env(RUNNER_VARIABLE, runner()?);
+    }
     if !devices.is_empty() {
         command.env(DEVICES_VARIABLE, devices.join(OsStr::new(",")));
     }
@@ -136,6 +146,23 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
         warnings.show();
     }
     Ok(code_of(status))
+}
+
+/// What `cargo run` and `cargo test` start a guest with.
+fn runner() -> Result<OsString, Failure> {
+    let mut words = env::current_exe().unwrap_or_else(|_| PathBuf::from("muslin"));
+    // Cargo splits the words by blanks, and knows no quotes.
+    if words.to_string_lossy().contains(char::is_whitespace) {
+        return Err(Failure::new(
+            format_args!(
+                "cargo cannot start guests by {}: its path has a blank",
+                shown(&words)
+            ),
+            format_args!("set {RUNNER_VARIABLE}, or move it"),
+        ));
+    }
+    words.as_mut_os_string().push(" run");
+    Ok(words.into_os_string())
 }
 
 /// A file for the warnings of `muslin-cc`, which rustc does not show when a link succeeds.

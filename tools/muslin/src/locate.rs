@@ -86,7 +86,7 @@ impl Platform {
 
     /// Can an image protect the pages of its table once it runs?
     pub const fn seals(self) -> bool {
-        matches!(self, Self::Linux)
+        matches!(self, Self::Linux | Self::Solo5Hvt)
     }
 
     /// The platform with this number in the image's note, and this target in that of Solo5.

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::lab::{MUSLIN, clean, directory, skip, stderr, stdout, succeed, sysroot, with, write};
+use crate::lab::{
+    MUSLIN, clean, directory, skip, solo5, stderr, stdout, succeed, sysroot, with, write,
+};
 
 fn muslin_cargo(sysroot: &Path, dir: &Path) -> Command {
     let mut command = with(["cargo"]);
@@ -85,6 +87,48 @@ fn an_unmodified_program_is_built_run_and_tested() {
         .output()
         .unwrap();
     assert!(stderr(&output).contains(" clone\n"), "{}", stderr(&output));
+}
+
+#[test]
+fn cargo_runs_and_tests_guests() {
+    let test = "cargo_guests";
+    let Some(sysroot) = solo5(test) else {
+        return;
+    };
+    if !has_target(test) {
+        return;
+    }
+    let dir = directory(test);
+    let main = "fn main() {\n\
+             let words: Vec<_> = std::env::args().skip(1).collect();\n\
+             println!(\"{words:?} {}\", std::env::vars().count());\n\
+             std::process::exit(5);\n\
+         }\n\
+         #[test]\n\
+         fn sums() { assert_eq!(2 + 2 + std::env::vars().count(), 4); }\n";
+    write(
+        &dir,
+        &[
+            ("Cargo.toml", &manifest("guest", "")),
+            ("src/main.rs", main),
+        ],
+    );
+    let cargo = |args: &[&str]| muslin_cargo(sysroot, &dir).args(args).output().unwrap();
+    let output = cargo(&["run", "--quiet", "--", "a b", "--mem"]);
+    // A guest's environment is empty.
+    assert_eq!(
+        (&*stdout(&output), output.status.code()),
+        ("[\"a b\", \"--mem\"] 0\n", Some(5)),
+        "{}",
+        stderr(&output)
+    );
+    let output = cargo(&["test", "--quiet"]);
+    assert!(
+        stdout(&output).contains("1 passed"),
+        "{}{}",
+        stdout(&output),
+        stderr(&output)
+    );
 }
 
 #[test]
