@@ -138,7 +138,7 @@ syscall_table! {
     lstat = passthrough::__muslin_passthrough, Full => files::sys_lstat, Full;
     poll = passthrough::__muslin_passthrough, Full => files::sys_poll, Partial("a wait that no other thread could end ends the program, and says so");
     lseek = passthrough::__muslin_passthrough, Full => files::sys_lseek, Full;
-    mmap = passthrough::__muslin_passthrough, Full => memory::sys_mmap, Partial("memory is never promised twice: what is mapped is there, and what is not there is ENOMEM. A mapping of a file is a copy: shared ones cannot be written (ENODEV), and do not see later writes to the file. Huge pages are EINVAL");
+    mmap = passthrough::__muslin_passthrough, Full => memory::sys_mmap, Partial("memory is never promised twice: what is mapped is there or set aside, and what is not there is ENOMEM. A private mapping of a file does not see later writes to the file; pages beyond the end of a file read as zeros and take memory, where Linux raises SIGBUS. On spt all shared mappings of a page of a file are at one address, and one that cannot be there is ENODEV. Huge pages are EINVAL");
     mprotect = passthrough::__muslin_passthrough, Full => memory::sys_mprotect, Partial("where the platform cannot protect pages, only calls respect it");
     munmap = passthrough::__muslin_passthrough, Full => memory::sys_munmap, Full;
     brk = passthrough::__muslin_passthrough, Full => memory::sys_brk, Full;

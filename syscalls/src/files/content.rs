@@ -1,9 +1,13 @@
 //! What a regular file holds: pages that were written, holes between them, and below both what an
 //! initrd brought along, which is copied only where it is written to.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use muslin_abi::Errno;
+
+use crate::memory::SharedPage;
 
 pub use super::page_map::PAGE_BYTES;
 use super::page_map::PageMap;
@@ -210,6 +214,68 @@ impl Content {
             index += 1;
         }
         Ok((index * PAGE_BYTES as u64).min(self.len_bytes))
+    }
+
+    /// These pages, if mappings showed all of them before, one behind the other.
+    pub fn shared_run(&self, pages: Range<u64>) -> Option<Vec<Arc<SharedPage>>> {
+        let mut run: Vec<Arc<SharedPage>> = Vec::new();
+        for index in pages {
+            let page = self.pages.shared(index)?;
+            let is_next = |last: &Arc<SharedPage>| last.address() + PAGE_BYTES == page.address();
+            if !run.last().is_none_or(is_next) {
+                return None;
+            }
+            run.try_reserve(1).ok()?;
+            run.push(page.clone());
+        }
+        Some(run)
+    }
+
+    /// Whether a mapping shows one of these pages now.
+    pub fn is_mapped(&self, mut pages: Range<u64>) -> bool {
+        pages.any(|index| {
+            let page = self.pages.shared(index);
+            page.is_some_and(|page| Arc::strong_count(page) > 1)
+        })
+    }
+
+    /// Has pages be of the kind that mappings can show, beyond the end of the file as well. `take`
+    /// gives new ones for those that are not, or for `all`.
+    ///
+    /// # Errors
+    /// What `take` answers, or `ENOSPC`; pages that were changed stay so.
+    pub fn share(
+        &mut self,
+        pages: Range<u64>,
+        all: bool,
+        mut take: impl FnMut() -> Result<Arc<SharedPage>, Errno>,
+    ) -> Result<Vec<Arc<SharedPage>>, Errno> {
+        let mut shared = Vec::new();
+        let count = (pages.end - pages.start) as usize;
+        shared.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+        for index in pages {
+            if let Some(page) = self.pages.shared(index)
+                && !all
+            {
+                shared.push(page.clone());
+                continue;
+            }
+            let mut page = take()?;
+            let offset_bytes = index * PAGE_BYTES as u64;
+            let bytes = SharedPage::bytes_mut(&mut page);
+            match self.pages.get(index) {
+                Some(before) => bytes.copy_from_slice(before),
+                None => {
+                    let based = tail(self.base, offset_bytes);
+                    let len = based.len().min(PAGE_BYTES);
+                    bytes[..len].copy_from_slice(&based[..len]);
+                    bytes[len..].fill(0);
+                }
+            }
+            self.pages.put_shared(index, page.clone())?;
+            shared.push(page);
+        }
+        Ok(shared)
     }
 
     fn page_mut(&mut self, index: u64) -> Result<&mut [u8; PAGE_BYTES], Errno> {

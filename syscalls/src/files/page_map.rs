@@ -4,10 +4,13 @@
 //! by halving, and a new row moves no more than two words for each row behind it.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use muslin_abi::Errno;
+
+use crate::memory::SharedPage;
 
 /// The unit of storage, in bytes.
 pub const PAGE_BYTES: usize = 4096;
@@ -20,7 +23,37 @@ const ROW_PAGES: usize = 32;
 #[derive(Clone, Copy)]
 struct Page([u8; PAGE_BYTES]);
 
-type Row = [Option<Box<[Page; 1]>>; ROW_PAGES];
+/// A page, and who may have it besides.
+enum Stored {
+    Own(Box<[Page; 1]>),
+    /// Mappings may show it, and write to it at any time.
+    Shared(Arc<SharedPage>),
+}
+
+impl Stored {
+    #[inline]
+    fn bytes(&self) -> Option<&[u8; PAGE_BYTES]> {
+        match self {
+            Self::Own(page) => Some(&page[0].0),
+            Self::Shared(page) => page.bytes().first_chunk(),
+        }
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> Option<&mut [u8; PAGE_BYTES]> {
+        match self {
+            Self::Own(page) => Some(&mut page[0].0),
+            Self::Shared(page) => SharedPage::bytes_mut(page).first_chunk_mut(),
+        }
+    }
+
+    /// Whether a mapping shows it now.
+    fn is_mapped(&self) -> bool {
+        matches!(self, Self::Shared(page) if Arc::strong_count(page) > 1)
+    }
+}
+
+type Row = [Option<Stored>; ROW_PAGES];
 
 /// The pages.
 #[derive(Default)]
@@ -35,7 +68,7 @@ impl PageMap {
     pub fn get(&self, index: u64) -> Option<&[u8; PAGE_BYTES]> {
         let (row, slot) = split(index);
         let [row] = &*self.rows[self.place(row).ok()?].1;
-        row[slot].as_deref().map(|[page]| &page.0)
+        row[slot].as_ref()?.bytes()
     }
 
     /// The page of that number, to write to it.
@@ -44,7 +77,7 @@ impl PageMap {
         let (row, slot) = split(index);
         let place = self.place(row).ok()?;
         let [row] = &mut *self.rows[place].1;
-        row[slot].as_deref_mut().map(|[page]| &mut page.0)
+        row[slot].as_mut()?.bytes_mut()
     }
 
     /// Gives the number a new page, with zeros.
@@ -53,6 +86,31 @@ impl PageMap {
     /// `ENOSPC` no memory.
     pub fn add(&mut self, index: u64) -> Result<&mut [u8; PAGE_BYTES], Errno> {
         let page = boxed(Page([0; PAGE_BYTES]))?;
+        let stored = self.slot(index)?.insert(Stored::Own(page));
+        stored.bytes_mut().ok_or(Errno::ENOSPC)
+    }
+
+    /// Gives the number a page that mappings may show, in place of any that it has.
+    ///
+    /// # Errors
+    /// `ENOSPC` no memory.
+    pub fn put_shared(&mut self, index: u64, page: Arc<SharedPage>) -> Result<(), Errno> {
+        *self.slot(index)? = Some(Stored::Shared(page));
+        Ok(())
+    }
+
+    /// The page of that number, if it is one that mappings may show.
+    pub fn shared(&self, index: u64) -> Option<&Arc<SharedPage>> {
+        let (row, slot) = split(index);
+        let [row] = &*self.rows[self.place(row).ok()?].1;
+        match row[slot].as_ref()? {
+            Stored::Shared(page) => Some(page),
+            Stored::Own(_) => None,
+        }
+    }
+
+    /// Where the page of that number is or will be.
+    fn slot(&mut self, index: u64) -> Result<&mut Option<Stored>, Errno> {
         let (row, slot) = split(index);
         let place = match self.place(row) {
             Ok(place) => place,
@@ -64,11 +122,11 @@ impl PageMap {
             }
         };
         let [row] = &mut *self.rows[place].1;
-        let [page] = &mut **row[slot].insert(page);
-        Ok(&mut page.0)
+        Ok(&mut row[slot])
     }
 
-    /// Gives back the pages of these numbers, those that are there.
+    /// Gives back the pages of these numbers, those that are there. What a mapping shows stays, with
+    /// zeros: it is the file's again when that grows.
     pub fn remove(&mut self, numbers: Range<u64>) {
         if numbers.is_empty() {
             return;
@@ -82,8 +140,14 @@ impl PageMap {
             }
             let [row] = &mut **row;
             for (slot, index) in row.iter_mut().zip(start..) {
-                if numbers.contains(&index) {
-                    *slot = None;
+                if !numbers.contains(&index) {
+                    continue;
+                }
+                match slot {
+                    Some(page) if page.is_mapped() => {
+                        page.bytes_mut().into_iter().for_each(|bytes| bytes.fill(0));
+                    }
+                    _ => *slot = None,
                 }
             }
             is_empty |= row.iter().all(Option::is_none);

@@ -29,7 +29,11 @@ impl RegularFile {
         }
     }
 
-    fn content(&self) -> Result<&Mutex<Content>, Errno> {
+    /// What is in it.
+    ///
+    /// # Errors
+    /// `EINVAL` it is no regular file.
+    pub fn content(&self) -> Result<&Mutex<Content>, Errno> {
         match &self.inode.body {
             Body::Regular(content) => Ok(content),
             _ => Err(Errno::EINVAL),

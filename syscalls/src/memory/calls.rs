@@ -1,12 +1,18 @@
 //! The calls that change the address space.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_platform::Protection;
 
-use super::map::{Kind, MoveFlags, Place};
+use super::map::{AddressSpace, Kind, MoveFlags, Place, READ_WRITE};
+use super::pages::Owner;
+use super::shared::SharedPage;
 use crate::context::Context;
+use crate::files::content::Content;
+use crate::files::regular::RegularFile;
+use crate::lock::Mutex;
 use crate::user_mem::UserBufMut;
 
 const PROT_READ: u32 = 1;
@@ -19,6 +25,7 @@ const MAP_SHARED_VALIDATE: u32 = 3;
 const MAP_TYPE: u32 = 0xf;
 const MAP_FIXED: u32 = 0x10;
 const MAP_ANONYMOUS: u32 = 0x20;
+const MAP_NORESERVE: u32 = 0x4000;
 const MAP_HUGETLB: u32 = 0x4_0000;
 const MAP_FIXED_NOREPLACE: u32 = 0x10_0000;
 
@@ -40,22 +47,25 @@ const MCL_CURRENT: u32 = 1;
 const MCL_FUTURE: u32 = 2;
 const MCL_ONFAULT: u32 = 4;
 
-/// `mmap(addr, length, prot, flags, fd, offset)` — maps memory or a copy of a file.
+/// `mmap(addr, length, prot, flags, fd, offset)` — maps memory or a file.
 ///
-/// Memory is there at once: a mapping that is granted can be written to its end. A private mapping
-/// of a file is read in; so is a shared one that is only read, which then does not see later
-/// writes to the file. `MAP_GROWSDOWN`, `MAP_LOCKED`, `MAP_NORESERVE`, `MAP_POPULATE`, `MAP_STACK`
-/// and the like need nothing done.
+/// A mapping that is granted can be written to its end: its memory is there, or promised where the
+/// platform gives it when it is touched. `MAP_NORESERVE` asks for no promise. A shared mapping of a
+/// file shows the file's own pages: other mappings, `read` and `write` see the same. A private one is
+/// read in. `MAP_GROWSDOWN`, `MAP_LOCKED`, `MAP_POPULATE`, `MAP_STACK` and the like need nothing
+/// done.
 ///
 /// # Errors
 /// `EINVAL` no length, no kind, an offset that is not a page's, or huge pages · `ENOMEM` no room ·
 /// `EEXIST` for `MAP_FIXED_NOREPLACE` · `EACCES` executable memory where the platform has none, or
-/// a file that is not open for reading · `EBADF` not a descriptor · `ENODEV` a file that cannot be
-/// mapped, or a shared mapping of a file that is to be written.
+/// a file that is not open for reading, or not for writing if shared pages shall be written · `EBADF`
+/// not a descriptor · `ENODEV` a file that cannot be mapped.
 /// # Differs from Linux
-/// Memory is never promised twice: what is mapped is there, and what is not there is `ENOMEM`. A
-/// mapping of a file is a copy: shared ones cannot be written (`ENODEV`), and do not see later
-/// writes to the file. Huge pages are `EINVAL`.
+/// Memory is never promised twice: `ENOMEM` comes from here and not from a later touch. A private
+/// mapping does not see later writes to the file. Pages beyond the end of a file read as zeros
+/// instead of raising `SIGBUS`, and take memory. Huge pages are `EINVAL`. Where addresses are memory
+/// (spt), all shared mappings of a page of a file are at one address: that of the first; what cannot
+/// be there is `ENODEV`.
 /// # Source
 /// mmap(2), man-pages 6.9
 pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -83,31 +93,48 @@ pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         Place::Hint(address)
     };
     if flags & MAP_ANONYMOUS != 0 {
-        return memory.map(place, len_bytes, protection, Kind::Anonymous);
+        let kind = if flags & MAP_NORESERVE != 0 {
+            Kind::Sparse
+        } else {
+            Kind::Anonymous
+        };
+        let mapped = memory.map(place, len_bytes, protection, kind);
+        if mapped == Err(Errno::ENOMEM) {
+            memory.report.refused(context, "mmap", len_bytes);
+        }
+        return mapped;
     }
 
     let file = context.process.files.file(args.fd(4))?;
-    if !file.can_read() {
+    if !file.can_read() || (is_shared && protection.write && !file.can_write()) {
         return Err(Errno::EACCES);
     }
-    if !file.ops.has_places() || (is_shared && protection.write) {
+    if !file.ops.has_places() {
         return Err(Errno::ENODEV);
     }
-    let writable = Protection {
-        read: true,
-        write: true,
-        execute: false,
-    };
-    let start = memory.map(place, len_bytes, writable, Kind::File)?;
+    if is_shared && let Some(regular) = file.ops.as_any().downcast_ref::<RegularFile>() {
+        let content = regular.content()?;
+        let count = len_bytes.div_ceil(memory.page_bytes()) as u64;
+        let first = (offset_bytes / memory.page_bytes()) as u64;
+        let pages = first..first.checked_add(count).ok_or(Errno::EOVERFLOW)?;
+        return map_shared(memory, place, content, pages, protection, file.can_write());
+    }
+    if is_shared && protection.write {
+        return Err(Errno::ENODEV);
+    }
+    let start = memory.map(place, len_bytes, READ_WRITE, Kind::File)?;
     let read_in = || {
-        let mut to = UserBufMut::new(context, start, len_bytes)?;
-        let mut done = 0;
-        while done < len_bytes {
-            let offset_bytes = (offset_bytes + done) as u64;
-            let mut rest = to.part(done, len_bytes - done);
-            match file.ops.read_at(context, offset_bytes, &mut rest)? {
-                0 => break,
-                got => done += got,
+        for done in (0..len_bytes).step_by(memory.page_bytes()) {
+            let mut got = 0;
+            memory.fill_page(start + done, |page| {
+                let offset_bytes = (offset_bytes + done) as u64;
+                got = file
+                    .ops
+                    .read_at(context, offset_bytes, &mut UserBufMut::from_slice(page))?;
+                Ok(())
+            })?;
+            if got < memory.page_bytes() {
+                break;
             }
         }
         memory.protect(start, len_bytes, protection)
@@ -117,6 +144,63 @@ pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return Err(errno);
     }
     Ok(start)
+}
+
+/// Shows pages of a file, which are the file's own: whoever maps or reads them sees the same.
+fn map_shared(
+    memory: &AddressSpace,
+    place: Place,
+    content: &Mutex<Content>,
+    file_pages: Range<u64>,
+    protection: Protection,
+    can_write: bool,
+) -> SyscallResult {
+    let page_bytes = memory.page_bytes();
+    let count = (file_pages.end - file_pages.start) as usize;
+    if count == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let pages = memory.pages();
+    if memory.is_translated() {
+        let take = || {
+            memory.has_room_for_kernel()?;
+            let page = pages.allocate(1, Owner::Files)?;
+            Ok(SharedPage::new(pages, page))
+        };
+        let shared = content.lock().share(file_pages, false, take)?;
+        return memory.map_shared(place, protection, can_write, shared);
+    }
+
+    // Where addresses are memory, a page of a file has one address: that of its first mapping.
+    if let Some(run) = content.lock().shared_run(file_pages.clone()) {
+        let start = run.first().map_or(0, |page| page.address());
+        let is_there = match place {
+            Place::Hint(_) => true,
+            Place::Replace(wanted) | Place::Free(wanted) => wanted == start,
+        };
+        if is_there {
+            return memory.adopt_shared(protection, can_write, run);
+        }
+    }
+    if content.lock().is_mapped(file_pages.clone()) {
+        return Err(Errno::ENODEV);
+    }
+    let len_bytes = count * page_bytes;
+    let start = memory.map(place, len_bytes, READ_WRITE, Kind::File)?;
+    memory.give_to_files(start, len_bytes)?;
+    let mut places = Vec::new();
+    let has_room = places.try_reserve(count).is_ok();
+    for address in (start..start + len_bytes).step_by(page_bytes) {
+        if !has_room || memory.has_room_for_kernel().is_err() {
+            pages.free(address..start + len_bytes, Owner::Files);
+            return Err(Errno::ENOMEM);
+        }
+        places.push(SharedPage::new(pages, address));
+    }
+    let mut places = places.into_iter();
+    let take = || places.next().ok_or(Errno::ENOMEM);
+    let shared = content.lock().share(file_pages, true, take)?;
+    memory.adopt_shared(protection, can_write, shared)
 }
 
 /// `munmap(addr, length)` — unmaps pages. What is not mapped is no error.
@@ -172,10 +256,19 @@ pub fn sys_mremap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         flags if flags == MREMAP_MAYMOVE | MREMAP_FIXED => MoveFlags::To(args.addr(4)),
         _ => return Err(Errno::EINVAL),
     };
-    context
-        .process
-        .memory
-        .remap(args.addr(0), args.size(1), args.size(2), flags)
+    let memory = &context.process.memory;
+    let (old_bytes, new_bytes) = (args.size(1), args.size(2));
+    let moved = memory.remap(args.addr(0), old_bytes, new_bytes, flags);
+    if moved == Err(Errno::ENOMEM) && flags != MoveFlags::Stay {
+        // It would have moved: to new memory, or to new addresses.
+        let wanted = if memory.is_translated() {
+            new_bytes.saturating_sub(old_bytes)
+        } else {
+            new_bytes
+        };
+        memory.report.refused(context, "mremap", wanted);
+    }
+    moved
 }
 
 /// `brk(addr)` — moves the end of the break. Returns where it is then; never an error.
@@ -221,7 +314,7 @@ pub fn sys_mincore(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     Ok(0)
 }
 
-/// `msync(addr, length, flags)` — writes mappings of files back: there are none that are written.
+/// `msync(addr, length, flags)` — writes mappings of files back: they are the files' own pages.
 ///
 /// # Errors
 /// `EINVAL` `addr` is not a page's, or wrong flags · `ENOMEM` not all of it is mapped.

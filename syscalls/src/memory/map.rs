@@ -15,6 +15,7 @@ use muslin_platform::{Paging, Platform, Protection};
 use super::gaps::Gaps;
 use super::pages::{Owner, Pages};
 use super::regions::{Region, Regions};
+use super::report::Report;
 use super::shared::SharedPage;
 use crate::lock::Mutex;
 
@@ -107,6 +108,7 @@ pub struct AddressSpace {
     /// Where the platform translates addresses: mappings get memory when they are touched.
     pub(super) paging: Option<&'static dyn Paging>,
     pub(super) map: Mutex<Map>,
+    pub(super) report: Report,
 }
 
 pub(super) struct Map {
@@ -139,6 +141,7 @@ impl AddressSpace {
                 program_bytes: 0,
                 peak_bytes: 0,
             }),
+            report: Report::default(),
         };
         if !stack.is_empty() {
             space.add(stack, READ_WRITE, Kind::Stack);
@@ -769,7 +772,9 @@ impl AddressSpace {
         if map.regions.covers(addresses.clone(), is_so) {
             return Ok(());
         }
-        let is_enforced = self.pages.protect(addresses.clone(), protection)?;
+        // Pages of files stay writable below: the library OS writes to them as well.
+        let has_shared = !map.shared_in(addresses.clone()).is_empty();
+        let is_enforced = !has_shared && self.pages.protect(addresses.clone(), protection)?;
         let was_executable = |region: &Region| region.protection.execute;
         if protection.execute
             && !is_enforced

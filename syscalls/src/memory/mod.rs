@@ -5,6 +5,7 @@
 //!   translate addresses
 //! - `shared`: pages that a file and mappings hold together
 //! - `calls`: the handlers
+//! - `report`: who holds the memory, when there is none left
 
 mod calls;
 mod gaps;
@@ -16,11 +17,16 @@ mod map;
 )]
 mod pages;
 mod regions;
+mod report;
 mod runs;
 #[allow(unsafe_code, reason = "reads and writes pages that mappings show")]
 mod shared;
 #[cfg(test)]
+mod shared_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod translated_tests;
 
 pub use calls::*;
 pub use map::{Access, AddressSpace, Kind, MoveFlags, Place, Usage};
