@@ -220,6 +220,11 @@ impl Space {
 
     /// What may be done at an address, if something is there.
     pub fn protection_at(&self, address: usize) -> Option<Protection> {
+        // The tables know 48 bits, the processor wants the others to be like the highest of these.
+        let is_canonical = ((address << 16) as isize >> 16) as usize == address;
+        if !is_canonical {
+            return None;
+        }
         let page = address & !(PAGE_BYTES - 1);
         let (_, found) = self.tables().first(page..page.checked_add(PAGE_BYTES)?)?;
         Some(found.protection)

@@ -41,6 +41,14 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "SIGSEGV: null pointer, write to 0x8, at 0x",
     ),
     (
+        // Words on the stack that are code's addresses but for the bits that no address has.
+        "null_among_odd_words",
+        "volatile unsigned long odd[64];
+    for (int i = 0; i < 64; i++) odd[i] = ((long)main + i) ^ 1L << (47 + i % 17);
+    *(volatile int *)(8L + zero) = odd[zero];",
+        "SIGSEGV: null pointer, write to 0x8, at 0x",
+    ),
+    (
         "null_read",
         "return *(volatile int *)(16L + zero);",
         "SIGSEGV: null pointer, read of 0x10, at 0x",
