@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::lab::{clean, directory, driver, refuse, solo5, stderr, stdout, succeed, with, write};
 
 /// Every number with every kind of bad pointer in every place, and good descriptors before them.
-const EVERY_CALL: &str = r#"
+pub const EVERY_CALL: &str = r#"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

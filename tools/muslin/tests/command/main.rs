@@ -16,6 +16,7 @@ mod faults;
 mod guests;
 mod hostile;
 mod hosts;
+mod hvt_files;
 mod lab;
 mod run;
 mod size;

@@ -161,7 +161,7 @@ fn an_initrd_is_the_root_directory() {
 }
 
 /// Prints a file, the working directory, the machine's name, and its own.
-const LOOKS_AROUND: &str = r#"
+pub const LOOKS_AROUND: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -311,7 +311,7 @@ fn an_initrd_that_is_not_there_is_one_line() {
 }
 
 /// Writes and reads back patterns, aligned and not; copies what is on the device to its console.
-const USES_A_DISK: &str = r#"
+pub const USES_A_DISK: &str = r#"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -360,6 +360,23 @@ int main(void) {
 }
 "#;
 
+/// The disk before that program.
+pub fn new_disk() -> Vec<u8> {
+    let mut content = vec![0; 64 * 512];
+    content[512..516].copy_from_slice(b"host");
+    content
+}
+
+/// The disk after it.
+pub fn used_disk() -> Vec<u8> {
+    let mut content = new_disk();
+    content[1024..2048].fill(b'A');
+    content[10001..15004].fill(b'B');
+    content[20000..20008].copy_from_slice(b"3 words\n");
+    content[64 * 512 - 2..].copy_from_slice(b"en");
+    content
+}
+
 #[test]
 fn a_program_reads_and_writes_a_block_device() {
     let Some(guest) = Guest::new("solo5_block") else {
@@ -367,9 +384,7 @@ fn a_program_reads_and_writes_a_block_device() {
     };
     guest.compile(USES_A_DISK, &["--device", "storage=block"]);
     let disk = guest.dir.join("disk");
-    let mut content = vec![0; 64 * 512];
-    content[512..516].copy_from_slice(b"host");
-    std::fs::write(&disk, &content).unwrap();
+    std::fs::write(&disk, new_disk()).unwrap();
     let mut given = std::ffi::OsString::from("storage=");
     given.push(&disk);
     let mut run = with(["run", "--mem", "16", "--block"]);
@@ -377,10 +392,7 @@ fn a_program_reads_and_writes_a_block_device() {
         succeed(run.arg(&given).arg(guest.dir.join("guest"))),
         "done\n"
     );
-    content[1024..2048].fill(b'A');
-    content[10001..15004].fill(b'B');
-    content[64 * 512 - 2..].copy_from_slice(b"en");
-    content[20000..20008].copy_from_slice(b"3 words\n");
+    let content = used_disk();
     let found = std::fs::read(&disk).unwrap();
     let differs = found.iter().zip(&content).position(|(a, b)| a != b);
     assert_eq!((found.len(), differs), (content.len(), None));
