@@ -38,6 +38,17 @@ impl Setting {
     }
 }
 
+/// What is said of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings<'a>([Option<&'a [u8]>; Setting::ALL.len()]);
+
+impl<'a> Settings<'a> {
+    /// What is said of one.
+    pub fn get(&self, setting: Setting) -> Option<&'a [u8]> {
+        self.0[setting as usize]
+    }
+}
+
 /// A quote is not closed, or a backslash is the last character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfinished;
@@ -46,6 +57,8 @@ pub struct Unfinished;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words<'a> {
     text: &'a [u8],
+    /// How many of its bytes are the environment, at the start.
+    environment_bytes: usize,
 }
 
 impl<'a> Words<'a> {
@@ -99,14 +112,16 @@ impl<'a> Words<'a> {
         if is_word {
             put(0);
         }
-        Ok(Self {
-            text: &buffer[..len],
-        })
+        Ok(Self::of_text(&buffer[..len]))
     }
 
     /// The words as [`text`](Self::text) gave them.
     pub fn of_text(text: &'a [u8]) -> Self {
-        Self { text }
+        let assignments = each(text).take_while(|word| is_assignment(word));
+        Self {
+            text,
+            environment_bytes: assignments.map(|word| word.len() + 1).sum(),
+        }
     }
 
     /// All words, each ended by a zero.
@@ -114,46 +129,49 @@ impl<'a> Words<'a> {
         self.text
     }
 
-    /// Each word without its zero.
-    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        self.text.split_inclusive(|&byte| byte == 0).map(|word| {
-            let len = word.len() - 1;
-            &word[..len]
-        })
-    }
-
-    /// How many words at the start are the environment.
-    fn assignments(self) -> usize {
-        self.iter().take_while(|word| is_assignment(word)).count()
+    fn assignments(self) -> impl Iterator<Item = &'a [u8]> {
+        each(&self.text[..self.environment_bytes])
     }
 
     /// The environment.
     pub fn environment(self) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().take(self.assignments()).filter(|word| {
+        self.assignments().filter(|word| {
             let mut settings = Setting::ALL.iter();
             !settings.any(|setting| word.starts_with(setting.prefix()))
         })
     }
 
-    /// What is said for the library OS; the first word counts.
-    pub fn setting(self, setting: Setting) -> Option<&'a [u8]> {
-        self.iter()
-            .take(self.assignments())
-            .find_map(|word| word.strip_prefix(setting.prefix()))
+    /// What is said for the library OS, each at its own place; the first word counts.
+    pub fn settings(self) -> Settings<'a> {
+        let mut settings = Settings([None; Setting::ALL.len()]);
+        for word in self.assignments() {
+            for (place, setting) in settings.0.iter_mut().zip(Setting::ALL) {
+                if place.is_none() {
+                    *place = word.strip_prefix(setting.prefix());
+                }
+            }
+        }
+        settings
     }
 
     /// The arguments behind the program's name.
     pub fn arguments(self) -> impl Iterator<Item = &'a [u8]> {
-        Words::of_text(self.argument_text()).iter()
+        each(self.argument_text())
     }
 
     /// The same, each ended by a zero.
     pub fn argument_text(self) -> &'a [u8] {
-        let before = self.iter().take(self.assignments());
-        let at: usize = before.map(|word| word.len() + 1).sum();
-        let rest = &self.text[at..];
+        let rest = &self.text[self.environment_bytes..];
         rest.strip_prefix(b"--\0").unwrap_or(rest)
     }
+}
+
+/// Each word without its zero.
+fn each(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|&byte| byte == 0).map(|word| {
+        let len = word.len() - 1;
+        &word[..len]
+    })
 }
 
 /// The range of addresses that [`Setting::Initrd`] says.
@@ -166,14 +184,9 @@ pub fn initrd_range(text: &[u8]) -> Option<core::ops::Range<usize>> {
 
 /// Whether a word is a name of POSIX, an equals sign and anything.
 fn is_assignment(word: &[u8]) -> bool {
-    let name = word.split(|&byte| byte == b'=').next().unwrap_or_default();
-    name.len() < word.len()
-        && name
-            .first()
-            .is_some_and(|&byte| byte == b'_' || byte.is_ascii_alphabetic())
-        && name
-            .iter()
-            .all(|&byte| byte == b'_' || byte.is_ascii_alphanumeric())
+    let ends_name = |byte: u8| byte != b'_' && !byte.is_ascii_alphanumeric();
+    let end = word.iter().position(|&byte| ends_name(byte));
+    end.is_some_and(|end| end > 0 && word[end] == b'=' && !word[0].is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -192,7 +205,7 @@ mod tests {
 
     fn split(line: &str) -> Result<Vec<String>, Unfinished> {
         let mut buffer = vec![0; line.len() + 1];
-        Words::split(line.as_bytes(), &mut buffer).map(|words| texts(words.iter()))
+        Words::split(line.as_bytes(), &mut buffer).map(|words| texts(each(words.text())))
     }
 
     #[test]
@@ -223,7 +236,7 @@ mod tests {
             Some(vec!["A=1".into(), "_B2=x y".into()])
         );
         assert_eq!(
-            words.and_then(|words| words.setting(Setting::Program)),
+            words.and_then(|words| words.settings().get(Setting::Program)),
             Some(&b"lua"[..])
         );
         assert_eq!(
@@ -255,7 +268,7 @@ mod tests {
             words.map(|words| texts(words.environment())),
             Some(vec!["A=1".into()])
         );
-        let said = |setting| words.and_then(|words| words.setting(setting));
+        let said = |setting| words.and_then(|words| words.settings().get(setting));
         assert_eq!(said(Setting::WorkingDirectory), Some(&b"/a"[..]));
         assert_eq!(said(Setting::HostName), Some(&b"h"[..]));
         assert_eq!(said(Setting::Program), None);

@@ -2,7 +2,8 @@
 //!
 //! Free blocks of one size hang in a lock-free list, so an allocation never waits: not for a thread
 //! that a signal handler interrupted, not for one that a child of fork does not have. Memory comes
-//! from the platform in chunks that are kept; blocks larger than the largest class are mappings.
+//! from the platform in chunks that are kept; classes of small blocks share one, page by page. Blocks
+//! larger than the largest class are mappings.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -77,9 +78,46 @@ impl FreeList {
     }
 }
 
+/// The blocks of a chunk that were never handed out. The word holds the first one's address and, in
+/// the 16 bits above, how many there are: a chunk costs nothing until it is used.
+struct Fresh(AtomicU64);
+
+const COUNT: u64 = 1 << 48;
+
+impl Fresh {
+    fn take(&self, block_bytes: usize) -> Option<*mut u8> {
+        let mut word = self.0.load(Ordering::Relaxed);
+        while word >= COUNT {
+            let new = word - COUNT + block_bytes as u64;
+            match self
+                .0
+                .compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return Some((word & ADDRESS_BITS) as *mut u8),
+                Err(current) => word = current,
+            }
+        }
+        None
+    }
+
+    /// Takes over blocks in a row, if there are none here; whether it did.
+    fn put(&self, start: *mut u8, count: usize) -> bool {
+        let word = self.0.load(Ordering::Relaxed);
+        let new = start as u64 | count as u64 * COUNT;
+        word < COUNT
+            && self
+                .0
+                .compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
 /// Free blocks, and where new ones come from.
 pub struct Heap {
     free: [FreeList; CLASSES],
+    fresh: [Fresh; CLASSES],
+    /// The pages of a chunk that no class has yet.
+    pages: Fresh,
     map: fn(usize) -> Option<*mut u8>,
     unmap: unsafe fn(usize, usize),
 }
@@ -92,6 +130,8 @@ impl Heap {
     pub const fn over(map: fn(usize) -> Option<*mut u8>, unmap: unsafe fn(usize, usize)) -> Self {
         Self {
             free: [const { FreeList(AtomicU64::new(0)) }; CLASSES],
+            fresh: [const { Fresh(AtomicU64::new(0)) }; CLASSES],
+            pages: Fresh(AtomicU64::new(0)),
             map,
             unmap,
         }
@@ -128,21 +168,43 @@ impl Heap {
 
     /// A block of a class, from its list or from a new chunk.
     fn take(&self, class: usize) -> Option<*mut u8> {
-        let list = self.free.get(class)?;
-        if let Some(block) = list.pop() {
+        let (list, fresh) = (self.free.get(class)?, self.fresh.get(class)?);
+        let bytes = CLASS_BYTES[class];
+        if let Some(block) = list.pop().or_else(|| fresh.take(bytes)) {
             return Some(block);
         }
-        let bytes = CLASS_BYTES[class];
-        // Where memory is in pieces, there may still be a page.
-        let chunk_bytes = raw::chunk_bytes().max(bytes.next_multiple_of(PAGE_BYTES));
-        let (chunk, chunk_bytes) = match (self.map)(chunk_bytes) {
-            Some(chunk) => (chunk, chunk_bytes),
-            None if bytes < PAGE_BYTES => ((self.map)(PAGE_BYTES)?, PAGE_BYTES),
-            None => return None,
+        let (chunk, chunk_bytes) = if bytes < PAGE_BYTES {
+            (self.page()?, PAGE_BYTES)
+        } else {
+            let chunk_bytes = raw::chunk_bytes().max(bytes.next_multiple_of(PAGE_BYTES));
+            ((self.map)(chunk_bytes)?, chunk_bytes)
         };
+        if fresh.put(chunk.wrapping_add(bytes), chunk_bytes / bytes - 1) {
+            return Some(chunk);
+        }
+        // Another thread has just brought a chunk, too.
         for at in (bytes..=chunk_bytes - bytes).step_by(bytes) {
             // SAFETY: a part of the new chunk that nobody else knows.
             unsafe { list.push(chunk.add(at)) };
+        }
+        Some(chunk)
+    }
+
+    /// A page for one of the classes of small blocks.
+    fn page(&self) -> Option<*mut u8> {
+        if let Some(page) = self.pages.take(PAGE_BYTES) {
+            return Some(page);
+        }
+        // Where memory is in pieces, there may still be a page.
+        let chunk_bytes = raw::chunk_bytes();
+        let Some(chunk) = (self.map)(chunk_bytes) else {
+            return (self.map)(PAGE_BYTES);
+        };
+        let count = chunk_bytes / PAGE_BYTES - 1;
+        if !self.pages.put(chunk.wrapping_add(PAGE_BYTES), count) {
+            // Another thread has just brought a chunk, too.
+            // SAFETY: the rest of it, which nobody else knows.
+            unsafe { (self.unmap)(chunk as usize + PAGE_BYTES, count * PAGE_BYTES) };
         }
         Some(chunk)
     }

@@ -1,6 +1,6 @@
 //! The page allocator: which pages of the platform's memory are in use, and by whom.
 //!
-//! What it knows is kept in the first pages of the memory itself, so that the kernel's heap can grow
+//! What it knows is kept in the pages before those that it manages, so that the kernel's heap can grow
 //! by it before there is a heap: a bit a page for "in use", one for "holds something", and a tree of
 //! the runs of free pages ([`Runs`]). The break grows from the bottom up, all else is taken from the
 //! top down. The last run that was taken from stays at hand, outside of the tree, so that taking pages
@@ -58,6 +58,8 @@ pub struct Pages {
     memory: &'static dyn Memory,
     start: usize,
     count: usize,
+    /// Pages before these, which hold what is known of them.
+    own_count: usize,
     page_bytes: usize,
     reserve: usize,
     map: Mutex<Map>,
@@ -69,6 +71,8 @@ struct Map {
     /// A set bit is a page that may hold something else than zeros.
     dirty: &'static mut [u64],
     runs: Runs,
+    /// The tree of runs has begun: not before it is needed, which many programs do without.
+    has_runs: bool,
     free: usize,
     /// Free pages that mappings may still ask for: see [`Pages::promise`].
     promised: usize,
@@ -82,29 +86,31 @@ struct Map {
 
 impl Pages {
     /// The pages of `memory`, all free but those of the boot stack, if that is among them. They read
-    /// as zeros.
+    /// as zeros. The first few hold what this knows of the others.
     ///
     /// # Safety
     /// Nothing else uses the memory's range, and no second `Pages` is made of it.
     pub unsafe fn new(memory: &'static dyn Memory) -> Self {
         let page_bytes = memory.page_bytes();
-        let start = memory.range().start.next_multiple_of(page_bytes);
-        let count = memory.range().end.saturating_sub(start) / page_bytes;
-        let words_count = count.div_ceil(BITS);
+        let own_start = memory.range().start.next_multiple_of(page_bytes);
+        let all = memory.range().end.saturating_sub(own_start) / page_bytes;
+        let words_count = all.div_ceil(BITS);
         let nodes_count = Runs::nodes_count(words_count);
         let words_bytes = words_count * size_of::<u64>();
         let own_bytes = 2 * words_bytes + nodes_count * size_of::<Lack>();
         let own_pages = own_bytes.div_ceil(page_bytes);
-        assert!(count > own_pages, "the platform has no memory to manage");
+        assert!(all > own_pages, "the platform has no memory to manage");
+        let (start, count) = (own_start + own_pages * page_bytes, all - own_pages);
+        let words_count = count.div_ceil(BITS);
         // SAFETY: 1. The range is ours alone, says the caller, and these are parts of its first
         // pages that do not overlap. 2. Pages are aligned for u64, and so are the parts. 3. Every
         // pattern of bits is a value.
         let (used, dirty, nodes) = unsafe {
             (
-                core::slice::from_raw_parts_mut(start as *mut u64, words_count),
-                core::slice::from_raw_parts_mut((start + words_bytes) as *mut u64, words_count),
+                core::slice::from_raw_parts_mut(own_start as *mut u64, words_count),
+                core::slice::from_raw_parts_mut((own_start + words_bytes) as *mut u64, words_count),
                 core::slice::from_raw_parts_mut(
-                    (start + 2 * words_bytes) as *mut Lack,
+                    (own_start + 2 * words_bytes) as *mut Lack,
                     nodes_count,
                 ),
             )
@@ -114,7 +120,8 @@ impl Pages {
             used[words_count - 1] = u64::MAX << beyond;
         }
         let mut map = Map {
-            runs: Runs::new(nodes, used),
+            runs: Runs::new(nodes, words_count),
+            has_runs: false,
             used,
             dirty,
             free: count,
@@ -123,20 +130,24 @@ impl Pages {
             at_hand_fits: usize::MAX,
             held: [0; 4],
         };
-        map.set(0..own_pages, true);
         let stack = memory.stack();
         let stack_start = (stack.start.max(start) - start) / page_bytes;
         let stack_end = (stack.end.max(start) - start).div_ceil(page_bytes);
-        let mut own = own_pages;
-        for page in stack_start.max(own_pages)..stack_end.min(count) {
-            map.set(page..page + 1, true);
-            own += 1;
+        let stack = stack_start..stack_end.min(count);
+        if stack.is_empty() {
+            let top = count.saturating_sub(AT_HAND_PAGES)..count;
+            map.mark_used(top.clone(), true);
+            map.at_hand = top;
+            map.at_hand_fits = 0;
+        } else {
+            map.free -= stack.len();
+            map.set(stack, true);
         }
-        map.free -= own;
         Self {
             memory,
             start,
             count,
+            own_count: own_pages,
             page_bytes,
             reserve: (count / RESERVE_SHARE).clamp(RESERVE_PAGES_MIN, RESERVE_PAGES_MAX),
             map: Mutex::new(map),
@@ -352,7 +363,7 @@ impl Pages {
     /// Pages, and how many of them are free and not set aside.
     pub fn count(&self) -> (usize, usize) {
         let map = self.map.lock();
-        (self.count, map.free - map.promised)
+        (self.own_count + self.count, map.free - map.promised)
     }
 
     /// How many pages someone holds.
@@ -412,10 +423,18 @@ impl Map {
     fn take(&mut self, count: usize) -> Option<usize> {
         if count < self.at_hand_fits || count > self.at_hand.len() {
             self.put_back();
+            self.begin_runs();
             let first = self.runs.find_highest(self.used, count)?;
             let mut low = first;
-            while low > 0 && first - low < AT_HAND_PAGES && !self.is_used(low - 1) {
-                low -= 1;
+            // Word by word, so there may be a few more.
+            while low > 0 && first - low < AT_HAND_PAGES {
+                let word = (low - 1) / BITS;
+                let bits = low - word * BITS;
+                let free = (self.used[word] << (BITS - bits)).leading_zeros() as usize;
+                low -= free.min(bits);
+                if free < bits {
+                    break;
+                }
             }
             self.set(low..first + count, true);
             self.at_hand = low..first + count;
@@ -446,10 +465,6 @@ impl Map {
         if !pages.is_empty() {
             self.set(pages, false);
         }
-    }
-
-    fn is_used(&self, page: usize) -> bool {
-        self.used[page / BITS] >> (page % BITS) & 1 == 1
     }
 
     /// The pages as words: index, and the bits that are meant.
@@ -486,14 +501,27 @@ impl Map {
     }
 
     fn set(&mut self, pages: Range<usize>, is_used: bool) {
-        for (word, mask) in Self::masks(pages.clone()) {
+        self.begin_runs();
+        self.mark_used(pages.clone(), is_used);
+        self.runs
+            .note(self.used, pages.start / BITS..pages.end.div_ceil(BITS));
+    }
+
+    /// Before the first use of the tree: until then pages come from those at hand, at the very top.
+    fn begin_runs(&mut self) {
+        if !self.has_runs {
+            self.has_runs = true;
+            self.runs.begin(self.used);
+        }
+    }
+
+    fn mark_used(&mut self, pages: Range<usize>, is_used: bool) {
+        for (word, mask) in Self::masks(pages) {
             if is_used {
                 self.used[word] |= mask;
             } else {
                 self.used[word] &= !mask;
             }
         }
-        self.runs
-            .note(self.used, pages.start / BITS..pages.end.div_ceil(BITS));
     }
 }

@@ -76,7 +76,6 @@ impl Free {
 pub struct Runs {
     /// The root at 1, the children of `i` at `2 * i` and `2 * i + 1`.
     nodes: &'static mut [Lack],
-    words_count: usize,
     /// Levels above the words.
     height: u32,
 }
@@ -87,41 +86,52 @@ impl Runs {
         2 * words_count.next_power_of_two()
     }
 
-    /// The tree of words that are zero. `nodes` are zero as well, and as many as
+    /// A tree that [`begin`](Self::begin) must be called for. `nodes` are zero, and as many as
     /// [`nodes_count`](Self::nodes_count) says.
-    pub fn new(nodes: &'static mut [Lack], words: &[u64]) -> Self {
-        let words_count = words.len();
-        let mut runs = Self {
-            nodes,
-            words_count,
-            height: words_count.next_power_of_two().ilog2(),
-        };
-        // The nodes that reach beyond the last word lack what is not there.
-        runs.note(words, words_count - 1..words_count);
-        runs
+    pub fn new(nodes: &'static mut [Lack], words_count: usize) -> Self {
+        let height = words_count.next_power_of_two().ilog2();
+        Self { nodes, height }
+    }
+
+    /// Makes it the tree of these words. All but the last two are zero.
+    pub fn begin(&mut self, words: &[u64]) {
+        let mut last = words.len() - 1;
+        self.put(0, last, Free::of(words[last]));
+        for level in 1..=self.height {
+            // The nodes behind the last one have no pages; one of them at most is looked at.
+            if last.is_multiple_of(2) {
+                self.put(level - 1, last + 1, Free::NONE);
+            }
+            last /= 2;
+            self.join(level, last);
+        }
+        self.note(words, words.len().saturating_sub(2)..words.len());
     }
 
     /// Notes that these words changed.
     pub fn note(&mut self, words: &[u64], changed: core::ops::Range<usize>) {
         let (mut first, mut last) = (changed.start, changed.end - 1);
         let mut has_changed = false;
-        for (index, &word) in words.iter().enumerate().take(last + 1).skip(first) {
+        for (index, &word) in (first..=last).zip(&words[changed]) {
             has_changed |= self.put(0, index, Free::of(word));
         }
         for level in 1..=self.height {
-            // The right edge is put once even if it is as it was: see `new`.
-            if !has_changed && last + 1 < self.count(level - 1) {
+            if !has_changed {
                 return;
             }
             (first, last) = (first / 2, last / 2);
             has_changed = false;
-            let half = BITS << (level - 1);
             for index in first..=last {
-                let low = self.get(level - 1, 2 * index);
-                let high = self.get(level - 1, 2 * index + 1);
-                has_changed |= self.put(level, index, Free::join(low, high, half));
+                has_changed |= self.join(level, index);
             }
         }
+    }
+
+    /// Makes a node of its children. Whether that was news.
+    fn join(&mut self, level: u32, index: usize) -> bool {
+        let low = self.get(level - 1, 2 * index);
+        let high = self.get(level - 1, 2 * index + 1);
+        self.put(level, index, Free::join(low, high, BITS << (level - 1)))
     }
 
     /// The highest run of at least `count` pages: its last `count` pages, by the first of them.
@@ -145,19 +155,13 @@ impl Runs {
         highest_in(words[index], count).map(|bit| index * BITS + bit)
     }
 
-    /// Nodes of a level that have words.
-    fn count(&self, level: u32) -> usize {
-        self.words_count.div_ceil(1 << level)
-    }
-
+    #[inline]
     fn place(&self, level: u32, index: usize) -> usize {
         (1 << (self.height - level)) + index
     }
 
+    #[inline]
     fn get(&self, level: u32, index: usize) -> Free {
-        if index >= self.count(level) {
-            return Free::NONE;
-        }
         let pages = BITS << level;
         let lack = self.nodes[self.place(level, index)];
         Free {
@@ -168,6 +172,7 @@ impl Runs {
     }
 
     /// Whether that was news.
+    #[inline]
     fn put(&mut self, level: u32, index: usize, free: Free) -> bool {
         let pages = BITS << level;
         let lack = Lack {
@@ -237,7 +242,8 @@ mod tests {
         for words_count in [1, 2, 3, 5, 8, 13] {
             let mut words: Vec<u64> = vec![0; words_count];
             let nodes = vec![Lack::default(); Runs::nodes_count(words_count)];
-            let mut runs = Runs::new(Box::leak(nodes.into_boxed_slice()), &words);
+            let mut runs = Runs::new(Box::leak(nodes.into_boxed_slice()), words_count);
+            runs.begin(&words);
             let pages = words_count * BITS;
             assert_eq!(runs.find_highest(&words, pages), Some(0));
             assert_eq!(runs.find_highest(&words, pages + 1), None);

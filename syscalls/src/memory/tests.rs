@@ -468,8 +468,12 @@ fn the_librarys_heap_takes_pages_and_gives_them_back() {
     pages.free(heap..heap + reserve * PAGE_BYTES, Owner::Kernel);
     assert_eq!(pages.count().1, reserve);
     assert_eq!(
-        pages.claim(heap - PAGE_BYTES..heap + PAGE_BYTES, Owner::Kernel),
+        pages.claim(heap..heap + (reserve + 1) * PAGE_BYTES, Owner::Kernel),
         Err(Errno::EEXIST)
+    );
+    assert_eq!(
+        pages.claim(heap - PAGE_BYTES..heap, Owner::Kernel),
+        Err(Errno::ENOMEM)
     );
     assert_eq!(pages.claim(heap..heap + PAGE_BYTES, Owner::Kernel), Ok(()));
 }

@@ -41,13 +41,14 @@ pub fn given() -> Given {
 
 fn of_guest() -> Given {
     let words = start::words();
+    let settings = words.settings();
     Given {
-        initrd: words
-            .setting(Setting::Initrd)
+        initrd: settings
+            .get(Setting::Initrd)
             .and_then(|text| start::behind_memory(&initrd_range(text)?)),
-        working_directory: words.setting(Setting::WorkingDirectory),
-        host_name: words.setting(Setting::HostName),
-        program: words.setting(Setting::Program).unwrap_or(start::PROGRAM),
+        working_directory: settings.get(Setting::WorkingDirectory),
+        host_name: settings.get(Setting::HostName),
+        program: settings.get(Setting::Program).unwrap_or(start::PROGRAM),
         arguments: words.argument_text(),
     }
 }

@@ -147,7 +147,7 @@ pub fn behind_memory(addresses: &Range<usize>) -> Option<&'static [u8]> {
 }
 
 /// Bytes below the stack pointer that the frames above it may have used before.
-const FIRST_STACK_SLACK_BYTES: usize = 16 * 1024;
+const FIRST_STACK_SLACK_BYTES: usize = 4 * 1024;
 
 /// Finds the host. Comes back in a process; in a guest, lays out the stack below the image and enters
 /// the image again at its start.
@@ -231,7 +231,7 @@ unsafe fn lay_out(command_line: &CStr, top: usize) -> usize {
     for (place, value) in WORDS.iter().zip([text_at, words.text().len()]) {
         place.store(value, Ordering::Relaxed);
     }
-    let name = words.setting(Setting::Program).unwrap_or(PROGRAM);
+    let name = words.settings().get(Setting::Program).unwrap_or(PROGRAM);
     let name_at = text_at - (name.len() + 1);
     // SAFETY: below what was written last.
     unsafe {

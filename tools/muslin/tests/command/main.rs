@@ -8,6 +8,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod boot;
 mod build_systems;
 mod cargo;
 mod cc;
