@@ -7,6 +7,8 @@
 
 mod boot_info;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod hypercall;
 mod machine;
 mod message;
