@@ -34,7 +34,7 @@ pub struct Gaps {
 
 /// Length and end in one number.
 fn key(len_bytes: usize, end: usize) -> usize {
-    (len_bytes / PAGE_BYTES).min(LENGTH_MAX) << PAGE_BITS | end / PAGE_BYTES
+    ((len_bytes / PAGE_BYTES).min(LENGTH_MAX) << PAGE_BITS) | (end / PAGE_BYTES)
 }
 
 impl Gaps {

@@ -11,6 +11,8 @@ mod calls;
 mod gaps;
 mod lazy;
 mod map;
+#[cfg(test)]
+mod million_tests;
 #[allow(
     unsafe_code,
     reason = "keeps its bits in the memory itself, clears and copies pages"

@@ -19,6 +19,7 @@ mod hostile;
 mod hosts;
 mod hvt_files;
 mod lab;
+mod memory;
 mod run;
 mod size;
 mod solo5;
