@@ -23,6 +23,8 @@ mod tables;
 
 pub use probe::probe;
 pub(crate) use process::run;
+#[cfg(test)]
+pub(crate) use report::nothing;
 
 /// Guest memory comes in pieces of this many MiB: the tables map it so.
 pub(crate) const MEMORY_STEP_MIB: u64 = 2;

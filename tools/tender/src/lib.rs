@@ -11,6 +11,8 @@
 #![deny(unsafe_code)]
 
 mod boot_info;
+#[cfg(test)]
+mod damage;
 mod devices;
 mod filter;
 #[allow(

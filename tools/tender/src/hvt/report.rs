@@ -165,7 +165,8 @@ fn registers_in(message: &Message) -> user_regs_struct {
     }
 }
 
-const fn nothing() -> user_regs_struct {
+/// Registers that hold nothing.
+pub(crate) const fn nothing() -> user_regs_struct {
     user_regs_struct {
         r15: 0,
         r14: 0,
