@@ -155,23 +155,46 @@ impl Tables {
         let shift = frame.wrapping_sub(pages.start);
         let mut at = pages.start;
         while at < pages.end {
-            let area_end = (at | (LARGE_BYTES - 1)).saturating_add(1).min(pages.end);
-            let frame = at.wrapping_add(shift);
-            let is_whole = area_end - at == LARGE_BYTES && frame.is_multiple_of(LARGE_BYTES);
             let directory = self.table(at, 1, new_table)?;
-            if is_whole && !is_table(self.read(directory, index(at, 1))) {
-                let entry = leaf(frame, protection) | LARGE;
-                self.write(directory, index(at, 1), entry);
-            } else {
-                let table = self.table(at, 0, new_table)?;
-                for page in (at..area_end).step_by(PAGE_BYTES) {
-                    let entry = leaf(page.wrapping_add(shift), protection);
-                    self.write(table, index(page, 0), entry);
-                }
+            let large_end = self.map_large(directory, at..pages.end, shift, protection);
+            if large_end > at {
+                at = large_end;
+                continue;
+            }
+            let table = self.table(at, 0, new_table)?;
+            let area_end = (at | (LARGE_BYTES - 1)).saturating_add(1).min(pages.end);
+            let mut entry = leaf(at.wrapping_add(shift), protection);
+            for page in (at..area_end).step_by(PAGE_BYTES) {
+                self.write(table, index(page, 0), entry);
+                entry += PAGE_BYTES as u64;
             }
             at = area_end;
         }
         Ok(())
+    }
+
+    /// Maps large pages in one table of them, up to where one cannot be: the address of that place.
+    fn map_large(
+        &self,
+        directory: usize,
+        pages: Range<usize>,
+        shift: usize,
+        protection: Protection,
+    ) -> usize {
+        let mut at = pages.start;
+        let mut entry = leaf(at.wrapping_add(shift), protection) | LARGE;
+        if !at.is_multiple_of(LARGE_BYTES) || !shift.is_multiple_of(LARGE_BYTES) {
+            return at;
+        }
+        for index in index(at, 1)..ENTRIES {
+            if pages.end - at < LARGE_BYTES || is_table(self.read(directory, index)) {
+                break;
+            }
+            self.write(directory, index, entry);
+            entry += LARGE_BYTES as u64;
+            at = at.wrapping_add(LARGE_BYTES);
+        }
+        at
     }
 
     /// Makes the tables that the pages of a range need.
@@ -358,6 +381,26 @@ mod tests {
             (0x3f_ffff, Some((0x3f_ffff, true, false))),
             (0x80_0000, None),
         ] {
+            assert_eq!(machine.translate(address), expected, "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn large_pages_go_on_behind_a_table_of_them() {
+        const GIB: usize = 1 << 30;
+        let machine = Machine::new(6);
+        let last = GIB + 3 * LARGE_BYTES;
+        machine.map(GIB - 2 * LARGE_BYTES..last, GIB, READ);
+        assert_eq!(machine.used.get(), 4, "the root and three tables");
+        for (address, frame) in [
+            (GIB - 2 * LARGE_BYTES, Some(GIB)),
+            (GIB - 1, Some(GIB + 2 * LARGE_BYTES - 1)),
+            (GIB, Some(GIB + 2 * LARGE_BYTES)),
+            (last - 1, Some(GIB + 5 * LARGE_BYTES - 1)),
+            (GIB - 2 * LARGE_BYTES - 1, None),
+            (last, None),
+        ] {
+            let expected = frame.map(|frame| (frame, false, false));
             assert_eq!(machine.translate(address), expected, "{address:#x}");
         }
     }
