@@ -93,6 +93,11 @@ pub unsafe fn enter(
         if segment == 0 || stack::pointer() >= PROCESS_STACK_MIN {
             *CHOSEN.0.get() = &LINUX_PROCESS;
             LINUX_PROCESS.start(image, environment);
+            // valgrind's own calls would be caught as well.
+            #[cfg(target_os = "none")]
+            if segment != 0 {
+                crate::stray::catch(above.call);
+            }
             Entered::AsProcess
         } else if segment & RING == 0 {
             *CHOSEN.0.get() = &HVT;

@@ -6,6 +6,7 @@
 //! - `manifest`, `block`: the devices that a tender gives
 //! - `boot_info`: what the spt tender leaves in memory at the start
 //! - `calls`: the calls of the host's kernel that the spt tender's filter allows
+//! - `stray`: `syscall` instructions of a process that are not libc's
 //! - `host_clock`, `steady`: its clocks, read from the processor between questions to the host
 //! - `entropy`: random bytes of the processor
 //! - `places`: where memory and stack are
@@ -28,6 +29,8 @@ mod notes;
 mod places;
 mod spt;
 mod steady;
+#[cfg(target_os = "none")]
+mod stray;
 
 /// Size of a page in bytes.
 pub const PAGE_BYTES: usize = 4096;

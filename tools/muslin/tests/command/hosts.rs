@@ -174,6 +174,43 @@ fn linux_runs_the_image_as_a_process_with_the_same_library_os() {
 }
 
 #[test]
+fn a_stray_instruction_of_a_process_is_answered_by_the_library_os() {
+    let Some(sysroot) = solo5("hosts_stray") else {
+        return;
+    };
+    let dir = directory("hosts_stray");
+    let source = r#"
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+static long stray(long nr, long a, long b, long c) {
+    __asm__ volatile("syscall" : "+a"(nr) : "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    return nr;
+}
+int main(void) {
+    long host = stray(2, (long)"/etc/passwd", O_RDONLY, 0);
+    long own = stray(2, (long)"/tmp/own", O_CREAT | O_RDWR, 0600);
+    printf("%d %ld %ld %ld\n", getpid() == stray(39, 0, 0, 0), host, own,
+        stray(1, own, (long)"abc", 3));
+    printf("%ld\n", (long)lseek(own, 0, SEEK_END));
+    printf("%ld\n", stray(101, 0, 0, 0));
+    int unused = open("/tmp/own", O_RDONLY);
+    return write(unused, "", 0) == 0;
+}
+"#;
+    let image = compile(sysroot, &dir, source, &[]);
+    let output = clean(Command::new(&image)).output().unwrap();
+    assert_eq!(stdout(&output), "1 -2 3 3\n3\n-38\n");
+    assert_eq!(
+        (&*stderr(&output), output.status.code()),
+        (
+            "muslin: the program called ptrace (101), which this platform does not have: ENOSYS\n",
+            Some(0)
+        )
+    );
+}
+
+#[test]
 fn a_process_may_be_given_a_root_directory() {
     let Some(sysroot) = solo5("hosts_initrd") else {
         return;
