@@ -3,7 +3,7 @@
 PLATFORM ?= linux
 PREFIX ?= /usr/local
 
-.PHONY: help all setup stock demo test test-long bench lint install clean
+.PHONY: help all setup stock guests demo test test-long bench lint install clean
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
 
@@ -23,10 +23,13 @@ setup:           ## installs what is missing on this machine: packages, Rust tar
 stock:           ## unpatched musl in out/stock/, to compare with
 	@tools/build.sh stock
 
+guests:          ## the sysroot in out/solo5-spt/, for guests of Solo5's spt
+	@tools/build.sh solo5
+
 demo: all stock  ## builds everything, runs real programs and shows where their calls went
 	@tools/demo.sh
 
-test: all stock lint ## every test that this machine can run
+test: all stock guests lint ## every test that this machine can run
 	@cargo test --workspace --features muslin/abi-check
 
 test-long: test  ## the same, and the tests that take minutes

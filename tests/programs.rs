@@ -5,6 +5,8 @@
 //! `cargo test --test programs`, after `make all stock`. Neighbours: the recipes and inputs in
 //! `tests/programs/`, and `tools/demo.sh`, which builds by the same recipes.
 
+#[path = "programs/alone.rs"]
+mod alone;
 #[path = "programs/built.rs"]
 mod built;
 #[path = "programs/c.rs"]
@@ -15,6 +17,8 @@ mod counts;
 mod failure;
 #[path = "programs/http_client.rs"]
 mod http_client;
+#[path = "programs/lists.rs"]
+mod lists;
 #[path = "programs/rust.rs"]
 mod rust;
 #[path = "programs/same.rs"]
@@ -23,6 +27,8 @@ mod same;
 mod servers;
 #[path = "programs/stage.rs"]
 mod stage;
+#[path = "programs/start.rs"]
+mod start;
 #[path = "programs/strace.rs"]
 mod strace;
 
@@ -33,6 +39,7 @@ use libtest_mimic::Arguments;
 fn main() -> ExitCode {
     let mut trials = c::trials();
     trials.extend(rust::trials());
+    trials.extend(lists::trials());
     trials.extend(servers::trials());
     trials.extend(same::self_trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -104,6 +104,12 @@ for component in $(toolchain components); do
     fi
 done
 
+# Without the sources of Rust's library its own tests are skipped; nothing else needs them.
+if [ ! -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ] && command -v rustup >/dev/null; then
+    echo "setup: rustup component add rust-src" >&2
+    rustup component add rust-src >&2 || echo "setup: could not be had; Rust's own tests will be skipped" >&2
+fi
+
 if [ -z "${MUSL_TARBALL:-}" ]; then
     tools/fetch-musl.sh "${MUSLIN_MUSL_VERSION:-1.2.5}"
 fi

@@ -3,11 +3,11 @@
 #
 #   tests/programs/build.sh SYSROOT PROGRAM...
 #
-# SYSROOT is out/linux (through the table) or a stock one. For each PROGRAM the directory with its
+# SYSROOT is out/linux (through the table), a stock one, or one for guests. For each PROGRAM the directory with its
 # executables is printed on stdout; what the build says goes to a log. Exit code 77, with the reason
 # as the last line on stderr: this machine lacks what the program needs.
 #
-# Both sysroots have the same headers, so a program is compiled once and linked once for each: a
+# All sysroots have the same headers, so a program is compiled once and linked once for each: a
 # change in libc.a costs a link, not a build. Results are kept in the cache by content.
 set -euo pipefail
 
@@ -49,7 +49,7 @@ hash_of_tree() {
     (cd "$dir" && find . -type f "$@" -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | sha256sum | cut -c 1-16
 }
 
-# What compiling depends on. muslin.h is in one of the two sysroots only; no program includes it.
+# What compiling depends on. muslin.h is not in all sysroots; no program includes it.
 headers_key=$(hash_of_tree "$sysroot/include" ! -name muslin.h)
 compiler_key=$(muslin-cc --version | head -n 1; muslin-cc '-###' -S -x c /dev/null -o /dev/null 2>&1 | grep cc1 | sed "s|$sysroot|SYSROOT|g")
 # What linking depends on besides.
@@ -84,10 +84,10 @@ fetch() {
     echo "$archive"
 }
 
-# `muslin cargo` for our sysroot. For a stock one the same cargo with the same driver by the same path,
-# so that cargo compiles nothing again; only what MUSLIN_SYSROOT names differs in the last link.
+# `muslin cargo` for the driver's own sysroot. For others the same cargo with the same driver by the same
+# path, so that cargo compiles nothing again; only what MUSLIN_SYSROOT names differs in the last link.
 cargo_for_sysroot() {
-    if [ -e "$sysroot/lib/muslin.ld" ]; then
+    if [ "$sysroot" -ef "$driver_dir/.." ]; then
         CARGO_INCREMENTAL=0 "$(dirname "$(readlink -f "$driver_dir/muslin-cc")")/muslin" cargo "$@"
     else
         CARGO_BUILD_TARGET=x86_64-unknown-linux-musl \

@@ -15,15 +15,23 @@ pub enum Flavour {
     Stock,
     /// Muslin's, whose calls go through the table.
     Muslin,
+    /// Muslin's library OS, for Solo5's spt.
+    Solo5Spt,
 }
 
 impl Flavour {
-    /// The sysroot that `make all stock` lays out.
+    /// The sysroot that `make` lays out.
     pub fn sysroot(self) -> PathBuf {
-        repository().join(match self {
-            Flavour::Stock => "out/stock",
-            Flavour::Muslin => "out/linux",
-        })
+        repository().join("out").join(self.name())
+    }
+
+    /// The name of that sysroot.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flavour::Stock => "stock",
+            Flavour::Muslin => "linux",
+            Flavour::Solo5Spt => "solo5-spt",
+        }
     }
 }
 
@@ -37,7 +45,7 @@ pub fn program(name: &str, flavour: Flavour) -> Step<PathBuf> {
     let sysroot = flavour.sysroot();
     if !sysroot.join("lib/libc.a").is_file() {
         return Err(Failure::new(format_args!(
-            "no sysroot in {}: run `make all stock` first",
+            "no sysroot in {}: run `make all stock guests` first",
             sysroot.display()
         )));
     }

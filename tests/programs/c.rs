@@ -128,7 +128,7 @@ fn busybox(stage: &Stage) -> Step<()> {
 }
 
 /// Text of this length from a fixed seed: words of a small vocabulary, so that it packs well.
-fn text(len_bytes: usize) -> Vec<u8> {
+pub fn text(len_bytes: usize) -> Vec<u8> {
     const WORDS: [&str; 8] = [
         "muslin ", "thread ", "loom ", "weft ", "warp ", "cloth ", "dye\n", "seam ",
     ];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 /// A step that was not taken.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     text: String,
     /// The machine lacks something; nothing is wrong with what is tested.

@@ -1,6 +1,7 @@
 //! The Rust programs that need no network beyond their own loopback.
 
 use std::fs;
+use std::path::Path;
 
 use libtest_mimic::Trial;
 
@@ -45,7 +46,7 @@ fn rustls(stage: &Stage) -> Step<()> {
 }
 
 fn ripgrep(stage: &Stage) -> Step<()> {
-    plant_tree(stage)?;
+    plant_tree(&stage.work())?;
     for args in [
         &["--version"][..],
         &["--sort=path", "weft"],
@@ -90,11 +91,10 @@ fn without_times(stage: &Stage, args: &[&str]) -> Step<()> {
 }
 
 /// A tree of text files, hidden and ignored ones among them.
-fn plant_tree(stage: &Stage) -> Step<()> {
-    let work = stage.work();
+pub fn plant_tree(work: &Path) -> Step<()> {
     let plant = |name: &str, text: &str| {
         let path = work.join(name);
-        let dir = path.parent().unwrap_or(&work);
+        let dir = path.parent().unwrap_or(work);
         fs::create_dir_all(dir)
             .and_then(|()| fs::write(&path, text))
             .map_err(|why| Failure::io("planting", &path, &why))

@@ -43,7 +43,7 @@ pub fn trials(name: &'static str, program: &'static str, session: Session) -> [T
 }
 
 /// The result as the test harness wants it.
-fn completion(result: Step<()>) -> Result<Completion, Failed> {
+pub fn completion(result: Step<()>) -> Result<Completion, Failed> {
     match result {
         Ok(()) => Ok(Completion::Completed),
         Err(failure) if failure.is_skip => Ok(Completion::ignored_with(failure)),

@@ -200,7 +200,7 @@ impl Stage {
 }
 
 /// A tool of the machine by its whole path: the programs' PATH does not lead to it.
-fn tool(name: &str) -> PathBuf {
+pub fn tool(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
