@@ -71,10 +71,10 @@ fn same(program: &Program, stock: &Step<Vec<Outcome>>, flavour: Flavour) -> Step
             differences += &format!(
                 "{}\n--- stock musl [{}]\n{}\n--- {} [{}]\n{}\n",
                 words.join(" "),
-                stock.end,
+                stock.status,
                 stock.said,
                 flavour.name(),
-                ours.end,
+                ours.status,
                 ours.said
             );
         }
@@ -105,7 +105,7 @@ fn outcomes(program: &Program, flavour: Flavour) -> Step<Vec<Outcome>> {
             let outcome = start.run(&image, arguments)?;
             Ok(Outcome {
                 said: (program.steady)(&without_reports(&outcome.said)),
-                end: outcome.end,
+                status: outcome.status,
             })
         })
         .collect()

@@ -1,6 +1,7 @@
 //! Starts an image alone, as a process or as a guest, and hears what it says to its end.
 
 use std::io::{PipeReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -23,8 +24,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 pub struct Outcome {
     /// What it said, on both of its streams, in order.
     pub said: String,
-    /// How it ended.
-    pub end: String,
+    /// Its exit status; for one that a signal ended 128 and its number, as a shell and a tender have it.
+    pub status: i32,
 }
 
 /// How an image is started.
@@ -78,7 +79,9 @@ fn finish(command: Command) -> Step<Outcome> {
     let status = child.wait().map_err(failed)?;
     Ok(Outcome {
         said: String::from_utf8_lossy(&said).into_owned(),
-        end: status.to_string(),
+        status: status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
     })
 }
 
