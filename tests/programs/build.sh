@@ -16,7 +16,7 @@ root=$(cd "$here/../.." && pwd -P)
 cache=${MUSLIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/muslin}/programs
 driver_dir=${MUSLIN_DRIVER_DIR:-$root/out/linux/bin}
 jobs=${MUSLIN_JOBS:-$(nproc)}
-results_kept=4
+results_kept=8
 trees_kept=2
 
 fail() {

@@ -95,19 +95,17 @@ fn start(mut command: Command) -> std::io::Result<(PipeReader, Child)> {
     Ok((reader, command.spawn()?))
 }
 
-/// A guest has one console: the runtime's reports of missing calls stand among the program's words.
-/// What the call returned tells as much.
+/// A guest has one console: what the runtime reports, to the end of the line, stands among the
+/// program's words. What the calls returned tells as much.
 pub fn without_reports(said: &str) -> String {
-    const BEGIN: &str = "muslin: the program called ";
-    const END: &str = ": ENOSYS\n";
+    const REPORTS: [&str; 2] = ["muslin: the program called ", "muslin: out of memory: "];
     let mut kept = String::new();
     let mut rest = said;
-    while let Some(begin) = rest.find(BEGIN) {
-        let Some(end) = rest[begin..].find(END) else {
-            break;
-        };
+    while let Some(begin) = REPORTS.iter().filter_map(|words| rest.find(words)).min() {
         kept += &rest[..begin];
-        rest = &rest[begin + end + END.len()..];
+        rest = rest[begin..]
+            .split_once('\n')
+            .map_or("", |(_, after)| after);
     }
     kept + rest
 }
