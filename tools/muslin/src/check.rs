@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use muslin_tender::image::Image;
 use object::elf;
 use object::read::archive::ArchiveFile;
 use object::read::elf::FileHeader;
@@ -124,6 +125,9 @@ fn check(path: &Path, bytes: &[u8]) -> Result<Report, Failure> {
         has_symbols: elf.symbols().next().is_some(),
         has_debug_info: elf.section_by_name(".debug_info").is_some(),
         sizes: image::sizes(&elf),
+        devices: Image::parse(bytes)
+            .map(|image| image.manifest.devices)
+            .unwrap_or_default(),
         slots: image::slots(&elf),
         findings: findings(&entries, &owners),
     })

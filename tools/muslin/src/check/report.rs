@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use muslin_abi::Sysno;
 use muslin_runtime::support::Support;
+use muslin_tender::manifest::Device;
 use serde_json::{Value, json};
 
 use crate::check::image::{Note, Sizes, Slots};
@@ -50,6 +51,8 @@ pub enum Report {
         has_debug_info: bool,
         /// Its parts in memory.
         sizes: Sizes,
+        /// The devices that it declares, and does not start without.
+        devices: Vec<Device>,
         /// The calls it can make.
         slots: Slots,
         /// Its instructions.
@@ -115,6 +118,7 @@ impl Report {
                 has_symbols,
                 has_debug_info,
                 sizes,
+                devices,
                 slots,
                 findings,
             } => {
@@ -133,6 +137,13 @@ impl Report {
                     "  size    file {file_bytes}, code {}, read-only {}, data {}, bss {}",
                     sizes.code, sizes.read_only, sizes.data, sizes.bss
                 );
+                if !devices.is_empty() {
+                    let devices: Vec<_> = devices
+                        .iter()
+                        .map(|device| format!("{} ({})", device.name, device.kind.name()))
+                        .collect();
+                    let _ = writeln!(text, "  devices {}", devices.join(", "));
+                }
                 if !notes.is_empty() {
                     let _ = writeln!(text, "  calls   {}", slots_line(slots));
                     write_levels(&mut text, slots, platform(notes));
@@ -188,6 +199,7 @@ impl Report {
                 has_symbols,
                 has_debug_info,
                 sizes,
+                devices,
                 slots,
                 findings,
             } => json!({
@@ -206,6 +218,10 @@ impl Report {
                     "data": sizes.data,
                     "bss": sizes.bss,
                 },
+                "devices": devices.iter().map(|device| json!({
+                    "name": device.name,
+                    "kind": device.kind.name(),
+                })).collect::<Vec<_>>(),
                 "slots_are_sealed": slots.are_sealed,
                 "slots": slots.numbers.iter().map(|&nr| slot_json(nr, platform(notes))).collect::<Vec<_>>(),
                 "stray": self.stray(),

@@ -398,6 +398,9 @@ fn a_program_reads_and_writes_a_block_device() {
     assert_eq!((found.len(), differs), (content.len(), None));
 
     let image = guest.dir.join("guest");
+    let checked = with(["check"]).arg(&image).output().unwrap();
+    let text = stdout(&checked);
+    assert!(text.contains("\n  devices storage (block)\n"), "{text}");
     let refused = |words: &[&str], line: &str| {
         refuse(
             with(["run"]).args(words).arg(&image),
