@@ -97,9 +97,9 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
     }
     let line: Vec<OsString> = words.collect();
     let devices = devices::words(&devices);
-    devices::parse(&devices)?;
     refuse_other_target(&line)?;
     let sysroot = locate::sysroot(platform, sysroot_option.as_deref(), None)?;
+    devices::parse(&devices, sysroot.platform())?;
     let driver = sysroot.driver()?;
     let builds = subcommand(&line).is_some_and(|name| BUILDING.iter().any(|known| name == *known));
     if builds {

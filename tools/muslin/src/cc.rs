@@ -184,16 +184,11 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         let option = place::option(base, arguments.linker.as_deref());
         command.arg(format!("-Wl,{option}"));
     }
-    let words = devices::words(&own.devices);
-    if !words.is_empty() {
-        if platform == Platform::Linux {
-            return Err(Failure::usage(
-                "--device: a Linux process has the host's devices",
-                "leave it out, or say --platform solo5-spt",
-            ));
-        }
-        note = Note::new(&devices::parse(&words)?)?;
-        own.rest.push(note.source().into());
+    let devices = devices::parse(&devices::words(&own.devices), platform)?;
+    if !devices.is_empty() {
+        note = Note::new(&devices)?;
+        // Before libc.a, whose own note the linker takes only if there is no other by then.
+        command.arg(note.source());
     }
     let code = link(command, &compiler, &own.rest, &arguments, &sysroot)?;
     if let Some(version) = own.solo5_abi

@@ -9,6 +9,7 @@ use muslin_sysroot::manifest::{self, DEVICES_MAX, Device};
 use tempfile::TempDir;
 
 use crate::failure::{Failure, one_line};
+use crate::locate::Platform;
 
 /// The environment variable with more of them, separated by commas; `muslin cargo --device` sets it.
 pub const DEVICES_VARIABLE: &str = "MUSLIN_DEVICES";
@@ -28,8 +29,14 @@ pub fn words(of_option: &[OsString]) -> Vec<OsString> {
         .collect()
 }
 
-/// The devices that these words mean.
-pub fn parse(words: &[OsString]) -> Result<Vec<Device>, Failure> {
+/// The devices that these words mean to an image for `platform`.
+pub fn parse(words: &[OsString], platform: Platform) -> Result<Vec<Device>, Failure> {
+    if !words.is_empty() && platform == Platform::Linux {
+        return Err(Failure::usage(
+            "--device: a Linux process has the host's devices",
+            "leave it out, or say --platform solo5-spt",
+        ));
+    }
     let mut devices: Vec<Device> = Vec::new();
     for word in words {
         let word = word.to_string_lossy();
@@ -92,7 +99,9 @@ mod tests {
 
     fn line(words: &[&str]) -> Option<String> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        parse(&words).err().and_then(|failure| failure.line)
+        parse(&words, Platform::Solo5Spt)
+            .err()
+            .and_then(|failure| failure.line)
     }
 
     #[test]

@@ -345,3 +345,53 @@ fn a_missing_target_is_one_line() {
         "cannot start rustc: no such file or directory; install Rust with rustup (https://rustup.rs)",
     );
 }
+
+#[test]
+fn devices_are_declared_by_cargo_too() {
+    let test = "cargo_devices";
+    let (Some(solo5), Some(linux)) = (solo5(test), sysroot(test)) else {
+        return;
+    };
+    if !has_target(test) {
+        return;
+    }
+    let dir = directory("cargo-devices");
+    let main = "\
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
+fn main() -> std::io::Result<()> {
+    let mut disk = OpenOptions::new().read(true).write(true).open(\"/dev/data1\")?;
+    let mut text = String::new();
+    (&mut disk).take(5).read_to_string(&mut text)?;
+    disk.seek(SeekFrom::Start(1000))?;
+    disk.write_all(text.to_uppercase().as_bytes())?;
+    disk.sync_all()?;
+    println!(\"{text} {}\", disk.seek(SeekFrom::End(0))?);
+    println!(\"{}\", std::env::current_exe()?.display());
+    Ok(())
+}
+";
+    write(
+        &dir,
+        &[("Cargo.toml", &manifest("disk", "")), ("src/main.rs", main)],
+    );
+    let mut build = muslin_cargo(solo5, &dir);
+    let options = ["--platform", "solo5-spt", "--device", "data1=block"];
+    succeed(build.args(options).args(["build", "--quiet"]));
+    std::fs::write(dir.join("disk.img"), [b"hello", &[0; 1019][..]].concat()).unwrap();
+    let image = "target/muslin-solo5-spt-data1=block/x86_64-unknown-linux-musl/debug/disk";
+    let mut run = with(["run", "--mem", "32", "--block", "data1=disk.img", image]);
+    let said = succeed(run.current_dir(&dir));
+    assert_eq!(said, format!("hello 1024\n/{image}\n"));
+    let disk = std::fs::read(dir.join("disk.img")).unwrap();
+    assert_eq!((disk.len(), &disk[1000..1005]), (1024, &b"HELLO"[..]));
+
+    let output = muslin_cargo(linux, &dir)
+        .args(["--device", "data1=block", "build"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        stderr(&output),
+        "muslin: --device: a Linux process has the host's devices; leave it out, or say --platform solo5-spt\n"
+    );
+}
