@@ -40,7 +40,7 @@ impl Tree {
     /// working directory that is not there, ends the machine with one line that says which.
     pub fn new(platform: &dyn Platform, given: &Given) -> Self {
         let refuse = |line: &str| -> ! {
-            platform.console().write(line.as_bytes());
+            platform.console().write_error(line.as_bytes());
             platform.power().exit(1)
         };
         let now = Time::now(platform);

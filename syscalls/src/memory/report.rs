@@ -50,7 +50,7 @@ impl Report {
             line.kib(bytes);
         }
         line.text(". The call answers ENOMEM\n");
-        context.platform.console().write(line.bytes());
+        context.platform.console().write_error(line.bytes());
     }
 }
 

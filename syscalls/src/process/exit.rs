@@ -46,7 +46,7 @@ pub fn exit_by_deadlock(context: &Context<'_>, what: &str) -> ! {
         what,
         ", which nobody can end; the program is over\n",
     ] {
-        console.write(text.as_bytes());
+        console.write_error(text.as_bytes());
     }
     exit_by_signal(context, SIGABRT)
 }
