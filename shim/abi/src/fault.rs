@@ -71,7 +71,10 @@ const CAUSES: [(&str, u8); 17] = [
     ("alignment check", SIGBUS),
     ("floating-point error", SIGFPE),
     ("double fault", SIGSEGV),
-    ("privileged instruction", SIGSEGV),
+    (
+        "the C library gave up, as it does when it finds its memory damaged",
+        SIGSEGV,
+    ),
 ];
 
 const SIGILL: u8 = 4;
@@ -113,8 +116,8 @@ impl Cause {
     pub const FLOATING_POINT: Self = Self(14);
     /// A fault while a fault was being entered.
     pub const DOUBLE_FAULT: Self = Self(15);
-    /// `hlt` and its like; told by a tender, as they do not fault in a guest.
-    pub const PRIVILEGED: Self = Self(16);
+    /// musl's last resort, `int 0x40` (musl-patches/0014).
+    pub const GIVEN_UP: Self = Self(16);
 
     fn entry(self) -> (&'static str, u8) {
         usize::try_from(self.0)

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use libc::c_int;
 use muslin_abi::Sysno;
+use muslin_abi::fault::Cause;
 
 use crate::boot_info::MEMORY_BASE;
 use crate::image::Image;
@@ -16,8 +17,10 @@ const NO_ADDRESS: c_int = 0x80;
 /// The code of a SIGSEGV at a page that is there.
 const NOT_ALLOWED: c_int = 2;
 
-/// The C library's last resort.
+/// The C library's last resort, as it is upstream, and as it is here (musl-patches/0014).
 const HLT: u8 = 0xf4;
+const INT: u8 = 0xcd;
+const CRASH: u8 = 0x40;
 
 /// The length of a `syscall` instruction in bytes.
 const SYSCALL_BYTES: u64 = 2;
@@ -131,14 +134,13 @@ impl Scene<'_> {
         let (fault, address) = (self.fault, self.fault.address);
         let (rip, rsp) = (fault.registers.rip, fault.registers.rsp);
         if fault.code == NO_ADDRESS {
-            let is_hlt = fault
-                .instruction
-                .is_some_and(|word| word.to_le_bytes()[0] == HLT);
-            return if is_hlt {
-                "hlt, by which a program gives up".to_owned()
-            } else {
-                "an address that cannot be, or an instruction for kernels".to_owned()
+            let instruction = fault.instruction.unwrap_or_default().to_le_bytes();
+            let what = match instruction {
+                [HLT, ..] => "hlt, by which a program gives up",
+                [INT, CRASH, ..] => Cause::GIVEN_UP.name(),
+                _ => "an address that cannot be, or an instruction for kernels",
             };
+            return what.to_owned();
         }
         if rip == address {
             return format!("a jump to {address:#x}, where no code is");

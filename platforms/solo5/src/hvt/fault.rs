@@ -12,6 +12,9 @@ use super::space::{NULL, STACK_GUARD};
 const WRITE: u64 = 1 << 1;
 const FETCH: u64 = 1 << 4;
 
+/// `int 0x40`. The error code would say it as well, but emulators disagree about that.
+const GIVING_UP: [u8; 2] = [0xcd, 0x40];
+
 /// How far below the stack pointer an access is still one to the stack, in bytes, and how far above.
 const STACK_REACH_BYTES: usize = 0x1_0000;
 const STACK_ABOVE_BYTES: usize = 4096;
@@ -49,12 +52,23 @@ pub fn cause(frame: &Frame, address: usize, scene: &impl Scene) -> Cause {
         6 => Cause::INVALID_INSTRUCTION,
         8 => Cause::DOUBLE_FAULT,
         12 => Cause::STACK_SEGMENT,
+        13 if is_giving_up(frame.rip as usize, scene) => Cause::GIVEN_UP,
         13 => Cause::GENERAL_PROTECTION,
         PAGE_FAULT => page_fault(frame, address, scene),
         16 | 19 => Cause::FLOATING_POINT,
         17 => Cause::ALIGNMENT,
         _ => Cause::UNKNOWN,
     }
+}
+
+fn is_giving_up(rip: usize, scene: &impl Scene) -> bool {
+    can_read_word(rip, scene) && scene.word_at(rip).to_le_bytes().starts_with(&GIVING_UP)
+}
+
+fn can_read_word(address: usize, scene: &impl Scene) -> bool {
+    let can_read = |at| scene.protection_at(at).is_some_and(|found| found.read);
+    let last = address.checked_add(7);
+    can_read(address) && last.is_some_and(can_read)
 }
 
 fn page_fault(frame: &Frame, address: usize, scene: &impl Scene) -> Cause {
@@ -101,11 +115,7 @@ pub fn record(frame: &Frame, address: usize, scene: &impl Scene) -> FaultRecord 
     }
     let words = (lowest..).step_by(8).take(STACK_WORDS_MAX);
     let callers = words
-        .map_while(|at| {
-            let last = at.checked_add(7)?;
-            let can_read = |at| scene.protection_at(at).is_some_and(|found| found.read);
-            (can_read(at) && can_read(last)).then(|| scene.word_at(at))
-        })
+        .map_while(|at| can_read_word(at, scene).then(|| scene.word_at(at)))
         .filter(|&word| is_behind_call(word as usize, scene));
     for (place, caller) in record.frames.iter_mut().zip(callers) {
         *place = caller;
@@ -318,6 +328,10 @@ mod tests {
             let found = cause(&frame(vector, 0, 0x8_0000), 0, &World::new());
             assert_eq!((found.name(), found.signal()), (name, signal), "{vector}");
         }
+        let mut world = World::new();
+        world.put(0x10_0123, &GIVING_UP);
+        let found = cause(&frame(13, 0x202, 0x8_0000), 0, &world);
+        assert_eq!(found, Cause::GIVEN_UP);
     }
 
     #[test]

@@ -15,6 +15,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 const COMMON: &str = r#"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -122,6 +123,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "invalid",
         "__builtin_trap();",
         "SIGILL: invalid instruction, at 0x",
+    ),
+    (
+        "freed_twice",
+        "char *volatile p = malloc(100), *volatile kept = malloc(100); free(p); free(p);",
+        "SIGSEGV: the C library gave up, as it does when it finds its memory damaged, at 0x",
     ),
     (
         "breakpoint",
