@@ -266,3 +266,53 @@ impl Paging for Space {
         Some((page, found.frame))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate alloc;
+
+    use alloc::vec;
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn small_memory_needs_no_tables_behind_the_image() {
+        for mib in [2, 4, 16, 24] {
+            assert!(reserve(0x12_3456, mib * MIB).is_empty(), "{mib}");
+        }
+        let behind = reserve(0x12_3456, 512 * MIB);
+        assert_eq!(behind.start, 0x12_4000);
+        assert!(behind.len() < 512 * MIB / 500, "{behind:x?}");
+    }
+
+    /// Each page protected differently, all frames once more, and an archive behind memory.
+    #[test]
+    fn the_reserve_is_enough() {
+        for memory_end in [2 * MIB, 30 * MIB, 512 * MIB, GIB, GIB + 2 * MIB, 4 * GIB] {
+            let frames = tables_max(memory_end);
+            let mut words = vec![0u64; (frames + 1) * PAGE_BYTES / 8];
+            let offset = (words.as_mut_ptr() as usize).next_multiple_of(PAGE_BYTES);
+            let mut used = 0;
+            let mut new_table = || {
+                used += 1;
+                (used < frames).then_some(used * PAGE_BYTES)
+            };
+            // SAFETY: the words live as long as the tables, and are zero.
+            let tables = unsafe { Tables::new(0, offset) };
+            let everything = EVERYTHING..EVERYTHING + memory_end;
+            let archive = memory_end + PAGE_BYTES..memory_end + 20 * MIB + PAGE_BYTES;
+            let done = tables
+                .map(everything, 0, READ_WRITE, &mut new_table)
+                .and_then(|()| tables.prepare(0..memory_end, &mut new_table))
+                .and_then(|()| tables.map(archive.clone(), archive.start, READ, &mut new_table));
+            assert!(done.is_ok(), "{memory_end:#x}");
+            assert!(
+                tables
+                    .first(archive)
+                    .is_some_and(|(page, _)| page > memory_end)
+            );
+        }
+    }
+}
