@@ -70,6 +70,31 @@ const PROGRAMS: &[Program] = &[
         memory_mib: 64,
         is_long: false,
     },
+    // The least memory that is promised for each.
+    Program {
+        name: "alone-lua-small",
+        recipe: "lua",
+        plant: |work, _| inputs("lua", work),
+        runs: &[
+            &["lua", "files.lua"],
+            &["luac", "-l", "-p", "language.lua"],
+        ],
+        steady: without_addresses,
+        memory_mib: 4,
+        is_long: false,
+    },
+    Program {
+        name: "alone-sqlite-small",
+        recipe: "sqlite",
+        plant: |work, _| inputs("sqlite", work),
+        runs: &[
+            &["sqlite3", "library.db", ".read tables.sql", ".dump"],
+            &["sqlite3", "library.db", ".read search.sql"],
+        ],
+        steady: all,
+        memory_mib: 8,
+        is_long: false,
+    },
     Program {
         name: "alone-speedtest1",
         recipe: "sqlite",
