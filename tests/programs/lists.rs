@@ -75,10 +75,7 @@ const PROGRAMS: &[Program] = &[
         name: "alone-lua-small",
         recipe: "lua",
         plant: |work, _| inputs("lua", work),
-        runs: &[
-            &["lua", "files.lua"],
-            &["luac", "-l", "-p", "language.lua"],
-        ],
+        runs: &[&["lua", "files.lua"], &["luac", "-l", "-p", "language.lua"]],
         steady: without_addresses,
         memory_mib: 4,
         is_long: false,

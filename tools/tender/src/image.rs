@@ -104,7 +104,7 @@ pub fn target_of(bytes: &[u8]) -> Option<Target> {
 /// Where the words of the ABI note are in a Solo5 image: the target, then the version.
 pub(crate) fn abi_place(bytes: &[u8]) -> Option<usize> {
     let (_, headers) = headers_of(bytes).ok()?;
-    let descriptor = note(bytes, headers, NOTE_ABI)?;
+    let descriptor = note(bytes, headers, NOTE_ABI).filter(|words| words.len() >= 8)?;
     (descriptor.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)
 }
 
