@@ -1,12 +1,15 @@
 //! What an open file can do, whatever it is: the trait between the calls and the kinds of files.
 
 use core::any::Any;
+use core::ops::Range;
 
 use muslin_abi::flags::*;
 use muslin_abi::layout::Stat;
 use muslin_abi::{Errno, SyscallResult};
+use muslin_platform::Protection;
 
 use crate::context::Context;
+use crate::memory::{AddressSpace, Place};
 use crate::user_mem::{UserBuf, UserBufMut};
 
 /// What `poll` says of a file: `POLL*` bits.
@@ -103,6 +106,18 @@ pub trait FileOps: Any + Send + Sync {
     /// `EBADF` it says nothing.
     fn stat(&self) -> Result<Stat, Errno> {
         Err(Errno::EBADF)
+    }
+
+    /// Maps pages of the file that everybody shares; `None` if this kind has none.
+    fn map_shared(
+        &self,
+        _memory: &AddressSpace,
+        _place: Place,
+        _pages: Range<u64>,
+        _protection: Protection,
+        _can_write: bool,
+    ) -> Option<SyscallResult> {
+        None
     }
 
     /// A request of this kind of file.

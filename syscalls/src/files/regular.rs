@@ -3,15 +3,18 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::ops::Range;
 
-use crate::lock::Mutex;
-use muslin_abi::Errno;
 use muslin_abi::flags::*;
+use muslin_abi::{Errno, SyscallResult};
+use muslin_platform::Protection;
 
 use super::content::{Content, FILE_BYTES_MAX};
 use super::file_ops::FileOps;
 use super::inode::{Body, Inode, Time};
 use crate::context::Context;
+use crate::lock::Mutex;
+use crate::memory::{self, AddressSpace, Place};
 use crate::user_mem::{UserBuf, UserBufMut};
 
 /// An open regular file.
@@ -29,11 +32,7 @@ impl RegularFile {
         }
     }
 
-    /// What is in it.
-    ///
-    /// # Errors
-    /// `EINVAL` it is no regular file.
-    pub fn content(&self) -> Result<&Mutex<Content>, Errno> {
+    fn content(&self) -> Result<&Mutex<Content>, Errno> {
         match &self.inode.body {
             Body::Regular(content) => Ok(content),
             _ => Err(Errno::EINVAL),
@@ -42,6 +41,20 @@ impl RegularFile {
 }
 
 impl FileOps for RegularFile {
+    fn map_shared(
+        &self,
+        memory: &AddressSpace,
+        place: Place,
+        pages: Range<u64>,
+        protection: Protection,
+        can_write: bool,
+    ) -> Option<SyscallResult> {
+        let content = self.content().ok()?;
+        Some(memory::map_shared(
+            memory, place, content, pages, protection, can_write,
+        ))
+    }
+
     fn has_places(&self) -> bool {
         true
     }

@@ -11,7 +11,6 @@ use super::pages::Owner;
 use super::shared::SharedPage;
 use crate::context::Context;
 use crate::files::content::Content;
-use crate::files::regular::RegularFile;
 use crate::lock::Mutex;
 use crate::user_mem::UserBufMut;
 
@@ -112,12 +111,17 @@ pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     if !file.ops.has_places() {
         return Err(Errno::ENODEV);
     }
-    if is_shared && let Some(regular) = file.ops.as_any().downcast_ref::<RegularFile>() {
-        let content = regular.content()?;
+    if is_shared {
         let count = len_bytes.div_ceil(memory.page_bytes()) as u64;
         let first = (offset_bytes / memory.page_bytes()) as u64;
         let pages = first..first.checked_add(count).ok_or(Errno::EOVERFLOW)?;
-        return map_shared(memory, place, content, pages, protection, file.can_write());
+        let can_write = file.can_write();
+        if let Some(mapped) = file
+            .ops
+            .map_shared(memory, place, pages, protection, can_write)
+        {
+            return mapped;
+        }
     }
     if is_shared && protection.write {
         return Err(Errno::ENODEV);
@@ -147,7 +151,10 @@ pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 }
 
 /// Shows pages of a file, which are the file's own: whoever maps or reads them sees the same.
-fn map_shared(
+///
+/// # Errors
+/// As [`sys_mmap`].
+pub(crate) fn map_shared(
     memory: &AddressSpace,
     place: Place,
     content: &Mutex<Content>,

@@ -58,7 +58,16 @@ fn text(sysroot: &Sysroot, platform: Platform) -> String {
         &format!("{lib}/crt1.o {lib}/crti.o crtbeginT.o%s"),
     );
     let end = pie_or_fixed(platform, "crtendS.o%s", "crtend.o%s");
-    let position = pie_or_fixed(platform, "-pie --no-dynamic-linker -z text", "");
+    // An image that is read into memory whole pays for each page that only a segment's end fills.
+    let position = pie_or_fixed(
+        platform,
+        "-pie --no-dynamic-linker -z text",
+        if platform.is_fixed() {
+            "%{fuse-ld=gold:;:-z noseparate-code}"
+        } else {
+            ""
+        },
+    );
     let script = match sysroot.linker_script() {
         Some(script) => format!(
             "%{{fuse-ld=gold|fuse-ld=lld|fuse-ld=mold:;:-T {}}}",
