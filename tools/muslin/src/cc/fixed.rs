@@ -31,6 +31,10 @@ pub fn rewrite(line: &mut Vec<OsString>, from_rustc: bool) {
             *word = fixed.into_os_string();
         }
     }
+    if !line.iter().any(|word| word == "-fuse-ld=gold") {
+        // As in the specs.
+        line.push("-Wl,-z,noseparate-code".into());
+    }
     line.extend(["-static".into(), "-no-pie".into()]);
 }
 
@@ -61,6 +65,7 @@ mod tests {
             [
                 dir.path().join("crt1.o").into_os_string(),
                 dir.path().join("crtbeginS.o").into(),
+                "-Wl,-z,noseparate-code".into(),
                 "-static".into(),
                 "-no-pie".into(),
             ]
