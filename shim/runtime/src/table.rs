@@ -201,7 +201,7 @@ syscall_table! {
     msgsnd = passthrough::__muslin_passthrough, Full => missing;
     msgrcv = passthrough::__muslin_passthrough, Full => missing;
     msgctl = passthrough::__muslin_passthrough, Full => missing;
-    fcntl = passthrough::__muslin_passthrough, Full => files::sys_fcntl, Partial("locks of ranges are checked and granted, those of open file descriptions too: there is one process; leases and notices are EINVAL");
+    fcntl = passthrough::__muslin_passthrough, Full => files::sys_fcntl, Partial("a lock that would be waited for for ever, since no other thread could give it back, is EDEADLK; leases and notices are EINVAL");
     flock = passthrough::__muslin_passthrough, Full => files::sys_flock, Partial("one that would wait for ever, since no other thread could give it back, is EDEADLK");
     fsync = passthrough::__muslin_passthrough, Full => files::sys_fsync, Partial("files live in memory; what is written to a block device is as durable as the host makes it, since Solo5 has no call that flushes");
     fdatasync = passthrough::__muslin_passthrough, Full => files::sys_fdatasync, Partial("files live in memory; what is written to a block device is as durable as the host makes it, since Solo5 has no call that flushes");

@@ -11,7 +11,9 @@ use super::fd_table::Descriptor;
 use super::file::File;
 use super::inode::Body;
 use super::pipe::PipeEnd;
+use super::range_locks::{Holder, RangeLock};
 use crate::context::Context;
+use crate::process::PID;
 use crate::user_mem;
 
 /// The greatest signal.
@@ -72,8 +74,8 @@ pub fn sys_close_range(context: &Context<'_>, args: &SyscallArgs) -> SyscallResu
         if flags & CLOSE_RANGE_CLOEXEC != 0 {
             table.lock().get_mut(fd)?.closes_on_exec = true;
         } else {
-            let closed = table.lock().remove(fd);
-            drop(closed);
+            let closed = table.lock().remove(fd)?;
+            closed.file.descriptor_closed();
         }
     }
     Ok(0)
@@ -83,9 +85,10 @@ pub fn sys_close_range(context: &Context<'_>, args: &SyscallArgs) -> SyscallResu
 ///
 /// # Errors
 /// `EBADF` · `EINVAL` no such command, or a wrong argument · `EMFILE` · `EFAULT` · `EBUSY` `EPERM`
-/// the size of a pipe.
+/// the size of a pipe · `EAGAIN` another description's lock is in the way · `EDEADLK` the same, of a
+/// lock that waits · `ENOLCK`.
 /// # Differs from Linux
-/// Locks of ranges are checked and granted: there is one process.
+/// A lock that would be waited for for ever, since no other thread could give it back, is `EDEADLK`.
 /// # Source
 /// fcntl(2)
 pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -122,15 +125,23 @@ pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             file.signal.store(args.int(2), Ordering::Relaxed);
         }
         F_GETLK | F_OFD_GETLK => {
-            let mut lock = range_lock(context, &file, args.addr(2), command)?;
+            let (mut lock, wanted) = range_lock(context, &file, args.addr(2), command)?;
             if lock.l_type == F_UNLCK {
                 return Err(Errno::EINVAL);
             }
-            lock.l_type = F_UNLCK;
+            let inode = file.inode.as_ref();
+            let found = inode.and_then(|inode| inode.ranges.lock().in_the_way(&wanted));
+            lock = found.map_or(
+                Flock {
+                    l_type: F_UNLCK,
+                    ..lock
+                },
+                told,
+            );
             user_mem::write(context, args.addr(2), &lock)?;
         }
         F_SETLK | F_SETLKW | F_OFD_SETLK | F_OFD_SETLKW => {
-            let lock = range_lock(context, &file, args.addr(2), command)?;
+            let (lock, wanted) = range_lock(context, &file, args.addr(2), command)?;
             let is_allowed = match lock.l_type {
                 F_RDLCK => file.can_read(),
                 F_WRLCK => file.can_write(),
@@ -138,6 +149,17 @@ pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             };
             if !is_allowed {
                 return Err(Errno::EBADF);
+            }
+            if let Some(inode) = &file.inode {
+                let mut ranges = inode.ranges.lock();
+                let waits = matches!(command, F_SETLKW | F_OFD_SETLKW);
+                match lock.l_type {
+                    F_UNLCK => ranges.unlock(wanted.holder, wanted.first, wanted.last)?,
+                    _ => ranges.lock(wanted).map_err(|errno| match errno {
+                        Errno::EAGAIN if waits => Errno::EDEADLK,
+                        other => other,
+                    })?,
+                }
             }
         }
         F_GETPIPE_SZ => return Ok(pipe_end(&file)?.pipe().capacity_bytes()),
@@ -229,17 +251,19 @@ fn replace(context: &Context<'_>, old: i32, new: i32, closes_on_exec: bool) -> S
     };
     let closed = table.replace(new, descriptor)?;
     drop(table);
-    drop(closed);
+    if let Some(closed) = closed {
+        closed.file.descriptor_closed();
+    }
     Ok(new as usize)
 }
 
-/// What a program says of a lock, checked.
+/// What a program says of a lock, checked: its words, and what they mean.
 fn range_lock(
     context: &Context<'_>,
     file: &File,
     address: usize,
     command: i32,
-) -> Result<Flock, Errno> {
+) -> Result<(Flock, RangeLock), Errno> {
     let lock: Flock = user_mem::read(context, address)?;
     let base = match lock.l_whence as u32 {
         SEEK_SET => 0,
@@ -248,22 +272,54 @@ fn range_lock(
         _ => return Err(Errno::EINVAL),
     };
     let start = base.checked_add(lock.l_start).ok_or(Errno::EOVERFLOW)?;
-    // A negative length lies before the start.
-    let first = if lock.l_len < 0 {
-        start.checked_add(lock.l_len)
+    // A negative length lies before the start; none reaches to the end of all files.
+    let (first, last) = if lock.l_len < 0 {
+        let first = start.checked_add(lock.l_len).ok_or(Errno::EINVAL)?;
+        (first, start.checked_sub(1).ok_or(Errno::EINVAL)?)
+    } else if lock.l_len == 0 {
+        (start, i64::MAX)
     } else {
-        Some(start)
+        let last = start.checked_add(lock.l_len - 1);
+        (start, last.ok_or(Errno::EOVERFLOW)?)
     };
-    if first.is_none_or(|first| first < 0) || !(F_RDLCK..=F_UNLCK).contains(&lock.l_type) {
+    if first < 0 || !(F_RDLCK..=F_UNLCK).contains(&lock.l_type) {
         return Err(Errno::EINVAL);
     }
-    if lock.l_len > 0 && start.checked_add(lock.l_len - 1).is_none() {
-        return Err(Errno::EOVERFLOW);
-    }
-    if command >= F_OFD_GETLK && lock.l_pid != 0 {
+    let is_of_description = command >= F_OFD_GETLK;
+    if is_of_description && lock.l_pid != 0 {
         return Err(Errno::EINVAL);
     }
-    Ok(lock)
+    let wanted = RangeLock {
+        holder: if is_of_description {
+            file.holder()
+        } else {
+            Holder::Process
+        },
+        first: first as u64,
+        last: last as u64,
+        is_exclusive: lock.l_type == F_WRLCK,
+    };
+    Ok((lock, wanted))
+}
+
+/// A lock as `F_GETLK` tells of it.
+fn told(lock: RangeLock) -> Flock {
+    let to_the_end = lock.last == i64::MAX as u64;
+    Flock {
+        l_type: if lock.is_exclusive { F_WRLCK } else { F_RDLCK },
+        l_whence: SEEK_SET as _,
+        l_start: lock.first as i64,
+        l_len: if to_the_end {
+            0
+        } else {
+            (lock.last - lock.first + 1) as i64
+        },
+        l_pid: match lock.holder {
+            Holder::Process => PID,
+            Holder::Description(_) => -1,
+        },
+        ..Flock::default()
+    }
 }
 
 fn pipe_end(file: &File) -> Result<&PipeEnd, Errno> {

@@ -13,6 +13,7 @@ use super::directory::Name;
 use super::file_ops::FileOps;
 use super::inode::Inode;
 use super::poll::wait_for_ever;
+use super::range_locks::Holder;
 use super::regular::RegularFile;
 use crate::context::Context;
 use crate::user_mem::{UserBuf, UserBufMut};
@@ -180,6 +181,18 @@ impl File {
         }
     }
 
+    /// Whose locks of ranges belong to this description.
+    pub fn holder(&self) -> Holder {
+        Holder::Description(self.id)
+    }
+
+    /// One of its descriptors is closed: the process has no locks of ranges of the file any more.
+    pub fn descriptor_closed(&self) {
+        if let Some(inode) = &self.inode {
+            inode.ranges.lock().release(Holder::Process);
+        }
+    }
+
     /// `flock`: takes the lock, or changes it.
     ///
     /// # Errors
@@ -209,5 +222,8 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         self.unlock_whole();
+        if let Some(inode) = &self.inode {
+            inode.ranges.lock().release(self.holder());
+        }
     }
 }

@@ -18,6 +18,7 @@ use super::extended_attributes::Attributes;
 use super::file::File;
 use super::pipe::Pipe;
 use super::proc::Report;
+use super::range_locks::RangeLocks;
 
 /// The one file system's number.
 pub const DEVICE_NUMBER: u64 = 1;
@@ -32,6 +33,8 @@ pub struct Inode {
     pub body: Body,
     /// `flock` locks: who holds them, and whether alone.
     pub(super) flocks: Mutex<Vec<(u64, bool)>>,
+    /// `fcntl` locks.
+    pub(super) ranges: Mutex<RangeLocks>,
     /// Extended attributes.
     pub(super) attributes: Mutex<Attributes>,
 }
@@ -162,6 +165,7 @@ impl Inode {
             }),
             body,
             flocks: Mutex::new(Vec::new()),
+            ranges: Mutex::new(RangeLocks::new()),
             attributes: Mutex::new(Attributes::new()),
         }
     }

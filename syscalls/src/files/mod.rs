@@ -18,6 +18,7 @@ pub mod file;
 pub mod file_ops;
 pub mod inode;
 pub mod proc;
+mod range_locks;
 pub mod regular;
 pub mod tar;
 pub mod walk;

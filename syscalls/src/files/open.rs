@@ -172,7 +172,7 @@ pub fn sys_memfd_create(context: &Context<'_>, args: &SyscallArgs) -> SyscallRes
 /// close(2)
 pub fn sys_close(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let closed = context.process.files.table().lock().remove(args.fd(0))?;
-    drop(closed);
+    closed.file.descriptor_closed();
     Ok(0)
 }
 
