@@ -103,7 +103,7 @@ impl Fresh {
     /// Takes over blocks in a row, if there are none here; whether it did.
     fn put(&self, start: *mut u8, count: usize) -> bool {
         let word = self.0.load(Ordering::Relaxed);
-        let new = start as u64 | count as u64 * COUNT;
+        let new = start as u64 | (count as u64 * COUNT);
         word < COUNT
             && self
                 .0
