@@ -20,18 +20,20 @@ case $platform in
 esac
 
 tools/setup.sh
-target=${CARGO_TARGET_DIR:-target}
-[ -x "$target/release/muslin" ] || echo "build: compiling the tools" >&2
-cargo build --quiet --release --package muslin-sysroot --package muslin-cmd
+# Linked statically, the command starts in half the time, and a guest with it.
+triple=x86_64-unknown-linux-musl
+built=${CARGO_TARGET_DIR:-target}/$triple/release
+[ -x "$built/muslin" ] || echo "build: compiling the tools" >&2
+cargo build --quiet --release --target "$triple" --package muslin-sysroot --package muslin-cmd
 
 # The command is copied beside its old self and renamed, so that one that runs is not written to.
 mkdir -p out/bin
-if ! cmp -s "$target/release/muslin" out/bin/muslin; then
-    cp "$target/release/muslin" out/bin/.muslin.new
+if ! cmp -s "$built/muslin" out/bin/muslin; then
+    cp "$built/muslin" out/bin/.muslin.new
     mv out/bin/.muslin.new out/bin/muslin
 fi
 for flavour in $flavours; do
-    "$target/release/muslin-sysroot" --flavour "$flavour" --out "out/$flavour"
+    "$built/muslin-sysroot" --flavour "$flavour" --out "out/$flavour"
     mkdir -p "out/$flavour/bin"
     ln -sfn ../../bin/muslin "out/$flavour/bin/muslin-cc"
     [ "$flavour" = stock ] || echo "out/$flavour and out/bin/muslin are built; \`make help\` lists what else there is"

@@ -95,8 +95,9 @@ fn dispatch(words: Vec<OsString>) -> Result<u8, Failure> {
         Some("c++" | "cxx") => return Err(cc::no_cplusplus("muslin c++")),
         _ => {}
     }
-    let words = run::spelled_as_ours(words, &Cli::command());
-    let matches = match Cli::command().try_get_matches_from(words) {
+    let command = Cli::command();
+    let words = run::spelled_as_ours(words, &command);
+    let matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return answer(&error),
     };
