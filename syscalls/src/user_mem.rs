@@ -4,10 +4,8 @@
 //! region map before anything is touched, and answer `EFAULT`. Program and library OS share one
 //! address space, so this stops mistakes, not attackers.
 
-use alloc::vec;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 
 use muslin_abi::Errno;
 use muslin_abi::layout::{Iovec, Pod};
@@ -37,6 +35,7 @@ impl<'a> UserBuf<'a> {
     ///
     /// # Errors
     /// `EFAULT` not all of them are mapped and readable.
+    #[inline]
     pub fn new(context: &Context<'a>, address: usize, len_bytes: usize) -> Result<Self, Errno> {
         context
             .process
@@ -70,6 +69,7 @@ impl<'a> UserBuf<'a> {
 
     /// Copies from `offset` on into `to`; the number of bytes copied, which is less than `to` has
     /// room for at the end.
+    #[inline]
     pub fn copy_out(&self, offset: usize, to: &mut [u8]) -> usize {
         let len_bytes = self.len_bytes.saturating_sub(offset).min(to.len());
         if len_bytes > 0 {
@@ -119,6 +119,7 @@ impl<'a> UserBufMut<'a> {
     ///
     /// # Errors
     /// `EFAULT` not all of them are mapped and writable.
+    #[inline]
     pub fn new(context: &Context<'a>, address: usize, len_bytes: usize) -> Result<Self, Errno> {
         context
             .process
@@ -152,6 +153,7 @@ impl<'a> UserBufMut<'a> {
 
     /// Copies `from` to `offset` and on; the number of bytes copied, which is less than `from` has
     /// at the end.
+    #[inline]
     pub fn copy_in(&mut self, offset: usize, from: &[u8]) -> usize {
         let len_bytes = self.len_bytes.saturating_sub(offset).min(from.len());
         if len_bytes > 0 {
@@ -188,15 +190,12 @@ impl<'a> UserBufMut<'a> {
 /// # Errors
 /// `EFAULT` it is not mapped and readable.
 pub fn read<T: Pod>(context: &Context<'_>, address: usize) -> Result<T, Errno> {
+    const { assert!(T::BYTES > 0) };
     let buffer = UserBuf::new(context, address, T::BYTES)?;
-    let mut room = Room::new();
-    match room.bytes(T::BYTES) {
-        Some(bytes) => {
-            buffer.copy_out(0, bytes);
-            Ok(T::from_bytes(bytes))
-        }
-        None => Ok(T::from_bytes(&buffer.to_vec()?)),
-    }
+    // SAFETY: as many bytes as were checked, which nobody changes meanwhile: one thread runs at a
+    // time.
+    let bytes = unsafe { core::slice::from_raw_parts(buffer.start, T::BYTES) };
+    Ok(T::from_bytes(bytes))
 }
 
 /// Puts a value where the program wants it.
@@ -204,38 +203,13 @@ pub fn read<T: Pod>(context: &Context<'_>, address: usize) -> Result<T, Errno> {
 /// # Errors
 /// `EFAULT` the place is not mapped and writable.
 pub fn write<T: Pod>(context: &Context<'_>, address: usize, value: &T) -> Result<(), Errno> {
-    let mut buffer = UserBufMut::new(context, address, T::BYTES)?;
-    let mut room = Room::new();
-    if let Some(bytes) = room.bytes(T::BYTES) {
-        value.to_bytes(bytes);
-        buffer.copy_in(0, bytes);
-        return Ok(());
-    }
-    let mut bytes = vec![0; T::BYTES];
-    value.to_bytes(&mut bytes);
-    buffer.copy_in(0, &bytes);
+    const { assert!(T::BYTES > 0) };
+    let buffer = UserBufMut::new(context, address, T::BYTES)?;
+    // SAFETY: as many bytes as were checked, which nobody else uses meanwhile: one thread runs at a
+    // time, and values of the library OS are not where the program may write.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(buffer.start, T::BYTES) };
+    value.to_bytes(bytes);
     Ok(())
-}
-
-/// Room for a value on its way, of which no more is cleared than is used.
-struct Room([MaybeUninit<u8>; Room::BYTES]);
-
-impl Room {
-    const BYTES: usize = 512;
-
-    #[inline]
-    fn new() -> Self {
-        Self([const { MaybeUninit::uninit() }; Self::BYTES])
-    }
-
-    /// Zeros.
-    #[inline]
-    fn bytes(&mut self, len_bytes: usize) -> Option<&mut [u8]> {
-        let part = self.0.get_mut(..len_bytes)?;
-        part.fill(MaybeUninit::new(0));
-        // SAFETY: all of them were just written.
-        Some(unsafe { core::slice::from_raw_parts_mut(part.as_mut_ptr().cast(), len_bytes) })
-    }
 }
 
 /// A text of the program that ends with 0, without the 0.

@@ -48,6 +48,17 @@ impl Content {
         (base_pages + beyond) * (PAGE_BYTES as u64 / 512)
     }
 
+    /// All of `len` bytes from `offset_bytes` on, if they are in one page: most reads are so.
+    #[inline]
+    pub fn in_one_page(&self, offset_bytes: u64, len: usize) -> Option<&[u8]> {
+        let (index, start) = split(offset_bytes);
+        let is_inside = len as u64 <= self.len_bytes.checked_sub(offset_bytes)?;
+        if !is_inside || len > PAGE_BYTES - start {
+            return None;
+        }
+        self.pages.get(index)?.get(start..start + len)
+    }
+
     /// Hands up to `len` bytes from `offset_bytes` on to `put`, piece by piece with the place of the
     /// piece; how many there were.
     pub fn read(&self, offset_bytes: u64, len: usize, mut put: impl FnMut(usize, &[u8])) -> usize {

@@ -32,6 +32,7 @@ impl RegularFile {
         }
     }
 
+    #[inline]
     fn content(&self) -> Result<&Mutex<Content>, Errno> {
         match &self.inode.body {
             Body::Regular(content) => Ok(content),
@@ -66,9 +67,14 @@ impl FileOps for RegularFile {
         dst: &mut UserBufMut<'_>,
     ) -> Result<usize, Errno> {
         let len = dst.len();
-        let got = self.content()?.lock().read(offset_bytes, len, |at, bytes| {
-            dst.copy_in(at, bytes);
-        });
+        let content = self.content()?.lock();
+        let got = match content.in_one_page(offset_bytes, len) {
+            Some(bytes) => dst.copy_in(0, bytes),
+            None => content.read(offset_bytes, len, |at, bytes| {
+                dst.copy_in(at, bytes);
+            }),
+        };
+        drop(content);
         if got > 0 && !self.keeps_access_time {
             self.inode.set_accessed(context.platform);
         }
@@ -93,12 +99,13 @@ impl FileOps for RegularFile {
     }
 
     fn seek(&self, place: u64, offset: i64, whence: u32) -> Result<u64, Errno> {
-        let content = self.content()?.lock();
+        let content = self.content()?;
         let from_start = || u64::try_from(offset).map_err(|_| Errno::ENXIO);
         match whence {
-            SEEK_DATA => content.next_data(from_start()?),
-            SEEK_HOLE => content.next_hole(from_start()?),
-            _ => seek_from(place, content.len_bytes(), offset, whence),
+            SEEK_SET | SEEK_CUR => seek_from(place, 0, offset, whence),
+            SEEK_DATA => content.lock().next_data(from_start()?),
+            SEEK_HOLE => content.lock().next_hole(from_start()?),
+            _ => seek_from(place, content.lock().len_bytes(), offset, whence),
         }
     }
 
@@ -172,6 +179,7 @@ impl FileOps for PathOnly {
     }
 }
 
+#[inline]
 fn seek_from(place: u64, len_bytes: u64, offset: i64, whence: u32) -> Result<u64, Errno> {
     let base = match whence {
         SEEK_SET => 0,

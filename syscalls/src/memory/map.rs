@@ -206,17 +206,21 @@ impl AddressSpace {
     ///
     /// # Errors
     /// `EFAULT`: not with all of them.
-    #[inline]
     pub fn check(&self, address: usize, len_bytes: usize, access: Access) -> Result<(), Errno> {
-        if len_bytes == 0 {
-            return Ok(());
-        }
-        let end = address.checked_add(len_bytes).ok_or(Errno::EFAULT)?;
         let is_allowed = |protection: &Protection| match access {
             Access::Read => protection.read,
             Access::Write => protection.write,
         };
-        if self.map.lock().regions.allow(address..end, is_allowed) {
+        let mut map = self.map.lock();
+        let (latest, protection) = map.regions.latest();
+        if address >= latest.start && address < latest.end && len_bytes <= latest.end - address {
+            return is_allowed(&protection).then_some(()).ok_or(Errno::EFAULT);
+        }
+        if len_bytes == 0 {
+            return Ok(());
+        }
+        let end = address.checked_add(len_bytes).ok_or(Errno::EFAULT)?;
+        if map.regions.allow(address..end, is_allowed) {
             Ok(())
         } else {
             Err(Errno::EFAULT)

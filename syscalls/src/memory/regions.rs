@@ -29,14 +29,28 @@ impl Region {
 }
 
 /// All regions.
-#[derive(Default)]
 pub struct Regions {
     by_end: BTreeMap<usize, Region>,
     /// The newest, which often is the first to go again, and its end. Not among the others yet, nor
     /// joined with its neighbours.
     newest: Option<(usize, Region)>,
-    /// The region that was asked for last: most questions are about it again.
-    latest: Option<(Range<usize>, Protection)>,
+    /// The region that was asked for last, which most questions are about again; or no addresses.
+    latest: (Range<usize>, Protection),
+}
+
+impl Default for Regions {
+    fn default() -> Self {
+        let nothing = Protection {
+            read: false,
+            write: false,
+            execute: false,
+        };
+        Self {
+            by_end: BTreeMap::new(),
+            newest: None,
+            latest: (0..0, nothing),
+        }
+    }
 }
 
 impl Regions {
@@ -56,29 +70,29 @@ impl Regions {
         (!piece.is_empty()).then_some((piece, region, end))
     }
 
+    /// The region that was asked for last, if it is still as it was then.
+    #[inline]
+    pub fn latest(&self) -> (Range<usize>, Protection) {
+        self.latest.clone()
+    }
+
     /// Whether the protection of all these addresses is as it should be.
     pub fn allow(
         &mut self,
         addresses: Range<usize>,
         is_fine: impl Fn(&Protection) -> bool,
     ) -> bool {
-        if let Some((latest, protection)) = &self.latest
-            && latest.start <= addresses.start
-            && addresses.end <= latest.end
-        {
-            return is_fine(protection);
-        }
         if let Some((end, region)) = &self.newest
             && region.start <= addresses.start
             && addresses.end <= *end
         {
-            self.latest = Some((region.start..*end, region.protection));
+            self.latest = (region.start..*end, region.protection);
             return is_fine(&region.protection);
         }
         let Some((_, region, end)) = self.first_in(addresses.clone()) else {
             return false;
         };
-        self.latest = Some((region.start..end, region.protection));
+        self.latest = (region.start..end, region.protection);
         self.covers(addresses, |region| is_fine(&region.protection))
     }
 
@@ -96,7 +110,7 @@ impl Regions {
 
     /// Takes the first piece of a range out.
     pub fn carve(&mut self, addresses: Range<usize>) -> Option<(Range<usize>, Region)> {
-        self.latest = None;
+        self.latest.0 = 0..0;
         if addresses.is_empty() {
             return None;
         }
@@ -127,7 +141,7 @@ impl Regions {
 
     /// Puts a region where there is none, joined with its neighbours if they are alike.
     pub fn insert(&mut self, end: usize, region: Region) {
-        self.latest = None;
+        self.latest.0 = 0..0;
         self.settle();
         self.newest = Some((end, region));
     }
