@@ -1,3 +1,4 @@
+// also: library_os
 /* Numbers that are known only at run time: through syscall(), the same handlers answer. */
 #include "check.h"
 

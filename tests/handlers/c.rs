@@ -4,6 +4,7 @@
 //! // flags: -pthread          for the compiler
 //! // environment: A=B         always set
 //! // only: plain              in this mode alone (a line for each that is wanted)
+//! // also: library_os         in this mode as well: needs no threads and no processes
 //! // ends: status 1           instead of `status 0`
 //! // says: some words         on standard error, instead of nothing
 //! ```
@@ -17,11 +18,44 @@ use muslin_sysroot::Flavour;
 
 use crate::{run, sysroots};
 
-/// How a program is run: a name, and what is in its environment.
-const MODES: [(&str, Option<(&str, &str)>); 3] = [
-    ("plain", None),
-    ("counted", Some(("MUSLIN_COUNT", "counters"))),
-    ("catch_stray", Some(("MUSLIN_CATCH_STRAY", "1"))),
+/// How a program is run.
+#[derive(Clone, Copy, Debug)]
+struct Mode {
+    name: &'static str,
+    /// What is in its environment.
+    variable: Option<(&'static str, &'static str)>,
+    /// What it is linked with.
+    flavour: Flavour,
+    /// Is it for programs that say so alone?
+    is_extra: bool,
+}
+
+const MODES: [Mode; 4] = [
+    Mode {
+        name: "plain",
+        variable: None,
+        flavour: Flavour::Linux,
+        is_extra: false,
+    },
+    Mode {
+        name: "counted",
+        variable: Some(("MUSLIN_COUNT", "counters")),
+        flavour: Flavour::Linux,
+        is_extra: false,
+    },
+    Mode {
+        name: "catch_stray",
+        variable: Some(("MUSLIN_CATCH_STRAY", "1")),
+        flavour: Flavour::Linux,
+        is_extra: false,
+    },
+    // An image for Solo5, started by Linux.
+    Mode {
+        name: "library_os",
+        variable: None,
+        flavour: Flavour::Any,
+        is_extra: true,
+    },
 ];
 
 /// What an image says at its start when this machine cannot catch stray calls.
@@ -34,6 +68,7 @@ struct Program {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     only: Vec<String>,
+    also: Vec<String>,
     ends: Option<String>,
     says: Option<String>,
 }
@@ -57,13 +92,19 @@ pub fn trials() -> Result<Vec<Trial>, String> {
     let mut trials = Vec::new();
     for source in sources {
         let program = std::sync::Arc::new(read(source)?);
-        for (mode, variable) in MODES {
-            if !program.only.is_empty() && !program.only.iter().any(|only| only == mode) {
+        for mode in MODES {
+            let is_in = |modes: &[String]| modes.iter().any(|name| name == mode.name);
+            let is_wanted = if mode.is_extra {
+                is_in(&program.also)
+            } else {
+                program.only.is_empty() || is_in(&program.only)
+            };
+            if !is_wanted {
                 continue;
             }
             let program = program.clone();
-            let name = format!("{}::{mode}", program.name);
-            let test = move || judge(&program, mode, variable);
+            let name = format!("{}::{}", program.name, mode.name);
+            let test = move || judge(&program, mode);
             trials.push(Trial::test(name, test).with_ignored_flag(no_compiler));
         }
     }
@@ -83,6 +124,7 @@ fn read(source: PathBuf) -> Result<Program, String> {
         match line.split_once(": ") {
             Some(("flags", flags)) => program.flags.extend(flags.split(' ').map(str::to_owned)),
             Some(("only", mode)) => program.only.push(mode.to_owned()),
+            Some(("also", mode)) => program.also.push(mode.to_owned()),
             Some(("ends", end)) => program.ends = Some(end.to_owned()),
             Some(("says", words)) => program.says = Some(words.to_owned()),
             Some(("environment", pair)) => {
@@ -99,15 +141,15 @@ fn read(source: PathBuf) -> Result<Program, String> {
     Ok(program)
 }
 
-fn judge(program: &Program, mode: &str, variable: Option<(&str, &str)>) -> Result<(), Failed> {
-    let dir = run::work_dir(&format!("{}-{mode}", program.name))?;
+fn judge(program: &Program, mode: Mode) -> Result<(), Failed> {
+    let dir = run::work_dir(&format!("{}-{}", program.name, mode.name))?;
     let image = dir.join(&program.name);
-    compile(program, &image)?;
+    compile(program, mode.flavour, &image)?;
     let mut command = Command::new(&image);
     command
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .envs(variable)
+        .envs(mode.variable)
         .envs(
             program
                 .environment
@@ -116,13 +158,17 @@ fn judge(program: &Program, mode: &str, variable: Option<(&str, &str)>) -> Resul
         );
     let outcome = run::run(command, &dir)?;
     if outcome.errors.contains(CANNOT_CATCH) {
-        println!("skipped: {}::{mode}: {CANNOT_CATCH}", program.name);
+        println!("skipped: {}::{}: {CANNOT_CATCH}", program.name, mode.name);
         return Ok(());
     }
     let ends = program.ends.as_deref().unwrap_or("status 0");
     let says = match &program.says {
         Some(words) => outcome.errors.contains(words),
-        None => outcome.errors.is_empty(),
+        // The library OS names the calls that it does not have.
+        None => outcome
+            .errors
+            .lines()
+            .all(|line| mode.is_extra && line.starts_with("muslin: the program called ")),
     };
     // A program that is to end well says how much it has checked.
     let has_checked = ends != "status 0"
@@ -140,10 +186,10 @@ fn judge(program: &Program, mode: &str, variable: Option<(&str, &str)>) -> Resul
     }
 }
 
-fn compile(program: &Program, image: &Path) -> Result<(), String> {
+fn compile(program: &Program, flavour: Flavour, image: &Path) -> Result<(), String> {
     let output = Command::new(sysroots::muslin()?)
         .args(["cc", "--muslin-sysroot"])
-        .arg(sysroots::sysroot(Flavour::Linux)?)
+        .arg(sysroots::sysroot(flavour)?)
         // Optimized as programs are, but with every call to malloc left in.
         .args(["-std=gnu11", "-O1", "-fno-builtin", "-Wall", "-Wextra"])
         .args(&program.flags)

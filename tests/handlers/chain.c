@@ -1,3 +1,4 @@
+// also: library_os
 /* Handlers on top of each other: order, previous, restore, reinstate, changed arguments. */
 #include "check.h"
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// also: library_os
 /* Families: what libc's functions turn into, each caught by one line. */
 #include "check.h"
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// also: library_os
 /* The first calls of a process with thread-locals so large that musl maps them: the handler of
  * mmap runs before there are any, so they read as zero there. */
 #include "check.h"

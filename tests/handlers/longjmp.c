@@ -1,3 +1,4 @@
+// also: library_os
 /* A signal handler interrupts a handler and leaves it by siglongjmp: handlers are called
  * afterwards, wherever on the stack the next call is made, and on their own stack if they want. */
 #include "check.h"

@@ -1,3 +1,4 @@
+// also: library_os
 /* Calls from inside a handler go to the platform; with MUSLIN_REENTRANT they come back. */
 #include "check.h"
 

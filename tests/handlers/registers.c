@@ -1,3 +1,4 @@
+// also: library_os
 /* A handler is a C function: it may use every register that C lets it, and the caller of a libc
  * function notices nothing: callee-saved registers, the control words of both floating-point units
  * and the direction flag are as they were. */

@@ -1,3 +1,4 @@
+// also: library_os
 /* What registration refuses, and that nothing is changed then. */
 #include "check.h"
 

@@ -1,5 +1,6 @@
 // ends: status 1
 // says: muslin: a static handler is registered for call 39
+// also: library_os
 /* A static handler with a flag that there is not. */
 #include "check.h"
 
