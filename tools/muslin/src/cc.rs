@@ -20,7 +20,10 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::check::image::runtime_notes;
+use muslin_sysroot::every_number;
+
+use crate::check::image::{Elf, runtime_notes};
+use crate::check::stray;
 use crate::failure::{Failure, one_line, reason, shown};
 use crate::locate::{self, Platform, Sysroot};
 use crate::output::{complain, print};
@@ -190,13 +193,38 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         // Before libc.a, whose own note the linker takes only if there is no other by then.
         command.arg(note.source());
     }
-    let code = link(command, &compiler, &own.rest, &arguments, &sysroot)?;
+    let mut again = same(&command);
+    let mut code = link(command, &compiler, &own.rest, &arguments, &sysroot)?;
+    if code == 0 && platform.is_fixed() && has_stray_calls(&arguments.output) {
+        again.arg(format!("-Wl,-u,{}", every_number::SYMBOL));
+        code = link(again, &compiler, &own.rest, &arguments, &sysroot)?;
+    }
     if let Some(version) = own.solo5_abi
         && code == 0
     {
         retarget::set_abi(&arguments.output, version)?;
     }
     Ok(code)
+}
+
+/// The same command once more.
+fn same(command: &Command) -> Command {
+    let mut same = Command::new(command.get_program());
+    same.args(command.get_args());
+    same
+}
+
+/// Whether an image makes calls by the instruction, past the slots that the linker kept.
+fn has_stray_calls(image: &Path) -> bool {
+    let Ok(bytes) = fs::read(image) else {
+        return false;
+    };
+    let Ok(elf) = Elf::parse(&*bytes) else {
+        return false;
+    };
+    stray::entries(&elf)
+        .iter()
+        .any(|entry| !entry.is_expected && !entry.may_be_data)
 }
 
 /// The driver's own options, taken out of the line wherever they are: `CC="muslin cc --platform linux"`.

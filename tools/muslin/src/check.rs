@@ -3,7 +3,7 @@
 pub mod image;
 mod owner;
 mod report;
-mod stray;
+pub mod stray;
 
 use std::fs;
 use std::path::{Path, PathBuf};

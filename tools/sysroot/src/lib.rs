@@ -11,6 +11,7 @@ mod archive;
 mod cache;
 mod compile;
 mod error;
+pub mod every_number;
 mod headers;
 mod install;
 mod key;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::archive;
 use crate::error::Error;
+use crate::every_number;
 use crate::key::Key;
 use crate::manifest;
 use crate::progress::Step;
@@ -70,6 +71,7 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
     key.text("flags", FLAGS);
     key.text("linker", &toolchain.linker_version);
     key.text("manifest", &manifest::source(&[]));
+    key.text("every number", every_number::SOURCE);
     key.text(
         "rustc",
         &tool::output(&mut rust("rustc", root, "-vV"), "asking")?,
@@ -102,7 +104,8 @@ pub(crate) fn add(
     let mut members = vec![MEMBER.to_owned()];
     if feature == FEATURE_SOLO5 {
         manifest::assemble(scratch.path())?;
-        members.push(manifest::MEMBER.to_owned());
+        every_number::assemble(scratch.path())?;
+        members.extend([manifest::MEMBER, every_number::MEMBER].map(str::to_owned));
     }
     archive::append(&sysroot.join("lib/libc.a"), scratch.path(), &members)?;
     for (from, to) in [

@@ -4,12 +4,15 @@
 //! Whoever turns faults into signals does it here: the interrupted code goes on with the registers
 //! of the frame, wherever they say.
 
+use core::arch::global_asm;
+
 use muslin_arch::traps::{Frame, PAGE_FAULT};
 use muslin_solo5::host::Above;
 
 use crate::dispatch;
 use crate::missing::missing;
 use crate::process;
+use crate::raw::Code;
 
 /// What the runtime does for such a host.
 pub const ABOVE: Above = Above {
@@ -18,8 +21,24 @@ pub const ABOVE: Above = Above {
     is_inside: process::is_inside,
 };
 
-/// A call by the instruction. It reaches the numbers that the image holds for other reasons: naming
-/// all of them here would put all handlers into every image.
+// A member of libc.a, which `muslin cc` takes where a program has the instruction; 0 without it.
+global_asm!(
+    r#"
+    .pushsection .rodata.__muslin_every_number_place,"a",@progbits
+    .balign 8
+__muslin_every_number_place:
+    .weak __muslin_every_number
+    .quad __muslin_every_number
+    .popsection
+    "#
+);
+
+unsafe extern "C" {
+    static __muslin_every_number_place: Option<Code>;
+}
+
+/// A call by the instruction. In an image without that member it reaches the numbers that the image
+/// holds for other reasons: naming all of them here would put all handlers into every image.
 ///
 /// # Safety
 /// As any code of a slot.
@@ -32,7 +51,11 @@ unsafe extern "C" fn call(
     f: usize,
     nr: usize,
 ) -> isize {
-    let code = dispatch::linked_code(nr).unwrap_or(missing);
+    // SAFETY: the linker fills it in: a code's address, or 0.
+    let every_number = unsafe { __muslin_every_number_place };
+    let code = every_number
+        .or_else(|| dispatch::linked_code(nr))
+        .unwrap_or(missing);
     // SAFETY: the call is the program's own.
     unsafe { code(a, b, c, d, e, f, nr) }
 }
