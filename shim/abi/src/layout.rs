@@ -18,17 +18,23 @@ macro_rules! numbers {
         $(impl Pod for $number {
             const BYTES: usize = size_of::<Self>();
 
+            // A copy of a length that is known is a load or a store; any other is a call of memcpy.
             fn from_bytes(bytes: &[u8]) -> Self {
+                if let Some(own) = bytes.first_chunk() {
+                    return Self::from_le_bytes(*own);
+                }
                 let mut own = [0; size_of::<Self>()];
-                let len_bytes = bytes.len().min(own.len());
-                own[..len_bytes].copy_from_slice(&bytes[..len_bytes]);
+                own[..bytes.len()].copy_from_slice(bytes);
                 Self::from_le_bytes(own)
             }
 
             fn to_bytes(&self, bytes: &mut [u8]) {
                 let own = self.to_le_bytes();
-                let len_bytes = bytes.len().min(own.len());
-                bytes[..len_bytes].copy_from_slice(&own[..len_bytes]);
+                if let Some(place) = bytes.first_chunk_mut() {
+                    *place = own;
+                    return;
+                }
+                bytes.copy_from_slice(&own[..bytes.len()]);
             }
         })*
     };

@@ -44,7 +44,10 @@ impl Content {
     /// What it takes up, in units of 512 bytes.
     pub fn blocks(&self) -> u64 {
         let base_pages = self.base.len().div_ceil(PAGE_BYTES) as u64;
-        let beyond = self.pages.numbers_from(base_pages).count() as u64;
+        let beyond = match base_pages {
+            0 => self.pages.count(),
+            _ => self.pages.numbers_from(base_pages).count() as u64,
+        };
         (base_pages + beyond) * (PAGE_BYTES as u64 / 512)
     }
 

@@ -60,6 +60,8 @@ type Row = [Option<Stored>; ROW_PAGES];
 pub struct PageMap {
     /// By the number of the row; none is empty.
     rows: Vec<(u64, Box<[Row; 1]>)>,
+    /// Pages that are there.
+    count: u64,
 }
 
 impl PageMap {
@@ -86,8 +88,8 @@ impl PageMap {
     /// `ENOSPC` no memory.
     pub fn add(&mut self, index: u64) -> Result<&mut [u8; PAGE_BYTES], Errno> {
         let page = boxed(Page([0; PAGE_BYTES]))?;
-        let stored = self.slot(index)?.insert(Stored::Own(page));
-        stored.bytes_mut().ok_or(Errno::ENOSPC)
+        self.set(index, Stored::Own(page))?;
+        self.get_mut(index).ok_or(Errno::ENOSPC)
     }
 
     /// Gives the number a page that mappings may show, in place of any that it has.
@@ -95,8 +97,18 @@ impl PageMap {
     /// # Errors
     /// `ENOSPC` no memory.
     pub fn put_shared(&mut self, index: u64, page: Arc<SharedPage>) -> Result<(), Errno> {
-        *self.slot(index)? = Some(Stored::Shared(page));
+        self.set(index, Stored::Shared(page))
+    }
+
+    fn set(&mut self, index: u64, page: Stored) -> Result<(), Errno> {
+        let is_new = self.slot(index)?.replace(page).is_none();
+        self.count += u64::from(is_new);
         Ok(())
+    }
+
+    /// How many pages there are.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// The page of that number, if it is one that mappings may show.
@@ -147,7 +159,7 @@ impl PageMap {
                     Some(page) if page.is_mapped() => {
                         page.bytes_mut().into_iter().for_each(|bytes| bytes.fill(0));
                     }
-                    _ => *slot = None,
+                    _ => self.count -= u64::from(slot.take().is_some()),
                 }
             }
             is_empty |= row.iter().all(Option::is_none);
@@ -229,6 +241,7 @@ mod tests {
             let from = next(300);
             let expected: Vec<u64> = model.range(from..).map(|(&number, _)| number).collect();
             assert_eq!(pages.numbers_from(from).collect::<Vec<_>>(), expected);
+            assert_eq!(pages.count(), model.len() as u64);
             for (&number, &byte) in &model {
                 assert_eq!(pages.get(number).unwrap()[0], byte, "step {step}");
                 assert_eq!(pages.get_mut(number).unwrap()[0], byte);
