@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use muslin_lab::{Batch, Ending, Job, Lab, Outcome};
+use muslin_tender::Options;
+use rustix::process::{Pid, Signal, kill_process};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -309,4 +313,70 @@ fn make(dir: &Path, case: &Case) {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", case.name);
+}
+
+/// Waits for ten minutes.
+const SLEEPER: Case = Case {
+    name: "sleeper",
+    body: "CALL 3, poll
+        EXIT 0
+        .data
+        .balign 8
+        poll: .quad 600000000000, 0, 0",
+    ..CASE
+};
+
+#[test]
+fn a_tender_gives_up_calls_and_ends_with_its_guest() {
+    let test = "a_tender_gives_up_calls_and_ends_with_its_guest";
+    // This guest is so small that any KVM will do.
+    if let Err(error) = File::options().read(true).write(true).open("/dev/kvm") {
+        println!("skipped: {test}: /dev/kvm: {error}");
+        return;
+    }
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab-sleeper");
+    fs::create_dir_all(&dir).unwrap();
+    make(&dir, &SLEEPER);
+    let bytes = fs::read(dir.join(SLEEPER.name)).unwrap();
+    // The tender's process is a child of the thread that runs the guest.
+    let (tell, hear) = mpsc::channel();
+    let runner = thread::spawn(move || {
+        tell.send(rustix::thread::gettid()).unwrap();
+        let options = Options {
+            memory_mib: 4,
+            ..Options::default()
+        };
+        muslin_tender::run(&bytes, &options).unwrap()
+    });
+    let thread = hear.recv().unwrap();
+    let children = format!("/proc/self/task/{thread}/children");
+    let child = until(|| {
+        let text = fs::read_to_string(&children).ok()?;
+        text.trim().parse().ok().and_then(Pid::from_raw)
+    });
+    let status = format!("/proc/{child}/status");
+    until(|| {
+        let text = fs::read_to_string(&status).ok()?;
+        let is_filtered = text.lines().any(|line| line == "Seccomp:\t2");
+        is_filtered.then_some(())
+    });
+    kill_process(child, Signal::TERM).unwrap();
+    let outcome = runner.join().unwrap();
+    assert_eq!(outcome.status, 128 + 15);
+    assert_eq!(
+        outcome.report.unwrap().line,
+        "the guest was ended by SIGTERM"
+    );
+}
+
+/// Asks until there is an answer.
+fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < LIMIT, "no answer");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
