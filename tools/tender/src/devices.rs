@@ -9,8 +9,8 @@ use crate::manifest::{Attached, AttachedBlock, AttachedNet, Kind, Manifest};
 use crate::refusal::{Refusal, words};
 use crate::tap;
 
-/// The size of a sector in bytes.
-const SECTOR_BYTES: u16 = 512;
+/// The size of a sector in bytes, where nothing is said.
+pub const SECTOR_BYTES: u16 = 512;
 
 /// A file or a host's block device for a block device of the image.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct BlockFile {
     pub name: String,
     /// The file, opened for reading and writing.
     pub path: PathBuf,
+    /// The size of a sector in bytes: a power of two, [`SECTOR_BYTES`] at least.
+    pub sector_bytes: u16,
 }
 
 /// A tap interface for a network device of the image.
@@ -68,7 +70,7 @@ pub(crate) fn attach(
         let (file, capacity_bytes) = open(block)?;
         *attached = Some(Attached::Block(AttachedBlock {
             capacity_bytes,
-            sector_bytes: SECTOR_BYTES,
+            sector_bytes: block.sector_bytes,
             host_fd: file.as_raw_fd(),
         }));
         opened.files.push(file);
@@ -152,6 +154,16 @@ fn declared<'manifest>(
 
 fn open(block: &BlockFile) -> Result<(File, u64), Refusal> {
     let shown = block.path.display();
+    let sector_bytes = block.sector_bytes;
+    if sector_bytes < SECTOR_BYTES || !sector_bytes.is_power_of_two() {
+        return Err(Refusal::new(
+            format_args!(
+                "'{}' cannot have sectors of {sector_bytes} bytes",
+                block.name
+            ),
+            format_args!("give a power of two from {SECTOR_BYTES} to 32768"),
+        ));
+    }
     let failed = |error: io::Error| {
         Refusal::new(
             format_args!(
@@ -181,12 +193,12 @@ fn open(block: &BlockFile) -> Result<(File, u64), Refusal> {
     }
     // Also right for block devices, whose metadata have no length.
     let capacity_bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
-    if capacity_bytes == 0 || !capacity_bytes.is_multiple_of(u64::from(SECTOR_BYTES)) {
+    if capacity_bytes == 0 || !capacity_bytes.is_multiple_of(u64::from(sector_bytes)) {
         return Err(Refusal::new(
             format_args!(
                 "{shown} has {capacity_bytes} bytes, which is not a whole number of sectors"
             ),
-            format_args!("make it a multiple of {SECTOR_BYTES} bytes"),
+            format_args!("make it a multiple of {sector_bytes} bytes"),
         ));
     }
     Ok((file, capacity_bytes))

@@ -37,7 +37,7 @@ mod unwind;
 mod wait_set;
 
 pub use boot_info::COMMAND_LINE_BYTES_MAX;
-pub use devices::{BlockFile, NetAddress, NetTap};
+pub use devices::{BlockFile, NetAddress, NetTap, SECTOR_BYTES};
 pub use launch::{Options, Outcome, run};
 pub use refusal::Refusal;
 pub use report::Report;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use muslin_tender::{BlockFile, NetAddress, NetTap, Options, Refusal};
+use muslin_tender::{BlockFile, NetAddress, NetTap, Options, Refusal, SECTOR_BYTES};
 
 use super::{CANNOT_RUN, stock};
 use crate::archive::Archive;
@@ -40,6 +40,10 @@ pub struct GuestArgs {
     /// A file, or a block device, for a block device that the image declares
     #[arg(long, value_name = "NAME=FILE")]
     pub(super) block: Vec<OsString>,
+
+    /// The size of a block device's sectors in bytes [default: 512]
+    #[arg(long, value_name = "NAME=BYTES")]
+    pub(super) block_sector_size: Vec<OsString>,
 
     /// A tap interface for a network device that the image declares
     #[arg(long, value_name = "NAME=TAP")]
@@ -77,6 +81,7 @@ impl GuestArgs {
         let given = [
             (self.mem.is_some(), "--mem"),
             (!self.block.is_empty(), "--block"),
+            (!self.block_sector_size.is_empty(), "--block-sector-size"),
             (!self.net.is_empty(), "--net"),
             (!self.net_mac.is_empty(), "--net-mac"),
             (self.tender.is_some(), "--tender"),
@@ -138,12 +143,25 @@ pub fn run(
     } else {
         command_line(image, arguments, args)?
     };
-    let blocks = devices(&args.block, "--block NAME=FILE", |name, path| {
+    let mut blocks = devices(&args.block, "--block NAME=FILE", |name, path| {
         Some(BlockFile {
             name: name.to_owned(),
             path: PathBuf::from(path),
+            sector_bytes: SECTOR_BYTES,
         })
     })?;
+    let wanted = "--block-sector-size NAME=BYTES";
+    for (name, sector_bytes) in devices(&args.block_sector_size, wanted, |name, bytes| {
+        Some((name.to_owned(), bytes.to_str()?.parse().ok()?))
+    })? {
+        let Some(block) = blocks.iter_mut().find(|block| block.name == name) else {
+            return Err(Failure::usage(
+                format_args!("a sector size is given for '{name}', but no file"),
+                format_args!("give it one: --block {name}=FILE"),
+            ));
+        };
+        block.sector_bytes = sector_bytes;
+    }
     let nets = devices(&args.net, "--net NAME=TAP", |name, interface| {
         Some(NetTap {
             name: name.to_owned(),
@@ -208,6 +226,9 @@ fn devices<T>(
                     ),
                     match option {
                         "--block" => "name the image's device and a file",
+                        "--block-sector-size" => {
+                            "name the image's device and a power of two from 512 to 32768"
+                        }
                         "--net" => "name the image's device and a tap interface",
                         _ => "name the image's device and six bytes, as in a=02:00:00:00:00:01",
                     },

@@ -11,7 +11,7 @@ use super::{CANNOT_RUN, NOT_FOUND};
 use crate::failure::{Failure, reason, shown};
 
 /// The options that stock tenders spell with the device's name behind a colon.
-const WITH_COLON: [&str; 3] = ["--block", "--net", "--net-mac"];
+const WITH_COLON: [&str; 4] = ["--block", "--block-sector-size", "--net", "--net-mac"];
 
 /// The words of `muslin run` with `--net:NAME=TAP` as `--net=NAME=TAP`. What belongs to the image is
 /// left alone.
@@ -66,6 +66,7 @@ pub fn run(
     }
     for (option, words) in [
         ("--block:", &args.block),
+        ("--block-sector-size:", &args.block_sector_size),
         ("--net:", &args.net),
         ("--net-mac:", &args.net_mac),
     ] {

@@ -607,10 +607,65 @@ fn a_file_plays_a_block_device() {
             ),
         );
     }
+    fs::write(&disk, vec![0; 1536]).unwrap();
+    for (size, line) in [
+        (
+            "storage=1024",
+            format!(
+                "cannot run {shown}: {disk_shown} has 1536 bytes, which is not a whole number of sectors; make it a multiple of 1024 bytes"
+            ),
+        ),
+        (
+            "storage=513",
+            format!(
+                "cannot run {shown}: 'storage' cannot have sectors of 513 bytes; give a power of two from 512 to 32768"
+            ),
+        ),
+    ] {
+        refuse(
+            with(["run", "--block", &given, "--block-sector-size", size]).arg(&image),
+            126,
+            &line,
+        );
+    }
+    refuse(
+        with(["run", "--block-sector-size:storage=512"]).arg(&image),
+        2,
+        "a sector size is given for 'storage', but no file; give it one: --block storage=FILE",
+    );
     refuse(
         with(["run", "--block", "storage"]).arg(&image),
         2,
         "--block wants NAME=FILE, not 'storage'; name the image's device and a file",
+    );
+}
+
+#[test]
+fn sectors_may_be_larger() {
+    let Some(guests) = guests("guest-sectors") else {
+        return;
+    };
+    // A read of 4096 bytes is a sector here, and one of 512 is none.
+    let body = "mov rbx, [rdi + 24]
+        mov r12d, [rbx + 8 + 104 + 88]
+        sub rsp, 4096
+        ASK 17, r12, rsp, 4096, 4096
+        mov ebx, eax
+        ASK 17, r12, rsp, 512, 0
+        EXIT 0";
+    let image = guests.make_with("sectors", body, &[("DEVICES", 1)]);
+    let disk = guests.dir.join("disk");
+    fs::write(&disk, vec![7; 8192]).unwrap();
+    let given = format!("storage={}", disk.display());
+    let output = run(
+        &image,
+        &["--block", &given, "--block-sector-size", "storage=4096"],
+    );
+    assert_eq!(output.status.code(), Some(159));
+    assert!(
+        stderr(&output).contains("rbx 0000000000001000"),
+        "{}",
+        stderr(&output)
     );
 }
 
