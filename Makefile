@@ -35,7 +35,7 @@ test: all stock guests lint ## every test that this machine can run
 test-long: test  ## the same, and the tests that take minutes
 	@cargo test --workspace --features muslin/abi-check -- --ignored
 
-bench: all stock ## what a call costs: native, through the table, handled
+bench: all stock ## what a call costs: native, through the table, handled, in a guest
 	@tools/bench.sh
 
 lint: setup      ## formatting, clippy and, where it is installed, cargo deny

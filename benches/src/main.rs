@@ -2,8 +2,10 @@
 //!
 //! - `images`: the benches, linked with either libc; their rounds in turn
 //! - `programs`: small programs: size and start
+//! - `guests`: guests of spt beside native programs
 //! - `report`: the table, and which targets are met
 
+mod guests;
 mod images;
 mod programs;
 mod report;
@@ -17,6 +19,10 @@ pub struct Places {
     stock: PathBuf,
     /// Muslin's.
     muslin: PathBuf,
+    /// That for guests of spt.
+    solo5: PathBuf,
+    /// The command `muslin`.
+    muslin_command: PathBuf,
     /// Where measurements and programs go.
     scratch: PathBuf,
 }
@@ -36,11 +42,15 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [stock, muslin, scratch] = <[PathBuf; 3]>::try_from(arguments)
-        .map_err(|_| "usage: muslin-bench STOCK-SYSROOT SYSROOT SCRATCH-DIR; run make bench")?;
+    let [stock, muslin, solo5, muslin_command, scratch] = <[PathBuf; 5]>::try_from(arguments)
+        .map_err(|_| {
+            "usage: muslin-bench STOCK-SYSROOT SYSROOT SPT-SYSROOT MUSLIN SCRATCH-DIR; run make bench"
+        })?;
     let places = Places {
         stock,
         muslin,
+        solo5,
+        muslin_command,
         scratch,
     };
     std::fs::create_dir_all(&places.scratch)
@@ -52,6 +62,8 @@ fn run() -> Result<()> {
     eprintln!("bench: measuring programs");
     let sizes = programs::sizes(&places)?;
     let starts = programs::starts(&places)?;
-    report::print(&times, &sizes, &starts);
+    eprintln!("bench: measuring guests");
+    let guests = guests::Guests::measure(&places)?;
+    report::print(&times, &sizes, &starts, &guests);
     Ok(())
 }

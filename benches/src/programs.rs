@@ -78,7 +78,7 @@ pub fn starts(places: &Places) -> Result<Vec<Start>> {
     }
     for _ in 0..STARTS {
         for (_, program, times) in &mut programs {
-            times.push(start(program)?);
+            times.push(start(&mut Command::new(program))?);
         }
     }
     Ok(programs
@@ -96,7 +96,7 @@ pub fn starts(places: &Places) -> Result<Vec<Start>> {
 }
 
 /// Compiles a program and links it with a sysroot; the result is overwritten by the next one.
-fn link(places: &Places, sysroot: &Path, file: &str, flags: &[&str]) -> Result<PathBuf> {
+pub fn link(places: &Places, sysroot: &Path, file: &str, flags: &[&str]) -> Result<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("programs")
         .join(file);
@@ -128,17 +128,18 @@ fn link(places: &Places, sysroot: &Path, file: &str, flags: &[&str]) -> Result<P
 }
 
 /// Runs a program; from its spawn to its end, in µs.
-fn start(program: &Path) -> Result<f64> {
-    let begin = Instant::now();
-    let status = Command::new(program)
+pub fn start(command: &mut Command) -> Result<f64> {
+    command
         .stdin(Stdio::null())
-        .env_clear()
-        .status();
+        .stdout(Stdio::null())
+        .env_clear();
+    let begin = Instant::now();
+    let status = command.status();
     let took = begin.elapsed().as_secs_f64() * 1e6;
     match status {
         Ok(status) if status.success() => Ok(took),
-        Ok(status) => Err(format!("{}: {status}", program.display())),
-        Err(why) => Err(format!("{}: {why}", program.display())),
+        Ok(status) => Err(format!("{command:?}: {status}")),
+        Err(why) => Err(format!("{command:?}: {why}")),
     }
 }
 

@@ -1,10 +1,11 @@
 //! What was measured, side by side, and the targets.
 
+use crate::guests::Guests;
 use crate::images::Times;
 use crate::programs::{Size, Start};
 
 /// Prints everything. The quickest samples are compared: the others say how busy the machine was.
-pub fn print(times: &Times, sizes: &[Size], starts: &[Start]) {
+pub fn print(times: &Times, sizes: &[Size], starts: &[Start], guests: &Guests) {
     println!("{}", machine());
     println!("Times in ns: the quickest sample, then the median. Comparisons are of the quickest.");
     calls(times);
@@ -31,9 +32,54 @@ pub fn print(times: &Times, sizes: &[Size], starts: &[Start]) {
             start.name, start.fastest_us, start.median_us
         );
     }
+    print_guests(guests);
     println!("\nTargets");
-    for target in targets(times, sizes) {
+    for target in targets(times, sizes).iter().chain(&targets_of(guests)) {
         target.print();
+    }
+}
+
+fn print_guests(guests: &Guests) {
+    println!("\nCalls of a guest of spt beside those of a native program, in ns; the quickest");
+    println!("  {:34}{:>10}{:>10}{:>10}", "", "native", "guest", "times");
+    for call in &guests.calls {
+        let times = call.native / call.guest;
+        println!(
+            "  {:34}{:>10.1}{:>10.1}{times:>10.1}",
+            call.name, call.native, call.guest
+        );
+    }
+    println!("\nSmall programs: native, and as guests of spt in the built-in tender");
+    println!(
+        "  {:34}{:>16}{:>16}",
+        "spawn to end in µs", "native", "guest"
+    );
+    for program in &guests.programs {
+        let pair = |(quickest, median): (f64, f64)| format!("{quickest:.0} ({median:.0})");
+        println!(
+            "  {:34}{:>16}{:>16}",
+            program.name,
+            pair(program.native_us),
+            pair(program.guest_us)
+        );
+    }
+    println!(
+        "  {:34}{:>10}{:>10}{:>14}",
+        "image", "bytes", "--mem", "entry to main"
+    );
+    for program in &guests.programs {
+        let memory = match program.memory_mib {
+            Some(mib) => mib.to_string(),
+            None => "more".into(),
+        };
+        let to_main = match &program.to_main {
+            Ok(count) => count.to_string(),
+            Err(why) => format!("skipped: {why}"),
+        };
+        println!(
+            "  {:34}{:>10}{memory:>10}{to_main:>14}",
+            program.name, program.bytes
+        );
     }
 }
 
@@ -119,7 +165,7 @@ fn heaps(times: &Times) {
 
 /// Something promised: a number that should not be above, or not below, another.
 struct Target {
-    what: &'static str,
+    what: String,
     wanted: f64,
     measured: f64,
     unit: &'static str,
@@ -149,15 +195,50 @@ impl Target {
     }
 }
 
-fn targets(times: &Times, sizes: &[Size]) -> Vec<Target> {
-    let ns = |name: &str| times.of(name).fastest;
-    let at_most = |what, wanted, measured, unit| Target {
-        what,
+fn at_most(what: &str, wanted: f64, measured: f64, unit: &'static str) -> Target {
+    Target {
+        what: what.into(),
         wanted,
         measured,
         unit,
         at_least: false,
-    };
+    }
+}
+
+/// What is promised of guests.
+fn targets_of(guests: &Guests) -> Vec<Target> {
+    let mut targets: Vec<Target> = guests
+        .calls
+        .iter()
+        .map(|call| Target {
+            what: format!("{} in a guest, in times of native", call.name),
+            wanted: 10.0,
+            measured: call.native / call.guest,
+            unit: "",
+            at_least: true,
+        })
+        .collect();
+    for (program, (kib, mib)) in guests.programs.iter().zip([(100.0, 2.0), (600.0, 2.0)]) {
+        let name = program.name;
+        let image_kib = program.bytes as f64 / 1024.0;
+        targets.push(at_most(&format!("{name}, image"), kib, image_kib, " KiB"));
+        let memory_mib = program.memory_mib.map_or(f64::INFINITY, f64::from);
+        targets.push(at_most(
+            &format!("{name}, least memory"),
+            mib,
+            memory_mib,
+            " MiB",
+        ));
+        if let Ok(count) = program.to_main {
+            let what = format!("{name}, instructions from entry to main");
+            targets.push(at_most(&what, 10_000.0, count as f64, ""));
+        }
+    }
+    targets
+}
+
+fn targets(times: &Times, sizes: &[Size]) -> Vec<Target> {
+    let ns = |name: &str| times.of(name).fastest;
     let plain = ns("muslin/getppid/plain");
     let more_percent = |ours: f64, than: f64| (ours / than - 1.0) * 100.0;
     let instruction = ns("muslin/getppid/instruction");
@@ -181,7 +262,7 @@ fn targets(times: &Times, sizes: &[Size]) -> Vec<Target> {
     ] {
         targets.push(at_most(what, 2.0, ns(name) - plain, " ns"));
         targets.push(Target {
-            what: cheaper,
+            what: cheaper.into(),
             wanted: 40.0,
             measured: instruction / ns(name),
             unit: "",
@@ -230,7 +311,7 @@ mod tests {
     #[test]
     fn targets_are_met_on_their_own_side() {
         let target = |measured, at_least| Target {
-            what: "",
+            what: String::new(),
             wanted: 5.0,
             measured,
             unit: "",

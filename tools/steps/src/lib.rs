@@ -12,7 +12,13 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::ptr;
 
-use libc::{c_int, c_long, c_uint, c_void, pid_t};
+use libc::{c_int, c_long, c_void, pid_t};
+
+/// What C libraries take a request of ptrace for.
+#[cfg(target_env = "musl")]
+type Request = c_int;
+#[cfg(not(target_env = "musl"))]
+type Request = libc::c_uint;
 
 /// Steps after which the second address is given up.
 const STEPS_MAX: u64 = 50_000_000;
@@ -133,7 +139,7 @@ fn debug_register(number: usize) -> usize {
     offset_of!(libc::user, u_debugreg) + number * size_of::<u64>()
 }
 
-fn request(what: c_uint, pid: pid_t, address: usize, data: usize) -> io::Result<c_long> {
+fn request(what: Request, pid: pid_t, address: usize, data: usize) -> io::Result<c_long> {
     // SAFETY: errno is this thread's; no request here makes the kernel write to this process, but
     // for the word that the C library hands on.
     unsafe {

@@ -1,0 +1,223 @@
+//! Guests of spt in the built-in tender beside native programs: what calls cost, what a start takes,
+//! how large images are and how little memory they need.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::programs::{self, link};
+use crate::{Places, Result};
+
+/// How often the calls are measured in turn.
+const ROUNDS: usize = 5;
+/// How often each program is started.
+const STARTS: usize = 200;
+/// Memory that images are tried with, in MiB.
+const MEMORY_MIB: std::ops::RangeInclusive<u32> = 1..=16;
+
+/// One call, in ns.
+pub struct Call {
+    /// What was called.
+    pub name: String,
+    /// By a native program on Linux.
+    pub native: f64,
+    /// By a guest.
+    pub guest: f64,
+}
+
+/// A program in both worlds.
+pub struct Program {
+    /// What was linked.
+    pub name: &'static str,
+    /// Size of the stripped image in bytes.
+    pub bytes: u64,
+    /// The least memory that it runs in, in MiB.
+    pub memory_mib: Option<u32>,
+    /// Spawn to end of the native program, the quickest and the median, in µs.
+    pub native_us: (f64, f64),
+    /// Spawn to end of `muslin run`.
+    pub guest_us: (f64, f64),
+    /// Instructions from the image's entry to main.
+    pub to_main: std::result::Result<u64, String>,
+}
+
+/// All of it.
+pub struct Guests {
+    /// Calls that need no device.
+    pub calls: Vec<Call>,
+    /// Small programs.
+    pub programs: Vec<Program>,
+}
+
+impl Guests {
+    /// Links and runs everything.
+    pub fn measure(places: &Places) -> Result<Self> {
+        Ok(Self {
+            calls: calls(places)?,
+            programs: vec![
+                program(places, "C hello", "hello.c", &["-O2"])?,
+                program(places, "Rust hello", "hello.rs", &["-Copt-level=3"])?,
+            ],
+        })
+    }
+}
+
+/// Links a program for a sysroot under a name of its own.
+fn built(
+    places: &Places,
+    sysroot: &Path,
+    file: &str,
+    name: &str,
+    flags: &[&str],
+) -> Result<PathBuf> {
+    let program = places.scratch.join(name);
+    let linked = link(places, sysroot, file, flags)?;
+    fs::rename(&linked, &program).map_err(|why| format!("{}: {why}", linked.display()))?;
+    Ok(program)
+}
+
+fn guest(places: &Places, image: &Path, options: &[String]) -> Command {
+    let mut command = Command::new(&places.muslin_command);
+    command.arg("run").args(options).arg(image);
+    command
+}
+
+fn calls(places: &Places) -> Result<Vec<Call>> {
+    let native = built(places, &places.stock, "calls.c", "calls", &["-O2"])?;
+    let image = built(places, &places.solo5, "calls.c", "calls.spt", &["-O2"])?;
+    let mut calls: Vec<Call> = Vec::new();
+    for _ in 0..ROUNDS {
+        // Both write to files in memory.
+        let natively = lines(Command::new(&native).arg("/dev/shm"))?;
+        let in_guest = lines(&mut guest(places, &image, &[]))?;
+        if calls.is_empty() {
+            calls.extend(natively.iter().map(|(name, _)| Call {
+                name: name.clone(),
+                native: f64::INFINITY,
+                guest: f64::INFINITY,
+            }));
+        }
+        for (call, ((_, native), (_, guest))) in
+            calls.iter_mut().zip(natively.iter().zip(&in_guest))
+        {
+            call.native = call.native.min(*native);
+            call.guest = call.guest.min(*guest);
+        }
+    }
+    Ok(calls)
+}
+
+/// Runs a program that prints lines `name=number`.
+fn lines(command: &mut Command) -> Result<Vec<(String, f64)>> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|why| format!("{command:?}: {why}"))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?}: {}: {text}", output.status));
+    }
+    numbers(&String::from_utf8_lossy(&output.stdout))
+        .ok_or_else(|| format!("{command:?} prints no numbers"))
+}
+
+fn numbers(text: &str) -> Option<Vec<(String, f64)>> {
+    text.lines()
+        .map(|line| {
+            let (name, number) = line.split_once('=')?;
+            Some((name.to_owned(), number.parse().ok()?))
+        })
+        .collect()
+}
+
+fn program(places: &Places, name: &'static str, file: &str, flags: &[&str]) -> Result<Program> {
+    let native = built(places, &places.stock, file, "native", flags)?;
+    let image = built(places, &places.solo5, file, "image", flags)?;
+    let to_main = to_main(places, &image);
+    // gcc and rustc have different words for it.
+    for program in [&native, &image] {
+        let done = Command::new("strip").arg(program).status();
+        if !done.is_ok_and(|status| status.success()) {
+            return Err(format!("strip does not take {}", program.display()));
+        }
+    }
+    let bytes = fs::metadata(&image).map_err(|why| format!("{}: {why}", image.display()))?;
+    let memory_mib = MEMORY_MIB
+        .clone()
+        .find(|mib| runs(&mut guest(places, &image, &[format!("--mem={mib}")])));
+    let (mut natively, mut in_guest) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        natively.push(programs::start(&mut Command::new(&native))?);
+        in_guest.push(programs::start(&mut guest(places, &image, &[]))?);
+    }
+    Ok(Program {
+        name,
+        bytes: bytes.len(),
+        memory_mib,
+        native_us: quickest_and_median(natively),
+        guest_us: quickest_and_median(in_guest),
+        to_main,
+    })
+}
+
+fn runs(command: &mut Command) -> bool {
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn quickest_and_median(mut times: Vec<f64>) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[0], times[times.len() / 2])
+}
+
+fn to_main(places: &Places, image: &Path) -> std::result::Result<u64, String> {
+    let output = Command::new("nm")
+        .arg(image)
+        .output()
+        .map_err(|why| format!("nm: {why}"))?;
+    let symbols = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (Some(from), Some(to)) = (address(&symbols, "_start"), address(&symbols, "main")) else {
+        return Err(format!("{} has no main", image.display()));
+    };
+    let mut command = guest(places, image, &[]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    muslin_steps::between(&mut command, from, to).map_err(|why| why.to_string())
+}
+
+/// The address of a symbol in what `nm` prints.
+fn address(symbols: &str, name: &str) -> Option<u64> {
+    symbols.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        let address = words.next()?;
+        (words.nth(1)? == name).then(|| u64::from_str_radix(address, 16).ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{address, numbers, quickest_and_median};
+
+    #[test]
+    fn lines_are_names_and_numbers() {
+        let expected = vec![("a call".to_owned(), 1.5), ("b".to_owned(), 2.0)];
+        assert_eq!(numbers("a call=1.5\nb=2\n"), Some(expected));
+        assert_eq!(numbers("a call: 1.5\n"), None);
+    }
+
+    #[test]
+    fn symbols_are_found_by_their_whole_names() {
+        let symbols =
+            "0000000000100010 T __main\n                 U main2\n00000000000000ff T main\n";
+        assert_eq!(address(symbols, "main"), Some(255));
+        assert_eq!(address(symbols, "_start"), None);
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(quickest_and_median(vec![3.0, 1.0, 2.0]), (1.0, 2.0));
+    }
+}
