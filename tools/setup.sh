@@ -21,7 +21,6 @@ xz-utils        xz                              unpacks sources
 bzip2           bzip2                           unpacks sources
 tcl             tclsh                           makes the shell of SQLite from its sources
 python3-pip     pip3                            fetches the package that carries the tests of Lua
-qemu-system-x86 qemu-system-x86_64              the lab: runs guests of virtual machines where KVM cannot
 '
 
 # Is there what the second column names?
@@ -114,5 +113,5 @@ if [ -z "${MUSL_TARBALL:-}" ]; then
     tools/fetch-musl.sh "${MUSLIN_MUSL_VERSION:-1.2.5}"
 fi
 
-# Tests of guests for hvt say so where there is none.
-tools/fetch-kernel.sh || true
+# Tests of guests of hvt say so where there is no lab.
+tools/setup-lab.sh || true

@@ -1,4 +1,4 @@
-//! The Linux kernel of the lab, which tools/fetch-kernel.sh puts into the cache.
+//! The Linux kernel of the lab, which tools/setup-lab.sh puts into the cache.
 
 use std::env;
 use std::fs;
@@ -34,7 +34,7 @@ pub(crate) fn find() -> Result<PathBuf, String> {
     found.sort();
     found
         .pop()
-        .ok_or_else(|| "there is no kernel for QEMU; tools/fetch-kernel.sh gets one".to_owned())
+        .ok_or_else(|| "there is no kernel for QEMU; tools/setup-lab.sh gets one".to_owned())
 }
 
 fn cache() -> PathBuf {

@@ -32,7 +32,7 @@ pub(crate) fn is_there() -> Result<(), String> {
         .arg("--version")
         .output()
         .map(drop)
-        .map_err(|_| format!("there is no {QEMU}; tools/setup.sh installs it"))
+        .map_err(|_| format!("there is no {QEMU}; tools/setup-lab.sh installs it"))
 }
 
 /// Runs a batch in a machine with this kernel.

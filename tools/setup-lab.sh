@@ -1,20 +1,33 @@
 #!/usr/bin/env bash
-# Puts a Linux kernel for the lab in QEMU into the cache: Debian's own, and the modules that make
-# /dev/kvm. Where there is one already, nothing is done.
+# Makes the lab ready, in which guests of hvt run where KVM is of no use: installs QEMU, and puts a
+# Linux kernel into the cache: Debian's own, and the modules that make /dev/kvm. What is there is left
+# alone. Run by tools/setup.sh; without it everything works but these tests, which say so.
 set -euo pipefail
 cache=${MUSLIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/muslin}/lab
 modules='irqbypass kvm ccp kvm-amd tun'
+
+give_up() {
+    echo "setup-lab: $1: guests of hvt are tested only where /dev/kvm works" >&2
+    exit 1
+}
+
+if ! command -v qemu-system-x86_64 >/dev/null; then
+    as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
+    command -v apt-get >/dev/null || give_up 'there is no QEMU (qemu-system-x86_64), and no apt-get to install it'
+    [ ${#as_root[@]} -eq 0 ] || command -v sudo >/dev/null || give_up 'there is no QEMU; install qemu-system-x86'
+    echo 'setup-lab: installing qemu-system-x86' >&2
+    "${as_root[@]}" apt-get -qq update >/dev/null 2>&1 || true
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install --no-install-recommends --yes qemu-system-x86 >/dev/null 2>&1 ||
+        give_up 'apt-get cannot install qemu-system-x86'
+fi
 
 for kernel in "$cache"/*/vmlinuz; do
     if [ -f "$kernel" ]; then
         exit 0
     fi
 done
-
-give_up() {
-    echo "fetch-kernel: $1: guests for hvt run only where /dev/kvm does" >&2
-    exit 1
-}
 
 for program in apt-get apt-cache dpkg-deb; do
     command -v "$program" >/dev/null || give_up "there is no $program to get a kernel of Debian's with"
@@ -44,4 +57,4 @@ done
 cp "$scratch"/tree/boot/vmlinuz-* "$scratch/kernel/vmlinuz"
 sum=$(sha256sum "$scratch/kernel/vmlinuz" | cut -c 1-16)
 mv -T "$scratch/kernel" "$cache/$package-$sum" 2>/dev/null || true
-echo "fetch-kernel: $package for the lab in QEMU" >&2
+echo "setup-lab: $package for the lab in QEMU" >&2
