@@ -181,6 +181,20 @@ const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "too_much",
+        options: &["--mem", "4097"],
+        ending: Ending::Status(126),
+        complaint: "4097 MiB is more than the 4096 MiB that a guest of solo5-hvt can have; give a smaller --mem",
+        ..CASE
+    },
+    Case {
+        name: "too_little",
+        options: &["--mem", "1"],
+        ending: Ending::Status(126),
+        complaint: "the image does not fit into 1 MiB of memory; give it at least --mem 2",
+        ..CASE
+    },
+    Case {
         name: "gives_up",
         body: "hlt",
         ending: Ending::Status(1),

@@ -118,14 +118,6 @@ fn all_bytes(memory_mib: u64, image: &Image<'_>, initrd_bytes: u64) -> Result<u6
             format_args!("give it at least --mem {needed_mib}"),
         ));
     }
-    if !memory_mib.is_multiple_of(step_mib) {
-        return Err(Refusal::new(
-            format_args!(
-                "a guest of solo5-hvt has a multiple of {step_mib} MiB of memory, not {memory_mib}"
-            ),
-            format_args!("give it --mem {}", memory_mib.next_multiple_of(step_mib)),
-        ));
-    }
     if is_machine && memory_mib > hvt::MEMORY_MIB_MAX {
         return Err(Refusal::new(
             format_args!(
@@ -133,6 +125,14 @@ fn all_bytes(memory_mib: u64, image: &Image<'_>, initrd_bytes: u64) -> Result<u6
                 hvt::MEMORY_MIB_MAX
             ),
             "give a smaller --mem",
+        ));
+    }
+    if !memory_mib.is_multiple_of(step_mib) {
+        return Err(Refusal::new(
+            format_args!(
+                "a guest of solo5-hvt has a multiple of {step_mib} MiB of memory, not {memory_mib}"
+            ),
+            format_args!("give it --mem {}", memory_mib.next_multiple_of(step_mib)),
         ));
     }
     memory_mib.checked_mul(1 << 20).ok_or_else(|| {
