@@ -68,7 +68,7 @@ pub const LIBRARY_OS: &[Gap] = &[
         programs: "memory_protection",
     },
     Gap {
-        missing: "addresses without memory, and maps of files that are shared",
+        missing: "fork, and on spt addresses without memory and code in new memory",
         is_run: true,
         programs: "memory_maps",
     },

@@ -154,7 +154,7 @@ syscall_table! {
     pipe = passthrough::__muslin_passthrough, Full => files::sys_pipe, Full;
     select = passthrough::__muslin_passthrough, Full => files::sys_select, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
     sched_yield = passthrough::__muslin_passthrough, Full => process::sys_sched_yield, Full;
-    mremap = passthrough::__muslin_passthrough, Full => memory::sys_mremap, Partial("MREMAP_DONTUNMAP is EINVAL, and so is an old size of 0");
+    mremap = passthrough::__muslin_passthrough, Full => memory::sys_mremap, Partial("MREMAP_DONTUNMAP is EINVAL, and so is an old size of 0; a shared mapping of a file does not get longer, and does not move on spt: ENOMEM");
     msync = passthrough::__muslin_passthrough, Full => memory::sys_msync, Full;
     mincore = passthrough::__muslin_passthrough, Full => memory::sys_mincore, Full;
     madvise = passthrough::__muslin_passthrough, Full => memory::sys_madvise, Partial("MADV_DONTNEED leaves mappings of files as they are");

@@ -253,6 +253,13 @@ impl Content {
         })
     }
 
+    /// How many of these pages are not of the kind that mappings can show.
+    pub fn count_own(&self, pages: Range<u64>) -> usize {
+        pages
+            .filter(|&index| self.pages.shared(index).is_none())
+            .count()
+    }
+
     /// Has pages be of the kind that mappings can show, beyond the end of the file as well. `take`
     /// gives new ones for those that are not, or for `all`.
     ///

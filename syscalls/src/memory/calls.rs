@@ -68,6 +68,15 @@ const MCL_ONFAULT: u32 = 4;
 /// # Source
 /// mmap(2), man-pages 6.9
 pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let mapped = map(context, args);
+    if mapped == Err(Errno::ENOMEM) {
+        let report = &context.process.memory.report;
+        report.refused(context, "mmap", args.size(1));
+    }
+    mapped
+}
+
+fn map(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let memory = &context.process.memory;
     let (address, len_bytes) = (args.addr(0), args.size(1));
     let protection = protection_of(args.int(2) as u32);
@@ -97,11 +106,7 @@ pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         } else {
             Kind::Anonymous
         };
-        let mapped = memory.map(place, len_bytes, protection, kind);
-        if mapped == Err(Errno::ENOMEM) {
-            memory.report.refused(context, "mmap", len_bytes);
-        }
-        return mapped;
+        return memory.map(place, len_bytes, protection, kind);
     }
 
     let file = context.process.files.file(args.fd(4))?;
@@ -168,7 +173,15 @@ pub(crate) fn map_shared(
         return Err(Errno::EINVAL);
     }
     let pages = memory.pages();
+    let (total, free) = pages.count();
+    if count > total {
+        return Err(Errno::ENOMEM);
+    }
     if memory.is_translated() {
+        // Asked before, since what was made is the file's and stays.
+        if content.lock().count_own(file_pages.clone()) > free {
+            return Err(Errno::ENOMEM);
+        }
         let take = || {
             memory.has_room_for_kernel()?;
             let page = pages.allocate(1, Owner::Files)?;
@@ -253,7 +266,8 @@ pub fn sys_mprotect(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
 /// `EINVAL` unknown flags, sizes of 0, or ranges that overlap · `EFAULT` the old range is not one
 /// mapping · `ENOMEM` no room.
 /// # Differs from Linux
-/// `MREMAP_DONTUNMAP` is `EINVAL`, and so is an old size of 0.
+/// `MREMAP_DONTUNMAP` is `EINVAL`, and so is an old size of 0. A shared mapping of a file does not get
+/// longer, and does not move on spt: `ENOMEM`.
 /// # Source
 /// mremap(2), man-pages 6.9
 pub fn sys_mremap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {

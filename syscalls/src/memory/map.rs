@@ -321,20 +321,31 @@ impl AddressSpace {
             .try_reserve(pages.len())
             .map_err(|_| Errno::ENOMEM)?;
         let end = start + pages.len() * self.page_bytes();
+        let before = map.shared_in(start..end);
+        let mut all = Vec::new();
+        all.try_reserve(before.len() + pages.len())
+            .map_err(|_| Errno::ENOMEM)?;
         let mut at = start;
         let mut allowed = protection;
         while let Some((piece, before)) = map.regions.carve(at..end) {
             at = piece.end;
             allowed = union(allowed, before.protection);
         }
-        let mut region = Region::new(start, allowed, Kind::Shared { can_write });
-        region.start = start;
+        let region = Region::new(start, allowed, Kind::Shared { can_write });
         map.regions.insert(end, region);
-        for page in pages {
-            let address = page.address();
-            let place = map.shared_in(address..address + 1);
-            map.shared.insert(place.end, (address, page));
+        // In order, also where they were mapped before, and in one step.
+        let mut pages = pages
+            .into_iter()
+            .map(|page| (page.address(), page))
+            .peekable();
+        for entry in map.shared.drain(before.clone()) {
+            while let Some(page) = pages.next_if(|&(address, _)| address <= entry.0) {
+                all.push(page);
+            }
+            all.push(entry);
         }
+        all.extend(pages);
+        map.shared.splice(before.start..before.start, all);
         Ok(start)
     }
 
@@ -743,17 +754,16 @@ impl AddressSpace {
 
     /// Pages of a file are mapped once less: the region stays where they still are.
     fn drop_shared(&self, map: &mut Map, piece: Range<usize>, region: Region) {
-        for page in piece.step_by(self.page_bytes()) {
-            let times = map.shared_in(page..page + 1);
-            if times.len() > 1 {
-                let kept = Region {
-                    start: page,
-                    ..region
-                };
-                map.regions.insert(page + self.page_bytes(), kept);
-            }
-            if !times.is_empty() {
-                map.shared.remove(times.start);
+        let mut latest = 0;
+        map.shared.retain(|&(address, _)| {
+            let is_another = core::mem::replace(&mut latest, address) != address;
+            !is_another || !piece.contains(&address)
+        });
+        for i in map.shared_in(piece) {
+            let start = map.shared[i].0;
+            let kept = Region { start, ..region };
+            if i == 0 || map.shared[i - 1].0 != start {
+                map.regions.insert(start + self.page_bytes(), kept);
             }
         }
     }

@@ -186,6 +186,21 @@ fn what_a_descriptor_is_not_open_for_is_refused() {
 }
 
 #[test]
+fn a_mapping_that_is_refused_leaves_the_file_as_it_was() {
+    for cloth in both() {
+        let free = cloth.world.process.memory.usage().free;
+        // More than there is, far more, and more than can be counted page by page.
+        for pages in [600, 1 << 20, 1 << 40] {
+            assert_eq!(cloth.map(0, RW, SHARED, 0, pages), Err(Errno::ENOMEM));
+        }
+        assert_eq!(cloth.world.process.memory.usage().free, free);
+        let said = cloth.world.sim.take_output();
+        assert!(said.starts_with(b"muslin: out of memory: mmap asked for 2400 KiB"));
+        assert_eq!(cloth.read(2 * PAGE_BYTES), Some(b'c'));
+    }
+}
+
+#[test]
 fn where_addresses_are_memory_a_page_of_a_file_has_one() {
     let [flat, translated] = both();
     let first = flat.map(0, RW, SHARED, 1, 1).unwrap();
