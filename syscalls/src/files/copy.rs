@@ -47,34 +47,42 @@ pub fn sys_sendfile(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
 /// copy_file_range(2)
 pub fn sys_copy_file_range(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let files = &context.process.files;
-    let from = files.readable(args.fd(0))?;
-    let to = files.writable(args.fd(2))?;
+    let (from, to) = (files.file(args.fd(0))?, files.file(args.fd(2))?);
     if args.int(5) != 0 {
         return Err(Errno::EINVAL);
     }
-    if to.flags() & O_APPEND != 0 {
-        return Err(Errno::EBADF);
+    let is_directory = |file: &File| {
+        let inode = file.inode.as_ref();
+        inode.is_some_and(|inode| inode.is_directory())
+    };
+    if is_directory(&from) || is_directory(&to) {
+        return Err(Errno::EISDIR);
     }
-    for file in [&from, &to] {
-        match &file.inode {
-            Some(inode) if inode.is_directory() => return Err(Errno::EISDIR),
-            Some(inode) if matches!(inode.body, Body::Regular(_)) => {}
-            _ => return Err(Errno::EINVAL),
-        }
+    let is_regular = |file: &File| {
+        let inode = file.inode.as_ref();
+        inode.is_some_and(|inode| matches!(inode.body, Body::Regular(_)))
+    };
+    if !is_regular(&from) || !is_regular(&to) {
+        return Err(Errno::EINVAL);
+    }
+    if !from.can_read() || !to.can_write() || to.flags() & O_APPEND != 0 {
+        return Err(Errno::EBADF);
     }
     let source = Side::new(context, &from, args.addr(1))?;
     let target = Side::new(context, &to, args.addr(3))?;
-    let len = args.size(4).min(RW_BYTES_MAX) as u64;
+    // No further than the end as it is now: a file that is copied onto itself grows meanwhile.
+    let left = from.inode.as_ref().map_or(0, |inode| inode.len_bytes());
+    let left = left.saturating_sub(source.place());
+    let len = left.min(args.size(4).min(RW_BYTES_MAX) as u64);
     if let (Some(one), Some(other)) = (&from.inode, &to.inode)
         && Arc::ptr_eq(one, other)
     {
-        let len = len.min(one.len_bytes().saturating_sub(source.place()));
         let (first, second) = (source.place(), target.place());
         if first < second.saturating_add(len) && second < first.saturating_add(len) {
             return Err(Errno::EINVAL);
         }
     }
-    transfer(context, source, target, args.size(4))
+    transfer(context, source, target, len as usize)
 }
 
 /// `splice(fd_in, off_in, fd_out, off_out, len, flags)` — copies from or to a pipe.

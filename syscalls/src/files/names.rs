@@ -270,7 +270,7 @@ pub fn sys_fchdir(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 
 fn make_directory(context: &Context<'_>, dirfd: i32, address: usize, mode: u32) -> SyscallResult {
     context.process.memory.has_room_for_kernel()?;
-    let place = walk::walk_at(context, dirfd, address, false)?;
+    let place = walk::walk_to_name(context, dirfd, address)?;
     let name = place.new_name()?;
     let now = Time::now(context.platform);
     let permissions = mode & 0o1777 & !context.process.files.umask();
@@ -306,7 +306,7 @@ fn make_node(
         S_IFDIR => return Err(Errno::EPERM),
         _ => return Err(Errno::EINVAL),
     };
-    let place = walk::walk_at(context, dirfd, address, false)?;
+    let place = walk::walk_to_name(context, dirfd, address)?;
     directory::insert(&place.parent, file_name(&place)?, &inode, now)?;
     Ok(0)
 }
@@ -316,7 +316,7 @@ fn link(context: &Context<'_>, old: (i32, usize), new: (i32, usize), flags: u32)
     let follows = flags & AT_SYMLINK_FOLLOW != 0;
     let lookup = flags & AT_EMPTY_PATH | if follows { 0 } else { AT_SYMLINK_NOFOLLOW };
     let inode = walk::file_at(context, old.0, old.1, lookup)?;
-    let place = walk::walk_at(context, new.0, new.1, false)?;
+    let place = walk::walk_to_name(context, new.0, new.1)?;
     let name = file_name(&place)?;
     if inode.is_directory() {
         return Err(Errno::EPERM);
@@ -331,7 +331,7 @@ fn symlink(context: &Context<'_>, target: usize, dirfd: i32, address: usize) -> 
     if target.is_empty() {
         return Err(Errno::ENOENT);
     }
-    let place = walk::walk_at(context, dirfd, address, false)?;
+    let place = walk::walk_to_name(context, dirfd, address)?;
     let name = file_name(&place)?;
     let now = Time::now(context.platform);
     let inode = Inode::new(Body::Symlink(target), 0o777, now);
@@ -367,7 +367,7 @@ fn readlink(
 }
 
 fn unlink(context: &Context<'_>, dirfd: i32, address: usize) -> SyscallResult {
-    let place = walk::walk_at(context, dirfd, address, false)?;
+    let place = walk::walk_to_name(context, dirfd, address)?;
     let Last::Name(name) = &place.last else {
         return Err(Errno::EISDIR);
     };
@@ -380,7 +380,7 @@ fn unlink(context: &Context<'_>, dirfd: i32, address: usize) -> SyscallResult {
 }
 
 fn remove_directory(context: &Context<'_>, dirfd: i32, address: usize) -> SyscallResult {
-    let place = walk::walk_at(context, dirfd, address, false)?;
+    let place = walk::walk_to_name(context, dirfd, address)?;
     let name = match &place.last {
         Last::Name(name) => name,
         Last::Dot => return Err(Errno::EINVAL),
@@ -406,8 +406,8 @@ fn rename(
     new: (i32, usize),
     flags: u32,
 ) -> SyscallResult {
-    let old = walk::walk_at(context, old.0, old.1, false)?;
-    let new = walk::walk_at(context, new.0, new.1, false)?;
+    let old = walk::walk_to_name(context, old.0, old.1)?;
+    let new = walk::walk_to_name(context, new.0, new.1)?;
     let (Last::Name(old_name), Last::Name(new_name)) = (&old.last, &new.last) else {
         return Err(Errno::EBUSY);
     };

@@ -18,7 +18,7 @@ use super::inode::{Body, Inode, Time};
 use super::pipe::PipeEnd;
 use super::poll::wait_for_ever;
 use super::regular::{OpenDirectory, PathOnly, RegularFile, Snapshot};
-use super::walk::{self, Last, Place};
+use super::walk::{self, AtEnd, Last, Place};
 use crate::context::Context;
 use crate::user_mem;
 
@@ -218,8 +218,17 @@ pub fn open(
         return Err(Errno::EINVAL);
     }
     let is_new_only = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
-    let follows = flags & O_NOFOLLOW == 0 && !is_new_only;
-    let place = walk::walk(context, start, path, follows)?;
+    let at_end = if flags & O_CREAT != 0 && path.last() == Some(&b'/') {
+        AtEnd::Stay
+    } else if flags & O_NOFOLLOW != 0 || is_new_only {
+        AtEnd::FollowBeforeSlash
+    } else {
+        AtEnd::Follow
+    };
+    let place = walk::walk(context, start, path, at_end)?;
+    if flags & O_CREAT != 0 && place.wants_directory && matches!(place.last, Last::Name(_)) {
+        return Err(Errno::EISDIR);
+    }
     // Full descriptors are said before anything is made or cut.
     let table = context.process.files.table().lock();
     if table.is_full() {
@@ -242,9 +251,6 @@ pub fn open(
     }
     let inode = match &place.inode {
         None if flags & O_CREAT != 0 => {
-            if place.wants_directory {
-                return Err(Errno::EISDIR);
-            }
             context.process.memory.has_room_for_kernel()?;
             let inode = new_regular(permissions, now);
             directory::insert(&place.parent, place.new_name()?, &inode, now)?;

@@ -95,21 +95,18 @@ pub fn start(context: &Context<'_>, dirfd: i32, path: &[u8]) -> Result<Arc<Inode
     Ok(inode)
 }
 
-/// Reads a path of the program and walks it.
+/// Reads a path of the program and walks it, to do something with the name at its end: a link there
+/// is not followed, whatever comes behind it.
 ///
 /// # Errors
 /// As [`start`], [`user_mem::path`] and [`walk`].
-pub fn walk_at(
-    context: &Context<'_>,
-    dirfd: i32,
-    address: usize,
-    follows: bool,
-) -> Result<Place, Errno> {
+pub fn walk_to_name(context: &Context<'_>, dirfd: i32, address: usize) -> Result<Place, Errno> {
     let path = user_mem::path(context, address)?;
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
-    walk(context, start(context, dirfd, &path)?, path, follows)
+    let start = start(context, dirfd, &path)?;
+    walk(context, start, path, AtEnd::Stay)
 }
 
 /// The file that a path of the program leads to. With `AT_EMPTY_PATH` an empty path is `dirfd`'s own
@@ -139,13 +136,26 @@ pub fn file_at(
             .clone()
             .ok_or(Errno::EBADF);
     }
-    let follows = flags & AT_SYMLINK_NOFOLLOW == 0;
-    let place = walk(context, start(context, dirfd, &path)?, path, follows)?;
+    let at_end = match flags & AT_SYMLINK_NOFOLLOW {
+        0 => AtEnd::Follow,
+        _ => AtEnd::FollowBeforeSlash,
+    };
+    let place = walk(context, start(context, dirfd, &path)?, path, at_end)?;
     place.found().cloned()
 }
 
-/// Walks a path from a directory. A link at the end is followed if `follows` is set or a slash comes
-/// after it.
+/// What becomes of a link at the end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtEnd {
+    /// It is followed.
+    Follow,
+    /// It is followed if a slash comes after it.
+    FollowBeforeSlash,
+    /// It is where the walk ends.
+    Stay,
+}
+
+/// Walks a path from a directory.
 ///
 /// # Errors
 /// `ENOENT` a directory on the way is not there · `ENOTDIR` something on the way is none · `ELOOP`
@@ -154,7 +164,7 @@ pub fn walk(
     context: &Context<'_>,
     start: Arc<Inode>,
     path: Vec<u8>,
-    follows: bool,
+    at_end: AtEnd,
 ) -> Result<Place, Errno> {
     let files = &context.process.files;
     let mut current = start;
@@ -193,7 +203,12 @@ pub fn walk(
             b".." => Some(parent_of(files, &current)?),
             name => lookup(context, &current, name)?,
         };
-        let goes_on = !is_last || wants_directory || follows;
+        let goes_on = !is_last
+            || match at_end {
+                AtEnd::Follow => true,
+                AtEnd::FollowBeforeSlash => wants_directory,
+                AtEnd::Stay => false,
+            };
         match next {
             Some(next) if goes_on => match target_of(files, &next)? {
                 Target::Itself if is_last => {
