@@ -8,7 +8,7 @@ use core::cell::UnsafeCell;
 use muslin_abi::Errno;
 use muslin_platform::BlockDevice;
 
-use crate::manifest::{self, ENTRIES_MAX, Entry};
+use crate::manifest::{ENTRIES_MAX, Entry};
 
 /// How a host moves sectors.
 pub trait Sectors: Sync {
@@ -88,17 +88,21 @@ pub struct Blocks(UnsafeCell<[Option<Block>; ENTRIES_MAX]>);
 // SAFETY: written once, by `take`, when nothing else runs.
 unsafe impl Sync for Blocks {}
 
-/// Those of this guest; a process has none.
+/// Those of this guest or process.
 pub static BLOCKS: Blocks = Blocks(UnsafeCell::new([None; ENTRIES_MAX]));
 
 impl Blocks {
-    /// Takes over what the manifest at this address says.
+    /// Takes over the devices of a manifest, each with its handle.
     ///
     /// # Safety
-    /// A tender has put it there, and this is called once, before anything else looks at it.
-    pub unsafe fn take(&self, manifest: usize, host: &'static dyn Sectors) {
+    /// This is called once, before anything else looks at them.
+    pub unsafe fn take(
+        &self,
+        found: impl Iterator<Item = (usize, Entry)>,
+        host: &'static dyn Sectors,
+    ) {
         // SAFETY: as the caller promises.
-        let (places, found) = unsafe { (&mut *self.0.get(), manifest::blocks(manifest)) };
+        let places = unsafe { &mut *self.0.get() };
         for (place, (handle, entry)) in places.iter_mut().zip(found) {
             *place = Some(Block {
                 handle,

@@ -7,6 +7,8 @@
 //! - `boot_info`: what the spt tender leaves in memory at the start
 //! - `calls`: the calls of the host's kernel that the spt tender's filter allows
 //! - `stray`: `syscall` instructions of a process that are not libc's
+//! - `process_blocks`: the block devices of a process
+//! - `host_files`: block devices that are its files
 //! - `host_clock`, `steady`: its clocks, read from the processor between questions to the host
 //! - `entropy`: random bytes of the processor
 //! - `places`: where memory and stack are
@@ -21,12 +23,15 @@ mod calls;
 mod entropy;
 pub mod host;
 mod host_clock;
+mod host_files;
 mod hvt;
 mod linux_process;
 mod manifest;
 #[cfg(target_os = "none")]
 mod notes;
 mod places;
+#[cfg(target_os = "none")]
+mod process_blocks;
 mod spt;
 mod steady;
 #[cfg(target_os = "none")]

@@ -13,17 +13,20 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
 use muslin_abi::args::from_raw;
-use muslin_platform::{Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait};
+use muslin_platform::{
+    BlockDevice, Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait,
+};
 
+use crate::block::BLOCKS;
 use crate::host::Host;
 use crate::host_clock::HostClock;
 use crate::places::Places;
 use crate::{PAGE_BYTES, calls};
 
 const READ: usize = 0;
-const OPEN: usize = 2;
+pub const OPEN: usize = 2;
 const CLOSE: usize = 3;
-const LSEEK: usize = 8;
+pub const LSEEK: usize = 8;
 const MMAP: usize = 9;
 const MPROTECT: usize = 10;
 const MADVISE: usize = 28;
@@ -32,8 +35,8 @@ const PRLIMIT64: usize = 302;
 const GETRANDOM: usize = 318;
 
 const STDIN: usize = 0;
-const O_RDONLY: usize = 0;
-const SEEK_END: usize = 2;
+pub const O_RDONLY: usize = 0;
+pub const SEEK_END: usize = 2;
 const STDERR: usize = 2;
 const PROT_READ: usize = 1;
 const PROT_WRITE: usize = 2;
@@ -125,9 +128,15 @@ impl LinuxProcess {
         });
         self.places.set(memory, stack_start..stack_end);
         self.clock.start();
+        // SAFETY: as the caller promises; this is the start.
+        #[cfg(target_os = "none")]
+        unsafe {
+            crate::process_blocks::take(environment);
+        }
     }
 
-    fn refuse(&self, line: &[u8]) -> ! {
+    /// Says why the process cannot start, and ends it.
+    pub fn refuse(&self, line: &[u8]) -> ! {
         self.write_error(line);
         calls::exit(1)
     }
@@ -135,7 +144,7 @@ impl LinuxProcess {
 
 /// # Safety
 /// `start` is null or a C string that stays as it is.
-unsafe fn text(start: *const u8) -> Option<&'static [u8]> {
+pub unsafe fn text(start: *const u8) -> Option<&'static [u8]> {
     // SAFETY: as the caller promises.
     (!start.is_null()).then(|| unsafe { CStr::from_ptr(start.cast::<c_char>()) }.to_bytes())
 }
@@ -250,6 +259,9 @@ impl Platform for LinuxProcess {
     }
     fn power(&self) -> &dyn Power {
         self
+    }
+    fn block(&self, index: usize) -> Option<(&str, &dyn BlockDevice)> {
+        BLOCKS.get(index)
     }
 }
 

@@ -46,17 +46,26 @@ impl Entry {
     }
 }
 
-/// The block devices that the manifest at this address has, each with its handle.
+/// The block devices that a tender gives, by the manifest at this address; each with its handle.
 ///
 /// # Safety
 /// A tender put it there and nothing has written to it since.
 pub unsafe fn blocks(address: usize) -> impl Iterator<Item = (usize, Entry)> {
+    // SAFETY: as the caller promises.
+    unsafe { declared(address) }.filter(|(_, entry)| entry.is_attached != 0)
+}
+
+/// The block devices that the manifest at this address declares; each with its handle.
+///
+/// # Safety
+/// It is a manifest, and nothing writes to it.
+pub unsafe fn declared(address: usize) -> impl Iterator<Item = (usize, Entry)> {
     // SAFETY: as the caller promises.
     let header = unsafe { (address as *const Header).read() };
     let first = address + size_of::<Header>();
     (0..ENTRIES_MAX.min(header.entries as usize)).filter_map(move |handle| {
         // SAFETY: as the caller promises; the manifest has that many entries.
         let entry = unsafe { (first as *const Entry).add(handle).read() };
-        (entry.kind == TYPE_BLOCK && entry.is_attached != 0).then_some((handle, entry))
+        (entry.kind == TYPE_BLOCK).then_some((handle, entry))
     })
 }

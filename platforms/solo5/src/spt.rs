@@ -13,12 +13,13 @@ use muslin_platform::{
     BlockDevice, Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait,
 };
 
-use crate::block::{BLOCKS, Block, Sectors};
+use crate::block::BLOCKS;
 use crate::boot_info::{BootInfo, TABLES_END};
 use crate::host::Host;
 use crate::host_clock::HostClock;
+use crate::host_files::HOST_FILES;
 use crate::places::Places;
-use crate::{PAGE_BYTES, calls, entropy};
+use crate::{PAGE_BYTES, calls, entropy, manifest};
 
 /// The guest's platform.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Spt {
         self.clock.start();
         // SAFETY: as the caller promises.
         unsafe {
-            BLOCKS.take(info.manifest, &SPT);
+            BLOCKS.take(manifest::blocks(info.manifest), &HOST_FILES);
             info.command_line()
         }
     }
@@ -132,34 +133,5 @@ impl Console for Spt {
 impl Power for Spt {
     fn exit(&self, status: i32) -> ! {
         calls::exit(status)
-    }
-}
-
-impl Sectors for Spt {
-    fn read_sector(
-        &self,
-        device: &Block,
-        offset_bytes: u64,
-        sector: &mut [u8],
-    ) -> Result<(), Errno> {
-        let len_bytes = sector.len();
-        whole(
-            calls::read_sector(device.entry.host_fd, offset_bytes, sector),
-            len_bytes,
-        )
-    }
-    fn write_sector(&self, device: &Block, offset_bytes: u64, sector: &[u8]) -> Result<(), Errno> {
-        whole(
-            calls::write_sector(device.entry.host_fd, offset_bytes, sector),
-            sector.len(),
-        )
-    }
-}
-
-fn whole(moved: isize, len_bytes: usize) -> Result<(), Errno> {
-    if moved == len_bytes as isize {
-        Ok(())
-    } else {
-        Err(Errno::EIO)
     }
 }

@@ -30,6 +30,7 @@ use muslin_platform::{
 
 use crate::block::{BLOCKS, Block, Sectors};
 use crate::host::{Above, Host};
+use crate::manifest;
 use crate::places::Places;
 use crate::steady::Steady;
 use crate::{PAGE_BYTES, entropy};
@@ -125,7 +126,7 @@ impl Hvt {
         // SAFETY: as the caller promises; the manifest and the command line are as the tender left
         // them, the latter with a zero at its end.
         unsafe {
-            BLOCKS.take(info.manifest, &HVT);
+            BLOCKS.take(manifest::blocks(info.manifest), &HVT);
             CStr::from_ptr(info.command_line as *const core::ffi::c_char)
         }
     }

@@ -103,7 +103,7 @@ impl GuestArgs {
     /// The first option that means nothing without a tender.
     fn for_tender(&self) -> Option<&'static str> {
         let given = [
-            (!self.block.is_empty(), "--block"),
+            (!self.block_sector_size.is_empty(), "--block-sector-size"),
             (!self.net.is_empty(), "--net"),
             (!self.net_mac.is_empty(), "--net-mac"),
             (self.tender.is_some(), "--tender"),

@@ -421,9 +421,9 @@ fn run_takes_an_image_for_another_host() {
     assert!(stdout(&give(as_guest.arg(&hvt), "")).contains("vdso 0"));
 
     refuse(
-        with(["run", "--platform", "linux", "--block", "a=b"]).arg(&image),
+        with(["run", "--platform", "linux", "--net", "a=b"]).arg(&image),
         2,
-        "--block: a process has no tender and no devices; leave it out, or --platform linux",
+        "--net: a process has no tender; leave it out, or --platform linux",
     );
     let linux = Path::new(crate::lab::MUSLIN);
     refuse(
@@ -466,4 +466,64 @@ int main(void) {
     // A stack that leaves less than 400 KiB of two MiB.
     let image = compile(sysroot, &dir, source, &["--stack", "1450K"]);
     assert_eq!(succeed(&mut in_memory("2", &image)), "0 wrong\n");
+}
+
+#[test]
+fn a_process_may_be_given_block_devices() {
+    let Some(sysroot) = solo5("hosts_blocks") else {
+        return;
+    };
+    let dir = directory("hosts_blocks");
+    let source = "#include <fcntl.h>\n#include <stdio.h>\n#include <unistd.h>\n\
+         int main(void) {\n\
+             char text[6] = \"\";\n\
+             int device = open(\"/dev/storage\", O_RDWR);\n\
+             pread(device, text, 5, 510);\n\
+             puts(text);\n\
+             return pwrite(device, \"new\", 3, 1021) != 3;\n\
+         }\n";
+    let image = compile(sysroot, &dir, source, &["-w", "--device", "storage=block"]);
+    let mut disk = vec![b'.'; 1024];
+    disk[510..515].copy_from_slice(b"hello");
+    std::fs::write(dir.join("disk"), &disk).unwrap();
+    let mut process = clean(Command::new(&image));
+    process
+        .current_dir(&dir)
+        .env("MUSLIN_BLOCK_storage", "disk");
+    assert_eq!(succeed(&mut process), "hello\n");
+    assert!(std::fs::read(dir.join("disk")).unwrap().ends_with(b".new"));
+    let mut given = with(["run", "--platform", "linux", "--block", "storage=disk"]);
+    assert_eq!(succeed(given.current_dir(&dir).arg(&image)), "hello\n");
+
+    let declares = "muslin: the image declares the block device storage";
+    for (file, problem) in [
+        (
+            None,
+            ", which is not given: name a file in the variable MUSLIN_BLOCK_ and its name",
+        ),
+        (
+            Some("nowhere"),
+            ", whose file cannot be opened, or is not of whole sectors",
+        ),
+        (
+            Some("guest.c"),
+            ", whose file cannot be opened, or is not of whole sectors",
+        ),
+    ] {
+        let mut process = clean(Command::new(&image));
+        process.current_dir(&dir);
+        process.envs(file.map(|file| ("MUSLIN_BLOCK_storage", file)));
+        let output = process.output().unwrap();
+        assert_eq!(stderr(&output), format!("{declares}{problem}\n"));
+        assert_eq!(output.status.code(), Some(1));
+    }
+    refuse(
+        with(["run", "--platform", "linux", "--block", "other=disk"]).arg(&image),
+        2,
+        &format!(
+            "{} declares no block device 'other'; \
+             leave out its --block, or declare it when linking",
+            image.display()
+        ),
+    );
 }

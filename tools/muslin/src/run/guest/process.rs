@@ -4,7 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
-use super::{DIRECTORY_VARIABLE, GuestArgs, HOST_NAME_VARIABLE, variables};
+use muslin_tender::image::Image;
+use muslin_tender::manifest::Kind;
+
+use super::{DIRECTORY_VARIABLE, GuestArgs, HOST_NAME_VARIABLE, devices, refused, variables};
 use crate::archive::Archive;
 use crate::check::image::runtime_notes_in;
 use crate::failure::{Failure, shown};
@@ -12,6 +15,8 @@ use crate::failure::{Failure, shown};
 /// The variables that the image reads: its memory in MiB, and the file of its root directory.
 const MEMORY_VARIABLE: &str = "MUSLIN_MEM";
 const INITRD_VARIABLE: &str = "MUSLIN_INITRD";
+/// How the variable begins that names the file of a block device.
+const BLOCK_VARIABLE: &str = "MUSLIN_BLOCK_";
 
 /// What starts the process, and the archive that must be there meanwhile.
 pub fn command(
@@ -28,12 +33,30 @@ pub fn command(
     }
     if let Some(option) = args.for_tender() {
         return Err(Failure::usage(
-            format_args!("{option}: a process has no tender and no devices"),
+            format_args!("{option}: a process has no tender"),
             "leave it out, or --platform linux",
         ));
     }
+    let manifest = Image::parse(bytes)
+        .map_err(|refusal| refused(image, &refusal))?
+        .manifest;
+    let blocks = devices(&args.block, "--block NAME=FILE", |name, path| {
+        Some((name.to_owned(), path.to_owned()))
+    })?;
+    for (name, _) in &blocks {
+        let mut declared = manifest.devices.iter();
+        if !declared.any(|device| device.kind == Kind::Block && device.name == *name) {
+            return Err(Failure::usage(
+                format_args!("{} declares no block device '{name}'", shown(image)),
+                "leave out its --block, or declare it when linking",
+            ));
+        }
+    }
     let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
     command.env_clear().envs(variables(args)?);
+    for (name, path) in &blocks {
+        command.env(format!("{BLOCK_VARIABLE}{name}"), path);
+    }
     let memory = args.mem.map(|mib| OsString::from(mib.to_string()));
     for (name, value) in [
         (MEMORY_VARIABLE, memory.as_deref()),
