@@ -133,3 +133,49 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Ending> {
         thread::sleep(STEP);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_run_here_as_they_do_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("source");
+        fs::write(&source, "from a file\n").unwrap();
+        let limit = Duration::from_secs(60);
+        let shell = |script: &str, limit| Job::new(&["/bin/sh", "-c", script], limit);
+        let batch = Batch {
+            files: vec![("deep/er".to_owned(), source)],
+            jobs: vec![
+                shell("read line < deep/er; echo \"$line\"; exit 3", limit),
+                shell("kill -9 $$", limit),
+                shell("while :; do :; done", Duration::from_millis(50)),
+                Job::new(&["/nonexistent"], limit),
+                Job {
+                    input: b"typed".to_vec(),
+                    ..shell("read line; echo \"$line\" >&2", limit)
+                },
+            ],
+        };
+        let tools = Tools {
+            directory: "/bin".into(),
+        };
+        let outcomes = run_here(&batch, &tools).unwrap();
+        let endings: Vec<Ending> = outcomes.iter().map(|outcome| outcome.ending).collect();
+        assert_eq!(
+            endings,
+            [
+                Ending::Status(3),
+                Ending::Signal(9),
+                Ending::TooLong,
+                Ending::NotStarted,
+                Ending::Status(0),
+            ]
+        );
+        assert_eq!(outcomes[0].output, b"from a file\n");
+        assert!(outcomes[3].complaints.starts_with(b"lab: "));
+        assert_eq!(outcomes[4].complaints, b"typed\n");
+    }
+}
