@@ -12,6 +12,10 @@ use crate::unwind::Stack;
 /// The exit status of the stock tender when a guest does what it cannot.
 const STOPPED: u8 = 1;
 
+/// Where a processor is after a reset, which KVM gives to those of AMD when they meet a triple fault:
+/// where the guest was is not known then.
+const RESET_RIP: u64 = 0xfff0;
+
 /// The number of the exception that has an address.
 const PAGE_FAULT: u64 = 14;
 
@@ -38,9 +42,16 @@ pub(crate) fn outcome(message: &Message, launch: &Launch<'_>) -> Outcome {
     }
     let fault = fault(registers_in(message), message.stack.clone());
     let what = format!("the guest was stopped: {}", message.what);
+    let report = match fault.registers.rip {
+        RESET_RIP => Report {
+            line: what,
+            details: String::new(),
+        },
+        _ => Report::of_machine(&what, &fault, &[], image, memory_bytes),
+    };
     Outcome {
         status: STOPPED,
-        report: Some(Report::of_machine(&what, &fault, &[], image, memory_bytes)),
+        report: Some(report),
     }
 }
 
