@@ -19,8 +19,12 @@ mod failure;
 mod http_client;
 #[path = "programs/lists.rs"]
 mod lists;
+#[path = "programs/machines.rs"]
+mod machines;
 #[path = "programs/rust.rs"]
 mod rust;
+#[path = "programs/rust_tests.rs"]
+mod rust_tests;
 #[path = "programs/same.rs"]
 mod same;
 #[path = "programs/servers.rs"]
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let mut trials = c::trials();
     trials.extend(rust::trials());
     trials.extend(lists::trials());
+    trials.extend(rust_tests::trials());
     trials.extend(servers::trials());
     trials.extend(same::self_trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -1,6 +1,7 @@
 //! Programs that need nobody else: one process, one thread, no input. Each run of theirs starts in
 //! the same files and must say the same, with the same status, as a process linked with stock musl,
-//! as a process linked with Muslin, and as a guest whose root directory is an archive of those files.
+//! as a process linked with Muslin, and as a guest whose root directory is an archive of those files:
+//! of spt, of hvt, and as a process with the guest's library OS.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,14 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-use crate::built::{self, Flavour};
+use crate::built;
 use crate::failure::{Failure, Step};
+use crate::machines;
 use crate::same::completion;
-use crate::start::{Outcome, Start, without_reports};
+use crate::start::{Outcome, Start, World, without_reports};
 
 /// The directory that a run starts in, below its root.
-const WORK: &str = "work";
+pub const WORK: &str = "work";
 
 /// A program and what is run of it.
 #[derive(Clone, Copy)]
@@ -42,29 +44,48 @@ pub fn all(said: &str) -> String {
     said.to_owned()
 }
 
-/// The tests of a program: one for each world that is not stock musl's.
-pub fn trials(program: Program) -> Vec<Trial> {
-    let reference = Arc::new(OnceLock::new());
-    [Flavour::Muslin, Flavour::Solo5Spt]
-        .into_iter()
-        .map(|flavour| {
-            let reference = Arc::clone(&reference);
-            let name = format!("{}::{}", program.name, flavour.name());
-            Trial::ignorable_test(name, move || {
-                let stock = reference.get_or_init(|| outcomes(&program, Flavour::Stock));
-                completion(same(&program, stock, flavour))
+/// The tests of programs: one for each world that is not stock musl's.
+pub fn trials(programs: &'static [Program]) -> Vec<Trial> {
+    let lab = Arc::new(OnceLock::new());
+    let of_program = |program: &'static Program| {
+        let reference = Arc::new(OnceLock::new());
+        let lab = Arc::clone(&lab);
+        [World::Linux, World::Spt, World::Process, World::Hvt]
+            .into_iter()
+            // Minutes would be hours in an emulated machine.
+            .filter(|world| !program.is_long || *world != World::Hvt)
+            .map(move |world| {
+                let (reference, lab) = (Arc::clone(&reference), Arc::clone(&lab));
+                let name = format!("{}::{}", program.name, world.name());
+                Trial::ignorable_test(name, move || {
+                    let stock = reference.get_or_init(|| outcomes(program, World::Stock));
+                    let ours = match world {
+                        World::Hvt => lab
+                            .get_or_init(|| machines::outcomes(programs))
+                            .as_ref()
+                            .map(|all| all.get(program.name).cloned().unwrap_or_default())
+                            .map_err(Clone::clone),
+                        _ => outcomes(program, world),
+                    };
+                    completion(same(program, stock, ours, world))
+                })
+                .with_ignored_flag(program.is_long)
             })
-            .with_ignored_flag(program.is_long)
-        })
-        .collect()
+    };
+    programs.iter().flat_map(of_program).collect()
 }
 
-fn same(program: &Program, stock: &Step<Vec<Outcome>>, flavour: Flavour) -> Step<()> {
+fn same(
+    program: &Program,
+    stock: &Step<Vec<Outcome>>,
+    ours: Step<Vec<Outcome>>,
+    world: World,
+) -> Step<()> {
     let stock = stock.as_ref().map_err(Clone::clone)?;
-    if stock.iter().all(|outcome| outcome.said.is_empty()) {
-        return Err(Failure::new("no run said anything with stock musl"));
+    let ours = ours?;
+    if stock.iter().all(|outcome| outcome.said.is_empty()) || ours.is_empty() {
+        return Err(Failure::new("nothing was run that says something"));
     }
-    let ours = outcomes(program, flavour)?;
     let mut differences = String::new();
     for ((words, stock), ours) in program.runs.iter().zip(stock).zip(&ours) {
         if stock != ours {
@@ -73,7 +94,7 @@ fn same(program: &Program, stock: &Step<Vec<Outcome>>, flavour: Flavour) -> Step
                 words.join(" "),
                 stock.status,
                 stock.said,
-                flavour.name(),
+                world.name(),
                 ours.status,
                 ours.said
             );
@@ -87,8 +108,8 @@ fn same(program: &Program, stock: &Step<Vec<Outcome>>, flavour: Flavour) -> Step
 }
 
 /// Each run in files of its own.
-fn outcomes(program: &Program, flavour: Flavour) -> Step<Vec<Outcome>> {
-    let programs = built::program(program.recipe, flavour)?;
+fn outcomes(program: &Program, world: World) -> Step<Vec<Outcome>> {
+    let programs = built::program(program.recipe, world.flavour())?;
     program
         .runs
         .iter()
@@ -97,33 +118,41 @@ fn outcomes(program: &Program, flavour: Flavour) -> Step<Vec<Outcome>> {
             let (executable, arguments) = words.split_first().unwrap_or((&"", &[]));
             let image = Path::new("../../programs").join(executable);
             let start = Start {
-                flavour,
+                world,
                 root: &place.root(),
                 work: WORK,
                 memory_mib: program.memory_mib,
             };
             let outcome = start.run(&image, arguments)?;
-            Ok(Outcome {
-                said: (program.steady)(&without_reports(&outcome.said)),
-                status: outcome.status,
-            })
+            Ok(program.steadied(&outcome, &image.to_string_lossy(), executable))
         })
         .collect()
 }
 
+impl Program {
+    /// An outcome with what is the same on each run; the image is called by its name.
+    pub fn steadied(&self, outcome: &Outcome, image: &str, executable: &str) -> Outcome {
+        let said = without_reports(&outcome.said).replace(image, executable);
+        Outcome {
+            said: (self.steady)(&said),
+            status: outcome.status,
+        }
+    }
+}
+
 /// Where a run starts.
-struct Place {
+pub struct Place {
     scratch: TempDir,
 }
 
 impl Place {
-    fn new(program: &Program, programs: &Path) -> Step<Place> {
+    /// A new one with a program's files; the second path is that of the built executables.
+    pub fn new(program: &Program, programs: &Path) -> Step<Place> {
         let scratch =
             TempDir::new().map_err(|why| Failure::io("making", Path::new("a directory"), &why))?;
         let place = Place { scratch };
         let work = place.work();
         fs::create_dir_all(&work).map_err(|why| Failure::io("making", &work, &why))?;
-        // A program may say by what path it was called, so that path is the same in each world.
         let link = place.scratch.path().join("programs");
         std::os::unix::fs::symlink(programs, &link)
             .map_err(|why| Failure::io("linking", &link, &why))?;
@@ -139,7 +168,7 @@ impl Place {
     }
 
     /// The directory that a guest takes for all there is.
-    fn root(&self) -> PathBuf {
+    pub fn root(&self) -> PathBuf {
         self.scratch.path().join("root")
     }
 

@@ -20,7 +20,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 
 /// What a run came to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// What it said, on both of its streams, in order.
     pub said: String,
@@ -28,10 +28,47 @@ pub struct Outcome {
     pub status: i32,
 }
 
+/// Where an image runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Linux, stock musl.
+    Stock,
+    /// Linux, each call through the table.
+    Linux,
+    /// Guest of Solo5's spt.
+    Spt,
+    /// The same image as a process of Linux, with the same library OS.
+    Process,
+    /// The same image as a guest of Solo5's hvt.
+    Hvt,
+}
+
+impl World {
+    /// What its images are linked with.
+    pub fn flavour(self) -> Flavour {
+        match self {
+            World::Stock => Flavour::Stock,
+            World::Linux => Flavour::Muslin,
+            World::Spt | World::Process | World::Hvt => Flavour::Solo5Spt,
+        }
+    }
+
+    /// The name in tests and outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Stock => "stock",
+            World::Linux => "linux",
+            World::Spt => "solo5-spt",
+            World::Process => "solo5-process",
+            World::Hvt => "solo5-hvt",
+        }
+    }
+}
+
 /// How an image is started.
 pub struct Start<'a> {
-    /// What the image was linked with.
-    pub flavour: Flavour,
+    /// Where.
+    pub world: World,
     /// The directory that a guest takes for all there is.
     pub root: &'a Path,
     /// The working directory, below it.
@@ -49,24 +86,32 @@ impl Start<'_> {
             .env_clear()
             .envs(ENVIRONMENT.iter().copied())
             .current_dir(self.root.join(self.work));
-        if self.flavour == Flavour::Solo5Spt {
-            self.tender(&mut command);
+        if self.world.flavour() == Flavour::Solo5Spt {
+            command
+                .arg(repository().join("out/bin/muslin"))
+                .args(guest_words(self.world, self.memory_mib, self.work))
+                .arg("--initrd")
+                .arg(self.root);
         }
         command.arg(image).args(arguments);
         finish(command)
     }
+}
 
-    /// What starts a guest, but for the image.
-    fn tender(&self, command: &mut Command) {
-        command
-            .arg(repository().join("out/bin/muslin"))
-            .args(["run", "--mem", &self.memory_mib.to_string()])
-            .args(["--cwd", &format!("/{}", self.work), "--initrd"])
-            .arg(self.root);
-        for (name, value) in ENVIRONMENT {
-            command.arg("--env").arg(format!("{name}={value}"));
-        }
+/// The words of `muslin` that start a guest, but for its root directory and its image.
+pub fn guest_words(world: World, memory_mib: u32, work: &str) -> Vec<String> {
+    let platform = match world {
+        World::Process => "linux",
+        World::Hvt => "solo5-hvt",
+        _ => "solo5-spt",
+    };
+    let mut words = vec!["run".to_owned(), format!("--platform={platform}")];
+    words.push(format!("--mem={memory_mib}"));
+    words.push(format!("--cwd=/{work}"));
+    for (name, value) in ENVIRONMENT {
+        words.push(format!("--env={name}={value}"));
     }
+    words
 }
 
 /// Runs a command with both of its streams in one pipe.
