@@ -190,7 +190,7 @@ const PROGRAMS: &[Program] = &[
             &["busybox", "tar", "-xvf", "packed.tar", "-C", "dir"],
             &["busybox", "sha256sum", "numbers", "words"],
             &["busybox", "md5sum", "-c", "absent.md5"],
-            &["busybox", "ls", "-l", "-n", "numbers", "words", "dir/link"],
+            &["busybox", "ls", "-l", "-n", "numbers", "words", "dir/log"],
             &["busybox", "ls", "-R", "-1", "dir"],
             &["busybox", "find", "dir", "-name", "le*", "-type", "f"],
             &[
