@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -150,10 +152,23 @@ fn a_signal_for_us_reaches_the_counted_program() {
     let mut up = [0; 3];
     child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // It has said that it is up, and is in pause() when it sleeps.
+    while !sleeps_below(child.id()) {
+        thread::sleep(Duration::from_millis(1));
+    }
     kill_process(pid, Signal::TERM).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(128 + 15));
     assert!(stderr(&output).contains(" pause\n"), "{}", stderr(&output));
+}
+
+/// Does the only child of this process sleep?
+fn sleeps_below(parent: u32) -> bool {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", children.trim())).unwrap();
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| rest.starts_with(" S"))
 }
 
 #[test]
