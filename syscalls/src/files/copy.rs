@@ -101,20 +101,25 @@ pub fn sys_splice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return Ok(0);
     }
     let files = &context.process.files;
-    let from = files.readable(args.fd(0))?;
-    let to = files.writable(args.fd(2))?;
-    let (reads_pipe, writes_pipe) = (pipe_of(&from).is_some(), pipe_of(&to).is_some());
-    if !reads_pipe && !writes_pipe {
-        return Err(Errno::EINVAL);
-    }
-    if (reads_pipe && args.addr(1) != 0) || (writes_pipe && args.addr(3) != 0) {
+    let (from, to) = (files.file(args.fd(0))?, files.file(args.fd(2))?);
+    let pipes = (pipe_of(&from), pipe_of(&to));
+    if (pipes.0.is_some() && args.addr(1) != 0) || (pipes.1.is_some() && args.addr(3) != 0) {
         return Err(Errno::ESPIPE);
-    }
-    if to.flags() & O_APPEND != 0 {
-        return Err(Errno::EINVAL);
     }
     let mut source = Side::new(context, &from, args.addr(1))?;
     let mut target = Side::new(context, &to, args.addr(3))?;
+    if !from.can_read() || !to.can_write() {
+        return Err(Errno::EBADF);
+    }
+    let is_possible = match pipes {
+        (Some(one), Some(other)) => !Arc::ptr_eq(one.pipe(), other.pipe()),
+        (Some(_), None) => to.flags() & O_APPEND == 0,
+        (None, Some(_)) => true,
+        (None, None) => false,
+    };
+    if !is_possible {
+        return Err(Errno::EINVAL);
+    }
     source.never_waits |= flags & SPLICE_F_NONBLOCK != 0;
     target.never_waits |= flags & SPLICE_F_NONBLOCK != 0;
     // One piece: a pipe gives what it has.
@@ -146,22 +151,25 @@ pub fn sys_tee(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     if args.int(3) as u32 & !SPLICE_KNOWN != 0 {
         return Err(Errno::EINVAL);
     }
+    if args.size(2) == 0 {
+        return Ok(0);
+    }
     let files = &context.process.files;
-    let from = files.readable(args.fd(0))?;
-    let to = files.writable(args.fd(1))?;
+    let (from, to) = (files.file(args.fd(0))?, files.file(args.fd(1))?);
+    if !from.can_read() || !to.can_write() {
+        return Err(Errno::EBADF);
+    }
     let (Some(source), Some(target)) = (pipe_of(&from), pipe_of(&to)) else {
         return Err(Errno::EINVAL);
     };
     if Arc::ptr_eq(source.pipe(), target.pipe()) {
         return Err(Errno::EINVAL);
     }
+    // An empty pipe is said before one that nobody reads.
+    source.drain(1, true, |_, _| ())?;
     let len = args.size(2).min(target.room_bytes()?);
     if len == 0 {
-        return if args.size(2) == 0 {
-            Ok(0)
-        } else {
-            Err(Errno::EAGAIN)
-        };
+        return Err(Errno::EAGAIN);
     }
     let mut bytes = vec![0; len];
     let got = source.drain(len, true, |at, piece| {

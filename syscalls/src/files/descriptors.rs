@@ -200,8 +200,9 @@ pub fn sys_ioctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         }
         FIONREAD if is_regular(&file) => {
             let len = file.inode.as_ref().map_or(0, |inode| inode.len_bytes());
-            let left = len.saturating_sub(*file.offset().lock());
-            user_mem::write(context, args.addr(2), &(left.min(i32::MAX as u64) as i32))?;
+            // Behind the end it is negative, and what is too much is cut off.
+            let left = len.wrapping_sub(*file.offset().lock());
+            user_mem::write(context, args.addr(2), &(left as i32))?;
             Ok(0)
         }
         _ => file.ops.ioctl(context, request, args.addr(2)),

@@ -184,11 +184,11 @@ impl PipeEnd {
     /// `EPIPE` nobody could read · `EAGAIN` no room · `ENOMEM`.
     pub fn fill(&self, src: &UserBuf<'_>) -> Result<usize, Errno> {
         let mut state = self.pipe.state.lock();
-        if state.readers == 0 {
-            return Err(Errno::EPIPE);
-        }
         if src.is_empty() {
             return Ok(0);
+        }
+        if state.readers == 0 {
+            return Err(Errno::EPIPE);
         }
         let room = state.capacity_bytes.saturating_sub(state.bytes.len());
         if room == 0 || (src.len() <= PIPE_BUF && room < src.len()) {
