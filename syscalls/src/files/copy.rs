@@ -122,6 +122,10 @@ pub fn sys_splice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     }
     source.never_waits |= flags & SPLICE_F_NONBLOCK != 0;
     target.never_waits |= flags & SPLICE_F_NONBLOCK != 0;
+    if let (Some(one), Some(_)) = pipes {
+        // An empty pipe is said before one that nobody reads.
+        one.drain(1, true, |_, _| ())?;
+    }
     // One piece: a pipe gives what it has.
     let len = args.size(4).min(super::PIPE_BYTES);
     let len = match pipe_of(&to) {

@@ -162,7 +162,10 @@ impl File {
             let offset = *self.offset.lock();
             let place = (self.flags() & O_APPEND == 0).then_some(offset);
             let (written, end) = self.ops.write_at(context, place, src)?;
-            *self.offset.lock() = end;
+            // Nothing moves nothing, not even to the end.
+            if written > 0 {
+                *self.offset.lock() = end;
+            }
             return Ok(written);
         }
         let mut done = 0;
