@@ -39,6 +39,9 @@ mod boot;
 mod chain;
 #[cfg(target_os = "none")]
 mod console;
+#[cfg(any(test, all(target_os = "none", feature = "platform-solo5")))]
+#[path = "bare/copies.rs"]
+mod copies;
 #[cfg(target_os = "none")]
 #[cfg_attr(feature = "platform-solo5", path = "bare/counting.rs")]
 mod counting;
