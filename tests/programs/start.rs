@@ -10,7 +10,7 @@ use crate::failure::{Failure, Step};
 use crate::stage::tool;
 
 /// No run of these needs longer; what does hangs.
-const SECONDS_MAX: &str = "120";
+const SECONDS_MAX: &str = "600";
 
 /// What each run finds in its environment, in this order.
 const ENVIRONMENT: &[(&str, &str)] = &[
