@@ -169,6 +169,10 @@ impl AddressSpace {
         to: Option<usize>,
     ) -> Result<usize, Errno> {
         let page_bytes = self.page_bytes();
+        let mut shared = Vec::new();
+        shared
+            .try_reserve(map.shared_in(old.clone()).len())
+            .map_err(|_| Errno::ENOMEM)?;
         if new_bytes < old.len() {
             self.drop_range(map, old.start + new_bytes..old.end)?;
         }
@@ -202,11 +206,11 @@ impl AddressSpace {
             let new_page = new.start + (page - old.start);
             paging.back(new_page, frame, region.protection);
         }
-        let shared = map.shared_in(old.clone());
-        let moved: Vec<_> = map.shared.drain(shared).collect();
+        let at_old = map.shared_in(old.clone());
+        shared.extend(map.shared.drain(at_old));
         let place = map.shared_in(new.start..new.start);
         let at_new = |(page, shared)| (new.start + (page - old.start), shared);
-        map.shared.splice(place, moved.into_iter().map(at_new));
+        map.shared.splice(place, shared.into_iter().map(at_new));
         while map.regions.carve(old.clone()).is_some() {}
         map.program_bytes = map.program_bytes - old.len() + new.len();
         self.give_addresses(map, old);

@@ -291,6 +291,9 @@ impl AddressSpace {
         let len_bytes = self.whole_pages(pages.len() * self.page_bytes())?;
         self.has_heap_for_change()?;
         let mut map = self.map.lock();
+        map.shared
+            .try_reserve(pages.len())
+            .map_err(|_| Errno::ENOMEM)?;
         let kind = Kind::Shared { can_write };
         let start = self.map_lazily(&mut map, paging, place, len_bytes, protection, kind)?;
         let page_bytes = self.page_bytes();

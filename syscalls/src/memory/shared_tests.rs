@@ -201,6 +201,39 @@ fn a_mapping_that_is_refused_leaves_the_file_as_it_was() {
 }
 
 #[test]
+fn a_mapping_that_moves_shows_the_same_file() {
+    let [flat, translated] = both();
+    let words = |start: usize| {
+        [
+            start,
+            3 * PAGE_BYTES,
+            3 * PAGE_BYTES,
+            3,
+            start - 8 * PAGE_BYTES,
+        ]
+    };
+    let start = translated.map(0, RW, SHARED, 0, 3).unwrap();
+    let moved = translated.world.call(sys_mremap, words(start)).unwrap();
+    assert_eq!(moved, start - 8 * PAGE_BYTES);
+    translated.store(moved + PAGE_BYTES, b'm');
+    assert_eq!(translated.read(PAGE_BYTES), Some(b'm'));
+    let memory = &translated.world.process.memory;
+    assert_eq!(memory.check(start, 1, Access::Read), Err(Errno::EFAULT));
+    assert_eq!(
+        translated.world.call(sys_munmap, [moved, 3 * PAGE_BYTES]),
+        Ok(0)
+    );
+    assert_eq!(translated.read(PAGE_BYTES), Some(b'm'));
+
+    let start = flat.map(0, RW, SHARED, 0, 3).unwrap();
+    assert_eq!(
+        flat.world.call(sys_mremap, words(start)),
+        Err(Errno::ENOMEM)
+    );
+    assert_eq!(flat.load(start), b'a');
+}
+
+#[test]
 fn where_addresses_are_memory_a_page_of_a_file_has_one() {
     let [flat, translated] = both();
     let first = flat.map(0, RW, SHARED, 1, 1).unwrap();
