@@ -194,10 +194,17 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         command.arg(note.source());
     }
     let mut again = same(&command);
-    let mut code = link(command, &compiler, &own.rest, &arguments, &sysroot)?;
-    if code == 0 && platform.is_fixed() && has_stray_calls(&arguments.output) {
+    if platform.is_fixed() && arguments.from_rustc {
+        command.arg(format!("-Wl,-u,{}", every_number::STD_SYMBOL));
+    }
+    let linked = link(command, &compiler, &own.rest, &arguments, &sysroot)?;
+    let mut code = linked.code;
+    if code == 0
+        && platform.is_fixed()
+        && (linked.calls_by_number || has_stray_calls(&arguments.output))
+    {
         again.arg(format!("-Wl,-u,{}", every_number::SYMBOL));
-        code = link(again, &compiler, &own.rest, &arguments, &sysroot)?;
+        code = link(again, &compiler, &own.rest, &arguments, &sysroot)?.code;
     }
     if let Some(version) = own.solo5_abi
         && code == 0
@@ -384,6 +391,25 @@ fn search_dirs(compiler: &OsStr, sysroot: &Sysroot) -> Result<u8, Failure> {
     Ok(code_of(output.status))
 }
 
+/// Symbols whose callers may make calls by numbers that no slot names.
+const BY_NUMBER: [&str; 7] = [
+    "syscall",
+    "muslin_call",
+    "muslin_next",
+    "muslin_passthrough",
+    "muslin_register",
+    "muslin_register_family",
+    "__muslin_enter",
+];
+
+/// What came of a link.
+struct Linked {
+    /// The linker's status.
+    code: u8,
+    /// Some file may make calls by numbers that nobody knows.
+    calls_by_number: bool,
+}
+
 /// Runs a command that links, and looks at what came of it.
 fn link(
     mut command: Command,
@@ -391,10 +417,20 @@ fn link(
     line: &[OsString],
     arguments: &Arguments,
     sysroot: &Sysroot,
-) -> Result<u8, Failure> {
+) -> Result<Linked, Failure> {
     let registrations = registrations::of_link(arguments, sysroot);
-    for registration in &registrations {
-        command.arg(format!("-Wl,-y,{}", registration.symbol));
+    let by_number: &[&str] = if sysroot.platform().is_fixed() {
+        &BY_NUMBER
+    } else {
+        &[]
+    };
+    let traced: Vec<String> = registrations
+        .iter()
+        .map(|it| it.symbol.clone())
+        .chain(by_number.iter().map(|&symbol| symbol.to_owned()))
+        .collect();
+    for symbol in &traced {
+        command.arg(format!("-Wl,-y,{symbol}"));
     }
     // We read gcc's messages on the way, so gcc no longer sees the terminal.
     if io::stderr().is_terminal()
@@ -404,13 +440,11 @@ fn link(
         command.arg("-fdiagnostics-color=always");
     }
     command.args(line).stderr(Stdio::piped());
-    if !registrations.is_empty() {
+    if !traced.is_empty() {
         command.stdout(Stdio::piped());
     }
     let before = identity(&arguments.output);
-    let reader = Mutex::new(LinkerOutput::tracing(
-        registrations.iter().map(|it| it.symbol.clone()),
-    ));
+    let reader = Mutex::new(LinkerOutput::tracing(traced));
     let mut child = command
         .spawn()
         .map_err(|error| cannot_start(compiler, &error))?;
@@ -430,11 +464,16 @@ fn link(
     if let Some(files) = seen.two_runtimes() {
         return Err(two_runtimes(&files));
     }
+    let calls_by_number = seen.references().any(|file| !names_its_numbers(file));
+    let ended = |code| Linked {
+        code,
+        calls_by_number,
+    };
     if !status.success() {
-        return Ok(code_of(status));
+        return Ok(ended(code_of(status)));
     }
     if identity(&arguments.output) == before {
-        return Ok(0);
+        return Ok(ended(0));
     }
     if runtime_notes(&arguments.output) > 1 {
         let _ = fs::remove_file(&arguments.output);
@@ -444,7 +483,14 @@ fn link(
         .iter()
         .filter(|it| !seen.is_linked(&it.symbol))
         .collect();
-    report_dropped(&dropped, &arguments.output)
+    report_dropped(&dropped, &arguments.output).map(ended)
+}
+
+/// Whether all numbers of calls in a linked file are known: in the libc, and in Rust's standard library.
+fn names_its_numbers(file: &str) -> bool {
+    let archive = file.split('(').next().unwrap_or(file);
+    let name = archive.rsplit('/').next().unwrap_or(archive);
+    name == "libc.a" || (name.starts_with("libstd-") && name.ends_with(".rlib"))
 }
 
 fn two_runtimes(files: &str) -> Failure {

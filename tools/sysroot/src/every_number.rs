@@ -1,38 +1,88 @@
-//! A member of libc.a that an image takes when it is to answer every number: `-u __muslin_every_number`.
+//! Members of libc.a that an image takes for calls whose numbers no slot names.
 //!
-//! Calls by the instruction `syscall` name no slot, so images without the member answer those numbers
-//! that their slots name.
+//! `-u __muslin_every_number`: it answers every number. For programs with the instruction `syscall`, or
+//! with calls of `syscall()` that nobody knows the numbers of. `-u __muslin_std_numbers`: it has slots
+//! for the numbers that Rust's standard library makes by `syscall()`. Images without either answer the
+//! numbers that their slots name.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
 use crate::error::Error;
 use crate::tool;
 
-/// The symbol that takes the member.
+/// The symbol that takes the member for every number.
 pub const SYMBOL: &str = "__muslin_every_number";
+/// The symbol that takes the member for Rust's standard library.
+pub const STD_SYMBOL: &str = "__muslin_std_numbers";
 
-/// The member's name.
-pub(crate) const MEMBER: &str = "muslin-every-number.o";
+/// The members' names.
+pub(crate) const MEMBERS: [&str; 2] = ["muslin-every-number.o", "muslin-std-numbers.o"];
 
-/// Its code, which holds the runtime's code for numbers and with it all handlers.
-pub(crate) const SOURCE: &str = "\
+/// What std calls by number, as of Rust 1.95: gettid, futex, splice, preadv, pwritev, getrandom,
+/// copy_file_range, statx, pidfd_send_signal, pidfd_open, clone3. Numbers of a later one are reported
+/// when they are made.
+const STD_NUMBERS: [u32; 11] = [186, 202, 275, 295, 296, 318, 326, 332, 424, 434, 435];
+
+/// The code of the first, which holds the runtime's code for numbers and with it all handlers.
+const EVERY_NUMBER: &str = "\
     .section .text.__muslin_every_number,\"ax\",@progbits
-    .globl __muslin_every_number
-    .hidden __muslin_every_number
+    .globl __muslin_every_number, __muslin_number_without_slot
+    .hidden __muslin_every_number, __muslin_number_without_slot
     .type __muslin_every_number,@function
 __muslin_every_number:
     jmp __muslin_dispatch
     .size __muslin_every_number, . - __muslin_every_number
+    .type __muslin_number_without_slot,@function
+__muslin_number_without_slot:
+    jmp __muslin_by_number
+    .size __muslin_number_without_slot, . - __muslin_number_without_slot
     .section .note.GNU-stack,\"\",@progbits
 ";
 
-/// Assembles the member into `dir`.
+/// The sources, in the order of the members.
+pub(crate) fn sources() -> [String; 2] {
+    let mut slots = String::new();
+    let mut names = String::new();
+    for nr in STD_NUMBERS {
+        // As call sites emit them: see musl-patches/0001.
+        let _ = write!(
+            slots,
+            "    .section muslin_slots,\"awG\",@progbits,__muslin_slot_{nr},comdat
+    .balign 16
+    .weak __muslin_slot_{nr}
+    .hidden __muslin_slot_{nr}
+    .type __muslin_slot_{nr},@object
+    .size __muslin_slot_{nr},16
+__muslin_slot_{nr}:
+    .quad __muslin_sys_{nr}, {nr}
+    .hidden __muslin_sys_{nr}
+"
+        );
+        let _ = writeln!(names, "    .quad __muslin_slot_{nr}");
+    }
+    let std_numbers = format!(
+        "{slots}\
+    .section .data.rel.ro.__muslin_std_numbers,\"aw\",@progbits
+    .globl __muslin_std_numbers
+    .hidden __muslin_std_numbers
+__muslin_std_numbers:
+{names}\
+    .section .note.GNU-stack,\"\",@progbits
+"
+    );
+    [EVERY_NUMBER.to_owned(), std_numbers]
+}
+
+/// Assembles the members into `dir`.
 pub(crate) fn assemble(dir: &Path) -> Result<(), Error> {
-    let from = dir.join("every-number.s");
-    std::fs::write(&from, SOURCE).map_err(|why| Error::io("writing", &from, why))?;
-    let mut assembler = Command::new("as");
-    assembler.arg("-o").arg(dir.join(MEMBER)).arg(&from);
-    tool::output(&mut assembler, "assembling a member of libc.a with")?;
+    for (member, source) in MEMBERS.iter().zip(sources()) {
+        let from = dir.join(member).with_extension("s");
+        std::fs::write(&from, source).map_err(|why| Error::io("writing", &from, why))?;
+        let mut assembler = Command::new("as");
+        assembler.arg("-o").arg(dir.join(member)).arg(&from);
+        tool::output(&mut assembler, "assembling a member of libc.a with")?;
+    }
     Ok(())
 }

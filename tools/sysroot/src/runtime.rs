@@ -71,7 +71,7 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
     key.text("flags", FLAGS);
     key.text("linker", &toolchain.linker_version);
     key.text("manifest", &manifest::source(&[]));
-    key.text("every number", every_number::SOURCE);
+    key.text("numbers", &every_number::sources().concat());
     key.text(
         "rustc",
         &tool::output(&mut rust("rustc", root, "-vV"), "asking")?,
@@ -105,7 +105,8 @@ pub(crate) fn add(
     if feature == FEATURE_SOLO5 {
         manifest::assemble(scratch.path())?;
         every_number::assemble(scratch.path())?;
-        members.extend([manifest::MEMBER, every_number::MEMBER].map(str::to_owned));
+        members.push(manifest::MEMBER.to_owned());
+        members.extend(every_number::MEMBERS.map(str::to_owned));
     }
     archive::append(&sysroot.join("lib/libc.a"), scratch.path(), &members)?;
     for (from, to) in [

@@ -1,5 +1,6 @@
 //! The one process, and how a call reaches its handler.
 
+use core::arch::global_asm;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +16,7 @@ use spin::Once;
 use crate::console;
 use crate::given::given;
 use crate::missing::missing;
-use crate::raw;
+use crate::raw::{self, Code};
 use crate::start;
 use crate::table::symbols::by_number;
 
@@ -166,12 +167,48 @@ pub fn give_pages(start: usize, len_bytes: usize, owner: Owner) {
     }
 }
 
+// A member of libc.a, which `muslin cc` takes where numbers may come that no slot names; 0 without it.
+global_asm!(
+    r#"
+    .pushsection .rodata.__muslin_number_without_slot_place,"a",@progbits
+    .balign 8
+__muslin_number_without_slot_place:
+    .weak __muslin_number_without_slot
+    .quad __muslin_number_without_slot
+    .popsection
+    "#
+);
+
+unsafe extern "C" {
+    static __muslin_number_without_slot_place: Option<Code>;
+}
+
 /// The code of a number without a slot that the linker kept.
 ///
 /// # Safety
 /// As any code of a slot.
 #[unsafe(export_name = "__muslin_passthrough")]
 pub unsafe extern "C" fn without_slot(
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+    nr: usize,
+) -> isize {
+    // SAFETY: the linker fills it in: a code's address, or 0.
+    let code = unsafe { __muslin_number_without_slot_place }.unwrap_or(missing);
+    // SAFETY: the call is the program's own.
+    unsafe { code(a, b, c, d, e, f, nr) }
+}
+
+/// The code of every number that is answered at all. That member names it, and with it all handlers.
+///
+/// # Safety
+/// As any code of a slot.
+#[unsafe(export_name = "__muslin_by_number")]
+unsafe extern "C" fn answer_by_number(
     a: usize,
     b: usize,
     c: usize,

@@ -12,6 +12,8 @@ const RUNTIME: [&str; 2] = ["__muslin_", "muslin_"];
 pub struct LinkerOutput {
     traced: BTreeSet<String>,
     linked: BTreeSet<String>,
+    /// The files that refer to a traced symbol.
+    references: BTreeSet<String>,
     /// The files that define a symbol of the runtime a second time.
     runtimes: Vec<String>,
     /// Was the last duplicate symbol one of the runtime? gold and lld name its files in the next lines.
@@ -68,6 +70,11 @@ impl LinkerOutput {
         self.linked.contains(symbol)
     }
 
+    /// The files that refer to a symbol which is traced.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        self.references.iter().map(String::as_str)
+    }
+
     /// The files of two runtimes, in words.
     pub fn two_runtimes(&self) -> Option<String> {
         match self.runtimes.as_slice() {
@@ -87,6 +94,9 @@ impl LinkerOutput {
         }
         if rest.ends_with(": definition of") {
             self.linked.insert(symbol.to_owned());
+        }
+        if let Some(file) = rest.strip_suffix(": reference to") {
+            self.references.insert(file.to_owned());
         }
         rest.ends_with(" definition of") || rest.ends_with(" reference to")
     }
