@@ -1,8 +1,9 @@
 //! What images weigh: a program pays for what it can reach, and for no more.
 
 use std::fs;
+use std::path::Path;
 
-use crate::lab::{directory, driver, solo5, succeed, write};
+use crate::lab::{directory, driver, has, solo5, stdout, succeed, with, write};
 
 /// Bytes that a stripped hello by printf may have.
 const HELLO_BYTES_MAX: u64 = 100 * 1024;
@@ -16,10 +17,67 @@ fn a_hello_without_files_holds_no_file_system() {
     let source = "#include <stdio.h>\nint main(void) { printf(\"%s %d\\n\", \"hello\", 42); }\n";
     write(&dir, &[("hello.c", source)]);
     succeed(driver(sysroot, &dir).args(["-O2", "-s", "hello.c", "-o", "hello"]));
-    let bytes = fs::metadata(dir.join("hello")).unwrap().len();
+    is_at_most(&dir.join("hello"), HELLO_BYTES_MAX);
+}
+
+/// Bytes that a stripped hello of Rust may have, most of which are the standard library's.
+const RUST_HELLO_BYTES_MAX: u64 = 600 * 1024;
+
+const RUST_MANIFEST: &str = "\
+[package]
+name = \"hello\"
+version = \"0.1.0\"
+edition = \"2024\"
+[workspace]
+[profile.release]
+strip = true
+";
+
+#[test]
+fn a_hello_of_rust_holds_the_numbers_that_std_calls() {
+    let test = "size_rust_hello";
+    let Some(sysroot) = solo5(test) else {
+        return;
+    };
+    if !has(test, "cargo") {
+        return;
+    }
+    let dir = directory(test);
+    let source = "fn main() { println!(\"hello {}\", 42); }\n";
+    write(
+        &dir,
+        &[("Cargo.toml", RUST_MANIFEST), ("src/main.rs", source)],
+    );
+    let mut build = with(["cargo", "--platform", "solo5-spt", "build", "--release"]);
+    succeed(build.env("MUSLIN_SYSROOT", sysroot).current_dir(&dir));
+    let image = dir.join("target/muslin-solo5-spt/x86_64-unknown-linux-musl/release/hello");
+    is_at_most(&image, RUST_HELLO_BYTES_MAX);
+}
+
+#[test]
+fn an_image_whose_numbers_nobody_knows_holds_all() {
+    let test = "size_numbers";
+    let Some(sysroot) = solo5(test) else {
+        return;
+    };
+    let dir = directory(test);
+    // No function of the C library that is in it makes either call.
+    let source = "#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n\
+        int main(int argc, char **argv) {\n\
+            printf(\"%ld %ld\\n\", syscall(SYS_getsid, 0), syscall(SYS_getppid));\n\
+        }\n";
+    write(&dir, &[("numbers.c", source)]);
+    succeed(driver(sysroot, &dir).args(["-O2", "numbers.c", "-o", "numbers"]));
+    let output = with(["run"]).arg(dir.join("numbers")).output().unwrap();
+    assert_eq!(stdout(&output), "1 0\n");
+}
+
+fn is_at_most(image: &Path, bytes_max: u64) {
+    let bytes = fs::metadata(image).unwrap().len();
     assert!(
-        bytes <= HELLO_BYTES_MAX,
-        "a stripped hello is {bytes} bytes, and was at most {HELLO_BYTES_MAX}: `nm --size-sort` of it \
-         without -s tells what came in"
+        bytes <= bytes_max,
+        "{} is {bytes} bytes, and may have {bytes_max}: `nm --size-sort` of it with symbols tells what \
+         came in",
+        image.display()
     );
 }
