@@ -115,8 +115,7 @@ impl<'a> Words<'a> {
         Ok(Self::of_text(&buffer[..len]))
     }
 
-    /// The words as [`text`](Self::text) gave them.
-    pub fn of_text(text: &'a [u8]) -> Self {
+    fn of_text(text: &'a [u8]) -> Self {
         let assignments = each(text).take_while(|word| is_assignment(word));
         Self {
             text,
@@ -124,9 +123,17 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// All words, each ended by a zero.
-    pub fn text(self) -> &'a [u8] {
-        self.text
+    /// The words as [`parts`](Self::parts) gave them.
+    pub fn of_parts(text: &'a [u8], environment_bytes: usize) -> Self {
+        Self {
+            text,
+            environment_bytes,
+        }
+    }
+
+    /// All words, each ended by a zero, and how many of these bytes are the environment.
+    pub fn parts(self) -> (&'a [u8], usize) {
+        (self.text, self.environment_bytes)
     }
 
     fn assignments(self) -> impl Iterator<Item = &'a [u8]> {
@@ -205,7 +212,7 @@ mod tests {
 
     fn split(line: &str) -> Result<Vec<String>, Unfinished> {
         let mut buffer = vec![0; line.len() + 1];
-        Words::split(line.as_bytes(), &mut buffer).map(|words| texts(each(words.text())))
+        Words::split(line.as_bytes(), &mut buffer).map(|words| texts(each(words.parts().0)))
     }
 
     #[test]

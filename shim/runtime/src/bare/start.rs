@@ -111,18 +111,20 @@ pub fn image_end() -> usize {
 /// The lowest address that the tender's stack was used down to; 0 if there was none.
 static FIRST_STACK: AtomicUsize = AtomicUsize::new(0);
 
-/// The words of the command line: an address and a length in bytes. They stay where they are, above
-/// the stack.
-static WORDS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+/// The words of the command line: an address, a length in bytes, and that of the environment. They
+/// stay where they are, above the stack.
+static WORDS: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
 /// The words of the command line.
 pub fn words() -> Words<'static> {
-    let [start, len_bytes] = [0, 1].map(|at| WORDS[at].load(Ordering::Relaxed));
+    let [start, len_bytes, environment_bytes] =
+        [0, 1, 2].map(|at| WORDS[at].load(Ordering::Relaxed));
     if start == 0 {
-        return Words::of_text(&[]);
+        return Words::of_parts(&[], 0);
     }
     // SAFETY: `lay_out` wrote them there, and no program runs yet that could change its arguments.
-    Words::of_text(unsafe { core::slice::from_raw_parts(start as *const u8, len_bytes) })
+    let text = unsafe { core::slice::from_raw_parts(start as *const u8, len_bytes) };
+    Words::of_parts(text, environment_bytes)
 }
 
 /// Where the environment of a process is; 0 in a guest.
@@ -228,7 +230,8 @@ unsafe fn lay_out(command_line: &CStr, top: usize) -> usize {
     let Ok(words) = Words::split(line, text) else {
         console::refuse(&[b"muslin: the command line ends inside a quotation: ", line]);
     };
-    for (place, value) in WORDS.iter().zip([text_at, words.text().len()]) {
+    let (split, environment_bytes) = words.parts();
+    for (place, value) in WORDS.iter().zip([text_at, split.len(), environment_bytes]) {
         place.store(value, Ordering::Relaxed);
     }
     let name = words.settings().get(Setting::Program).unwrap_or(PROGRAM);
