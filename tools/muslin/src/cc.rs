@@ -392,8 +392,9 @@ fn search_dirs(compiler: &OsStr, sysroot: &Sysroot) -> Result<u8, Failure> {
 }
 
 /// Symbols whose callers may make calls by numbers that no slot names.
-const BY_NUMBER: [&str; 7] = [
+const BY_NUMBER: [&str; 8] = [
     "syscall",
+    "__setxid",
     "muslin_call",
     "muslin_next",
     "muslin_passthrough",
@@ -464,7 +465,9 @@ fn link(
     if let Some(files) = seen.two_runtimes() {
         return Err(two_runtimes(&files));
     }
-    let calls_by_number = seen.references().any(|file| !names_its_numbers(file));
+    let calls_by_number = seen
+        .references()
+        .any(|file| !names_its_numbers(file, arguments.from_rustc));
     let ended = |code| Linked {
         code,
         calls_by_number,
@@ -486,11 +489,15 @@ fn link(
     report_dropped(&dropped, &arguments.output).map(ended)
 }
 
-/// Whether all numbers of calls in a linked file are known: in the libc, and in Rust's standard library.
-fn names_its_numbers(file: &str) -> bool {
+/// Whether all numbers of calls in a linked file are known. Of the libc only setuid and its like choose
+/// theirs as they run; Rust's standard library names some of them, and images of Rust hold all theirs.
+fn names_its_numbers(file: &str, from_rustc: bool) -> bool {
     let archive = file.split('(').next().unwrap_or(file);
     let name = archive.rsplit('/').next().unwrap_or(archive);
-    name == "libc.a" || (name.starts_with("libstd-") && name.ends_with(".rlib"))
+    match name {
+        "libc.a" => from_rustc || !file.contains("(unistd_set"),
+        _ => name.starts_with("libstd-") && name.ends_with(".rlib"),
+    }
 }
 
 fn two_runtimes(files: &str) -> Failure {

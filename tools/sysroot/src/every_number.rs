@@ -22,8 +22,11 @@ pub(crate) const MEMBERS: [&str; 2] = ["muslin-every-number.o", "muslin-std-numb
 
 /// What std calls by number, as of Rust 1.95: gettid, futex, splice, preadv, pwritev, getrandom,
 /// copy_file_range, statx, pidfd_send_signal, pidfd_open, clone3. Numbers of a later one are reported
-/// when they are made.
-const STD_NUMBERS: [u32; 11] = [186, 202, 275, 295, 296, 318, 326, 332, 424, 434, 435];
+/// when they are made. Before them what musl's setuid and its like call by number for std: setuid,
+/// setgid, setreuid, setregid, setresuid, setresgid.
+const STD_NUMBERS: [u32; 17] = [
+    105, 106, 113, 114, 117, 119, 186, 202, 275, 295, 296, 318, 326, 332, 424, 434, 435,
+];
 
 /// The code of the first, which holds the runtime's code for numbers and with it all handlers.
 const EVERY_NUMBER: &str = "\
