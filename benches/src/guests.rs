@@ -183,7 +183,11 @@ fn to_main(places: &Places, image: &Path) -> std::result::Result<u64, String> {
     let (Some(from), Some(to)) = (address(&symbols, "_start"), address(&symbols, "main")) else {
         return Err(format!("{} has no main", image.display()));
     };
-    let mut command = guest(places, image, &[]);
+    // By a short name: the guest reads its command line on the way.
+    let runner = std::path::absolute(&places.muslin_command).map_err(|why| why.to_string())?;
+    let mut command = Command::new(runner);
+    command.current_dir(&places.scratch).arg("run");
+    command.arg(image.file_name().unwrap_or_default());
     command.stdin(Stdio::null()).stdout(Stdio::null());
     muslin_steps::between(&mut command, from, to).map_err(|why| why.to_string())
 }
