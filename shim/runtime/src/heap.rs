@@ -8,6 +8,8 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::raw;
+#[cfg(feature = "platform-solo5")]
+use crate::sorted;
 
 /// Before each block that is handed out.
 #[repr(C)]
@@ -207,6 +209,48 @@ impl Heap {
             unsafe { (self.unmap)(chunk as usize + PAGE_BYTES, count * PAGE_BYTES) };
         }
         Some(chunk)
+    }
+
+    /// Gives pages back all of whose blocks are free; whether there were any. Only of blocks smaller
+    /// than a page.
+    ///
+    /// # Safety
+    /// Nobody else is inside the heap.
+    #[cfg(feature = "platform-solo5")]
+    pub unsafe fn trim(&self) -> bool {
+        let mut has_given = false;
+        for (list, &bytes) in self.free.iter().zip(&CLASS_BYTES) {
+            if bytes >= PAGE_BYTES {
+                break;
+            }
+            let all = (list.0.swap(0, Ordering::Relaxed) & ADDRESS_BITS) as usize;
+            // SAFETY: the list's blocks, which are ours alone from here on.
+            let mut rest = unsafe { sorted::sorted(all) };
+            while rest != 0 {
+                let page = rest & !(PAGE_BYTES - 1);
+                let (first, mut count) = (rest, 0);
+                while rest & !(PAGE_BYTES - 1) == page {
+                    count += 1;
+                    // SAFETY: a block of the list.
+                    rest = unsafe { sorted::next(rest) };
+                }
+                if count == PAGE_BYTES / bytes {
+                    // SAFETY: all of the page is free, and no list knows it any more.
+                    unsafe { (self.unmap)(page, PAGE_BYTES) };
+                    has_given = true;
+                    continue;
+                }
+                let mut block = first;
+                for _ in 0..count {
+                    // SAFETY: as above; pushing overwrites the link.
+                    let next = unsafe { sorted::next(block) };
+                    // SAFETY: a free block of this class.
+                    unsafe { list.push(block as *mut u8) };
+                    block = next;
+                }
+            }
+        }
+        has_given
     }
 
     /// Gives memory back.

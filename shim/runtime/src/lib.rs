@@ -85,6 +85,9 @@ mod raw;
 mod register;
 #[cfg(target_os = "none")]
 mod seal;
+#[cfg(any(test, all(target_os = "none", feature = "platform-solo5")))]
+#[path = "bare/sorted.rs"]
+mod sorted;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/start.rs"]
 mod start;

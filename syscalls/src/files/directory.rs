@@ -34,6 +34,9 @@ struct Entry {
     inode: Arc<Inode>,
 }
 
+/// An empty directory keeps the memory of no more places than this.
+const EMPTY_PLACES_MAX: usize = 64;
+
 /// The places that `.` and `..` have in the order.
 pub const FIRST_PLACE: u64 = 2;
 
@@ -74,6 +77,12 @@ impl Directory {
         })
     }
 
+    /// Has room for as many more names before anything is changed. The list of a large directory is
+    /// more than the little that is asked for beforehand.
+    fn reserve(&mut self, count: usize) -> Result<(), Errno> {
+        self.order.try_reserve(count).map_err(|_| Errno::ENOMEM)
+    }
+
     fn put(&mut self, name: &[u8], inode: Arc<Inode>) {
         let name = Name::from(name);
         let place = self.next_place;
@@ -88,7 +97,9 @@ impl Directory {
         if let Some(place) = at.ok().and_then(|at| self.order.get_mut(at)) {
             place.1 = None;
         }
-        if self.order.len() > 2 * self.entries.len() {
+        if self.entries.is_empty() && self.order.capacity() > EMPTY_PLACES_MAX {
+            self.order = Vec::new();
+        } else if self.order.len() > 2 * self.entries.len() {
             self.order.retain(|(_, name)| name.is_some());
         }
         Some(entry.inode)
@@ -99,7 +110,8 @@ impl Directory {
 /// caller's, but a directory's place is set here.
 ///
 /// # Errors
-/// `EEXIST` the name is taken · `ENOENT` the directory was removed.
+/// `EEXIST` the name is taken · `ENOENT` the directory was removed · `ENOMEM` no memory for the list
+/// of its names.
 pub fn insert(
     parent: &Arc<Inode>,
     name: &[u8],
@@ -113,6 +125,7 @@ pub fn insert(
     if directory.is_removed {
         return Err(Errno::ENOENT);
     }
+    directory.reserve(1)?;
     directory.put(name, inode.clone());
     drop(directory);
     settle(parent, name, inode, now);
@@ -165,6 +178,7 @@ pub fn rename(
     if to.0.directory()?.lock().is_removed {
         return Err(Errno::ENOENT);
     }
+    to.0.directory()?.lock().reserve(1)?;
     if to.0.directory()?.lock().get(to.1).is_some() {
         remove(to.0, to.1, now)?;
     }
@@ -184,12 +198,15 @@ pub fn rename(
 /// Gives each of two files the other's name.
 ///
 /// # Errors
-/// `ENOENT` one of them is not there.
+/// `ENOENT` one of them is not there · `ENOMEM` as [`insert`].
 pub fn exchange(
     one: (&Arc<Inode>, &[u8]),
     other: (&Arc<Inode>, &[u8]),
     now: Time,
 ) -> Result<(), Errno> {
+    // Both names may be in one directory.
+    one.0.directory()?.lock().reserve(2)?;
+    other.0.directory()?.lock().reserve(2)?;
     let first = one.0.directory()?.lock().take(one.1).ok_or(Errno::ENOENT)?;
     let Some(second) = other.0.directory()?.lock().take(other.1) else {
         one.0.directory()?.lock().put(one.1, first);

@@ -231,9 +231,6 @@ pub fn sys_getcwd(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let files = &context.process.files;
     let mut path = walk::path_of(files, &files.working_directory())?;
     path.push(0);
-    if path.len() > user_mem::PATH_MAX {
-        return Err(Errno::ENAMETOOLONG);
-    }
     if args.size(1) < path.len() {
         return Err(Errno::ERANGE);
     }
@@ -406,6 +403,7 @@ fn rename(
     new: (i32, usize),
     flags: u32,
 ) -> SyscallResult {
+    context.process.memory.has_room_for_kernel()?;
     let old = walk::walk_to_name(context, old.0, old.1)?;
     let new = walk::walk_to_name(context, new.0, new.1)?;
     let (Last::Name(old_name), Last::Name(new_name)) = (&old.last, &new.last) else {

@@ -213,6 +213,10 @@ pub fn open(
     } else {
         flags | O_LARGEFILE
     };
+    // Before Linux 6.4 this made a regular file.
+    if flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY {
+        return Err(Errno::EINVAL);
+    }
     let is_unnamed = flags & O_TMPFILE == O_TMPFILE;
     if is_unnamed && flags & O_ACCMODE == O_RDONLY {
         return Err(Errno::EINVAL);

@@ -174,6 +174,17 @@ fn devices_are_as_on_linux() {
 }
 
 #[test]
+fn a_directory_is_not_made_by_opening_it() {
+    let world = World::new();
+    for flags in [O_RDONLY, O_RDWR] {
+        let refused = open(&world, "/tmp/d", flags | O_CREAT | O_DIRECTORY, 0o755);
+        assert_eq!(refused, Err(Errno::EINVAL));
+    }
+    assert_eq!(stat(&world, "/tmp/d").err(), Some(Errno::ENOENT));
+    assert!(open(&world, "/tmp", O_PATH | O_CREAT | O_DIRECTORY, 0).is_ok());
+}
+
+#[test]
 fn wrong_paths_have_their_own_errnos() {
     let world = World::new();
     make(&world, "file", "x");

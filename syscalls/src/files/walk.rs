@@ -313,9 +313,10 @@ fn leading_slashes(path: &[u8]) -> usize {
 /// The path of a directory from the root.
 ///
 /// # Errors
-/// `ENOENT` it was removed.
+/// `ENOENT` it was removed · `ENAMETOOLONG` longer than a path may be.
 pub fn path_of(files: &Files, directory: &Arc<Inode>) -> Result<Vec<u8>, Errno> {
-    let mut names = Vec::new();
+    // From its end, with names and bytes turned round: one piece of memory, of a known size.
+    let mut path = Vec::new();
     let mut current = directory.clone();
     while !Arc::ptr_eq(&current, files.root()) {
         let parent = match current.directory() {
@@ -324,23 +325,23 @@ pub fn path_of(files: &Files, directory: &Arc<Inode>) -> Result<Vec<u8>, Errno> 
                 if directory.is_removed {
                     return Err(Errno::ENOENT);
                 }
-                names.push(directory.name.to_vec());
+                path.extend(directory.name.iter().rev());
                 directory.parent.upgrade().ok_or(Errno::ENOENT)?
             }
             Err(_) => {
-                names.push(b"fd".to_vec());
+                path.extend(b"fd".iter().rev());
                 files.proc_self().ok_or(Errno::ENOENT)?
             }
         };
+        path.push(b'/');
+        if path.len() >= PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
         current = parent;
     }
-    if names.is_empty() {
-        return Ok(b"/".to_vec());
-    }
-    let mut path = Vec::new();
-    for name in names.iter().rev() {
+    if path.is_empty() {
         path.push(b'/');
-        path.extend_from_slice(name);
     }
+    path.reverse();
     Ok(path)
 }

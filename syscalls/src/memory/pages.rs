@@ -62,6 +62,8 @@ pub struct Pages {
     own_count: usize,
     page_bytes: usize,
     reserve: usize,
+    /// Has the library OS give back what it holds and does not use; whether there was any.
+    reclaim: fn() -> bool,
     map: Mutex<Map>,
 }
 
@@ -150,7 +152,23 @@ impl Pages {
             own_count: own_pages,
             page_bytes,
             reserve: (count / RESERVE_SHARE).clamp(RESERVE_PAGES_MIN, RESERVE_PAGES_MAX),
+            reclaim: || false,
             map: Mutex::new(map),
+        }
+    }
+
+    /// The same, with what to call when there are too few pages: it gives back pages that the library
+    /// OS holds and does not use, and says whether there were any. No lock of ours is held then.
+    #[must_use]
+    pub fn reclaiming(self, reclaim: fn() -> bool) -> Self {
+        Self { reclaim, ..self }
+    }
+
+    /// What `attempt` answers, again if it lacked memory and some came back.
+    fn with_reclaim<T>(&self, attempt: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+        match attempt() {
+            Err(Errno::ENOMEM) if (self.reclaim)() => attempt(),
+            answer => answer,
         }
     }
 
@@ -173,12 +191,14 @@ impl Pages {
     }
 
     fn take(&self, count: usize, owner: Owner, is_zeroed: bool) -> Result<usize, Errno> {
-        let mut map = self.map.lock();
-        if count == 0 || count > self.available(&map, owner) {
-            return Err(Errno::ENOMEM);
-        }
-        let first = map.take(count).ok_or(Errno::ENOMEM)?;
-        Ok(self.hand_out(&mut map, first..first + count, owner, is_zeroed))
+        self.with_reclaim(|| {
+            let mut map = self.map.lock();
+            if count == 0 || count > self.available(&map, owner) {
+                return Err(Errno::ENOMEM);
+            }
+            let first = map.take(count).ok_or(Errno::ENOMEM)?;
+            Ok(self.hand_out(&mut map, first..first + count, owner, is_zeroed))
+        })
     }
 
     /// Takes these pages, if all of them are free. They read as zeros.
@@ -190,7 +210,10 @@ impl Pages {
         if addresses.start < self.start || addresses.end > self.range().end {
             return Err(Errno::ENOMEM);
         }
-        let pages = self.numbers(&addresses);
+        self.with_reclaim(|| self.claim_pages(self.numbers(&addresses), owner))
+    }
+
+    fn claim_pages(&self, pages: Range<usize>, owner: Owner) -> Result<(), Errno> {
         let mut map = self.map.lock();
         let is_available = pages.len() <= self.available(&map, owner);
         if pages.start == map.at_hand.start && pages.end <= map.at_hand.end && is_available {
@@ -244,12 +267,14 @@ impl Pages {
     /// # Errors
     /// `ENOMEM`: the program asks for what is kept for the library OS.
     pub fn promise(&self, count: usize) -> Result<(), Errno> {
-        let mut map = self.map.lock();
-        if count > self.available(&map, Owner::Program) {
-            return Err(Errno::ENOMEM);
-        }
-        map.promised += count;
-        Ok(())
+        self.with_reclaim(|| {
+            let mut map = self.map.lock();
+            if count > self.available(&map, Owner::Program) {
+                return Err(Errno::ENOMEM);
+            }
+            map.promised += count;
+            Ok(())
+        })
     }
 
     /// Pages that were set aside are not needed any more.
@@ -378,11 +403,10 @@ impl Pages {
 
     /// Whether at least half of the pages that are kept for the library OS are free.
     pub(super) fn has_room_for_kernel(&self) -> Result<(), Errno> {
-        if self.has_for_kernel(self.reserve / 2) {
-            Ok(())
-        } else {
-            Err(Errno::ENOMEM)
-        }
+        self.with_reclaim(|| {
+            let is_enough = self.has_for_kernel(self.reserve / 2);
+            is_enough.then_some(()).ok_or(Errno::ENOMEM)
+        })
     }
 
     /// The lowest page that is free, if any is.

@@ -2,6 +2,7 @@
 //! name in a call.
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_solo5::PAGE_BYTES;
 use muslin_syscalls::memory::Owner;
@@ -11,13 +12,33 @@ use crate::process;
 
 /// What is aligned to pages holds the program's data: it comes from the platform without a header,
 /// goes back there, and may not use up what the library OS needs.
-struct KernelHeap(Heap);
+struct KernelHeap {
+    heap: Heap,
+    /// Blocks that were given back since the heap was trimmed.
+    freed: AtomicUsize,
+}
+
+/// Fewer free blocks than this are not looked through for whole pages.
+const TRIM_BLOCKS_MIN: usize = 256;
 
 #[global_allocator]
-static HEAP: KernelHeap = KernelHeap(Heap::over(
-    |len_bytes| process::take_pages(len_bytes, Owner::Kernel),
-    |start, len_bytes| process::give_pages(start, len_bytes, Owner::Kernel),
-));
+static HEAP: KernelHeap = KernelHeap {
+    heap: Heap::over(
+        |len_bytes| process::take_pages(len_bytes, Owner::Kernel),
+        |start, len_bytes| process::give_pages(start, len_bytes, Owner::Kernel),
+    ),
+    freed: AtomicUsize::new(0),
+};
+
+/// Gives pages of free blocks back; whether there were any.
+pub fn trim() -> bool {
+    if HEAP.freed.load(Ordering::Relaxed) < TRIM_BLOCKS_MIN {
+        return false;
+    }
+    HEAP.freed.store(0, Ordering::Relaxed);
+    // SAFETY: one thread runs at a time, and it is not inside the heap but to ask for pages.
+    unsafe { HEAP.heap.trim() }
+}
 
 // SAFETY: the heap gives distinct blocks of at least the asked size, at a multiple of the asked
 // alignment; so do pages.
@@ -26,7 +47,7 @@ unsafe impl GlobalAlloc for KernelHeap {
         let memory = if layout.align() == PAGE_BYTES {
             process::take_pages(layout.size(), Owner::Files)
         } else {
-            self.0.allocate(layout.size(), layout.align())
+            self.heap.allocate(layout.size(), layout.align())
         };
         memory.unwrap_or(core::ptr::null_mut())
     }
@@ -36,7 +57,9 @@ unsafe impl GlobalAlloc for KernelHeap {
             process::give_pages(memory as usize, layout.size(), Owner::Files);
             return;
         }
+        let freed = self.freed.load(Ordering::Relaxed);
+        self.freed.store(freed.wrapping_add(1), Ordering::Relaxed);
         // SAFETY: by this trait's contract the memory came from `alloc`.
-        unsafe { self.0.free(memory) }
+        unsafe { self.heap.free(memory) }
     }
 }

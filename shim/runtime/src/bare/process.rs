@@ -15,6 +15,7 @@ use spin::Once;
 
 use crate::console;
 use crate::given::given;
+use crate::kernel_heap;
 use crate::missing::missing;
 use crate::raw::{self, Code};
 use crate::start;
@@ -29,7 +30,8 @@ static PROCESS: Once<Process> = Once::new();
 /// Makes the process. Once, at boot.
 pub fn begin() {
     // SAFETY: the platform has this memory for the library OS alone, and this is the first time.
-    let pages = PAGES.call_once(|| unsafe { Pages::new(host().memory()) });
+    let pages =
+        PAGES.call_once(|| unsafe { Pages::new(host().memory()) }.reclaiming(kernel_heap::trim));
     let process = PROCESS.call_once(|| {
         Process::new(
             host(),

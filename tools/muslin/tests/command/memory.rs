@@ -71,6 +71,59 @@ int main(void) {
 }
 "#;
 
+/// Makes files until there is no memory for another name, and removes them, three times; then
+/// directories, one in the other. What the names took is the program's again.
+const NAMES: &str = r#"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int files(void) {
+    char name[32];
+    int count = 0, fd;
+    for (;; count++) {
+        sprintf(name, "/tmp/%d", count);
+        if ((fd = open(name, O_CREAT | O_WRONLY, 0600)) < 0) break;
+        close(fd);
+    }
+    if (errno != ENOMEM) perror("open"), exit(1);
+    for (int i = 0; i < count; i++) {
+        sprintf(name, "/tmp/%d", i);
+        if (unlink(name)) perror("unlink"), exit(1);
+    }
+    return count;
+}
+
+static void half(const char *after) {
+    void *map = mmap(0, 12 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) perror(after), exit(1);
+    munmap(map, 12 << 20);
+}
+
+int main(void) {
+    int first = files();
+    if (first < 10000) return printf("%d files\n", first), 1;
+    for (int round = 0; round < 2; round++) {
+        int count = files();
+        if (count < first * 9 / 10) return printf("%d files, and were %d\n", count, first), 1;
+    }
+    half("files");
+    int depth = 0;
+    while (!mkdir("d", 0700) && !chdir("d")) depth++;
+    if (errno != ENOMEM || depth < 5000) return printf("%d deep\n", depth), 1;
+    if (getcwd(0, 0) || errno != ENAMETOOLONG) return perror("getcwd"), 1;
+    while (depth--)
+        if (chdir("..") || rmdir("d")) return perror("rmdir"), 1;
+    half("directories");
+    puts("names");
+    return 0;
+}
+"#;
+
 /// Maps of one file, one beside the other.
 const SHARED: &str = r#"
 #include <errno.h>
@@ -143,6 +196,25 @@ fn a_program_goes_on_after_enomem_and_nothing_is_lost() {
         &outcome.output,
         &String::from_utf8_lossy(&outcome.complaints),
     );
+}
+
+#[test]
+fn memory_of_names_that_are_gone_is_given_back() {
+    const TEST: &str = "memory_of_names_that_are_gone_is_given_back";
+    let Some(sysroot) = solo5(TEST) else {
+        return;
+    };
+    let dir = directory("memory_names");
+    make(sysroot, &dir, "guest", NAMES);
+    let mut in_tender = with(["run", "--mem", "24"]);
+    in_tender.arg(dir.join("guest"));
+    let mut as_process = clean(Command::new(dir.join("guest")));
+    as_process.env("MUSLIN_MEM", "24");
+    for command in [&mut in_tender, &mut as_process] {
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(stdout(&output), "names\n", "{output:?}");
+        assert!(output.status.success(), "{output:?}");
+    }
 }
 
 /// What the program says, and who holds the memory: once.
