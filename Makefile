@@ -26,7 +26,7 @@ stock:           ## unpatched musl in out/stock/, to compare with
 guests:          ## the sysroot in out/solo5-spt/, for guests of Solo5's spt
 	@tools/build.sh solo5
 
-demo: all stock  ## builds everything, runs real programs and shows where their calls went
+demo: all stock guests ## builds everything, runs real programs and shows where their calls went
 	@tools/demo.sh
 
 test: all stock guests lint ## every test that this machine can run
