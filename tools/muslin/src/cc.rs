@@ -490,13 +490,13 @@ fn link(
 }
 
 /// Whether all numbers of calls in a linked file are known. Of the libc only setuid and its like choose
-/// theirs as they run; Rust's standard library names some of them, and images of Rust hold all theirs.
+/// theirs as they run; those of the standard libraries in `STD_FILES` are listed, and images of Rust hold them.
 fn names_its_numbers(file: &str, from_rustc: bool) -> bool {
     let archive = file.split('(').next().unwrap_or(file);
     let name = archive.rsplit('/').next().unwrap_or(archive);
     match name {
         "libc.a" => from_rustc || !file.contains("(unistd_set"),
-        _ => name.starts_with("libstd-") && name.ends_with(".rlib"),
+        _ => every_number::STD_FILES.contains(&name),
     }
 }
 
@@ -586,5 +586,29 @@ pub fn code_of(status: ExitStatus) -> u8 {
         (Some(code), _) => u8::try_from(code & 0xff).unwrap_or(1),
         (None, Some(signal)) => u8::try_from(128 + signal).unwrap_or(1),
         (None, None) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_libraries_that_were_looked_at_name_their_numbers() {
+        let known = format!("/lib/{}(std-0.rcgu.o)", every_number::STD_FILES[0]);
+        for (file, from_rustc, expected) in [
+            (known.as_str(), true, true),
+            (
+                "/lib/libstd-0123456789abcdef.rlib(std-0.rcgu.o)",
+                true,
+                false,
+            ),
+            ("/lib/libc.a(getrandom.lo)", false, true),
+            ("/lib/libc.a(unistd_setuid.lo)", true, true),
+            ("/lib/libc.a(unistd_setuid.lo)", false, false),
+            ("main.o", false, false),
+        ] {
+            assert_eq!(names_its_numbers(file, from_rustc), expected, "{file}");
+        }
     }
 }

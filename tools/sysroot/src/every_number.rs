@@ -20,9 +20,12 @@ pub const STD_SYMBOL: &str = "__muslin_std_numbers";
 /// The members' names.
 pub(crate) const MEMBERS: [&str; 2] = ["muslin-every-number.o", "muslin-std-numbers.o"];
 
-/// What std calls by number, as of Rust 1.95: gettid, futex, splice, preadv, pwritev, getrandom,
-/// copy_file_range, statx, pidfd_send_signal, pidfd_open, clone3. Numbers of a later one are reported
-/// when they are made. Before them what musl's setuid and its like call by number for std: setuid,
+/// The files of those standard libraries whose numbers are known: that of Rust 1.95. Images with
+/// another answer every number.
+pub const STD_FILES: [&str; 1] = ["libstd-286e4795762d614b.rlib"];
+
+/// What these call by number: gettid, futex, splice, preadv, pwritev, getrandom,
+/// copy_file_range, statx, pidfd_send_signal, pidfd_open, clone3. Before them what musl's setuid and its like call by number for std: setuid,
 /// setgid, setreuid, setregid, setresuid, setresgid.
 const STD_NUMBERS: [u32; 17] = [
     105, 106, 113, 114, 117, 119, 186, 202, 275, 295, 296, 318, 326, 332, 424, 434, 435,
