@@ -3,7 +3,8 @@
 //! Free blocks of one size hang in a lock-free list, so an allocation never waits: not for a thread
 //! that a signal handler interrupted, not for one that a child of fork does not have. Memory comes
 //! from the platform in chunks that are kept; classes of small blocks share one, page by page. Blocks
-//! larger than the largest class are mappings.
+//! larger than the largest class are mappings. Without a kernel below, pages of free small blocks go
+//! back when memory is short.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

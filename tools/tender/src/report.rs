@@ -59,6 +59,10 @@ impl Report {
         };
         let what = match signal {
             libc::SIGSYS => scene.forbidden_call(),
+            // The alignment check, which a program must ask for, tells no address.
+            libc::SIGBUS if fault.address == 0 => {
+                "access to an address that is not aligned".to_owned()
+            }
             libc::SIGSEGV | libc::SIGBUS => scene.access(),
             libc::SIGILL => "an instruction that this processor does not have".to_owned(),
             libc::SIGFPE => "a division by zero, or one whose result is too large".to_owned(),

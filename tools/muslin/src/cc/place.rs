@@ -13,6 +13,9 @@ const BASE_MIN: u64 = 0x10_0000;
 /// Larger ones are mistakes.
 const STACK_BYTES_MAX: u64 = 1 << 40;
 
+/// The largest that `--stack` takes: code for a fixed address lies in the lowest 2 GiB, above its stack.
+const STACK_OPTION_BYTES_MAX: u64 = 1 << 30;
+
 const PAGE_BYTES: u64 = 4096;
 
 /// What the command line says about it.
@@ -70,9 +73,16 @@ pub fn stack_option(size: &OsStr) -> Result<OsString, Failure> {
         _ => (&text[..], 0),
     };
     match number(digits).and_then(|number| number.checked_mul(1 << shift)) {
-        Some(bytes) if (1..=STACK_BYTES_MAX).contains(&bytes) => {
+        Some(bytes) if (1..=STACK_OPTION_BYTES_MAX).contains(&bytes) => {
             Ok(format!("-Wl,-z,stack-size={bytes}").into())
         }
+        Some(bytes) if bytes > STACK_OPTION_BYTES_MAX => Err(Failure::usage(
+            format_args!(
+                "--stack {}: an image lies in the lowest 2 GiB, above its stack",
+                one_line(&text)
+            ),
+            "say at most 1G",
+        )),
         _ => Err(Failure::usage(
             format_args!("--stack wants a size, not '{}'", one_line(&text)),
             "say it like 8M or 512K",
@@ -144,6 +154,7 @@ mod tests {
         let option = |size: &str| stack_option(OsStr::new(size)).ok();
         assert_eq!(option("8M"), Some("-Wl,-z,stack-size=8388608".into()));
         assert_eq!(option("64K"), Some("-Wl,-z,stack-size=65536".into()));
+        assert_eq!(option("1G"), Some("-Wl,-z,stack-size=1073741824".into()));
         assert_eq!(option("4096"), Some("-Wl,-z,stack-size=4096".into()));
         for wrong in [
             "",
@@ -151,6 +162,7 @@ mod tests {
             "-1",
             "0",
             "8MB",
+            "2G",
             "99999999G",
             "18446744073709551615K",
         ] {

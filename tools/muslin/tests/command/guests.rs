@@ -351,6 +351,12 @@ fn a_fault_is_reported_with_its_address_and_function() {
             "SIGFPE: a division by zero, or one whose result is too large, in crash+0x5 (0x",
         ),
         (
+            "unaligned",
+            "pushfq; or dword ptr [rsp], 0x40000; popfq; mov rax, [rsp + 1]",
+            135,
+            "SIGBUS: access to an address that is not aligned, in crash+0x",
+        ),
+        (
             "int3",
             "int3",
             133,
