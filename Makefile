@@ -23,7 +23,7 @@ setup:           ## installs what is missing on this machine: packages, Rust tar
 stock:           ## unpatched musl in out/stock/, to compare with
 	@tools/build.sh stock
 
-guests:          ## the sysroot in out/solo5-spt/, for guests of Solo5's spt
+guests:          ## the sysroots in out/solo5-spt/ and out/solo5-hvt/, for guests of Solo5
 	@tools/build.sh solo5
 
 demo: all stock guests ## builds everything, runs real programs and shows where their calls went

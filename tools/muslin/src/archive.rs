@@ -55,8 +55,11 @@ impl Archive {
 fn pack(from: &Path, to: &Path) -> io::Result<()> {
     let mut archive = tar::Builder::new(io::BufWriter::new(fs::File::create(to)?));
     archive.follow_symlinks(false);
+    // Holes as zeros: a guest reads plain entries only.
+    archive.sparse(false);
     pack_directory(&mut archive, from, Path::new(""))?;
-    archive.into_inner()?.into_inner()?.sync_all()
+    archive.into_inner()?.into_inner()?;
+    Ok(())
 }
 
 fn pack_directory(
@@ -106,6 +109,20 @@ mod tests {
             .collect();
         let is = |name: &str, link| (PathBuf::from(name), link);
         assert_eq!(names, [is("a", true), is("b/", false), is("b/c", false)]);
+    }
+
+    #[test]
+    fn a_file_with_holes_is_packed_as_zeros() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = fs::File::create(dir.path().join("holes")).unwrap();
+        file.set_len(1 << 20).unwrap();
+        let to = tempfile::tempdir().unwrap();
+        let tar = to.path().join("t.tar");
+        pack(dir.path(), &tar).unwrap();
+        let mut archive = tar::Archive::new(fs::File::open(tar).unwrap());
+        let entry = archive.entries().unwrap().next().unwrap().unwrap();
+        assert!(entry.header().entry_type().is_file());
+        assert_eq!(entry.header().size().unwrap(), 1 << 20);
     }
 
     #[test]
