@@ -191,7 +191,7 @@ syscall_table! {
     execve = passthrough::__muslin_passthrough, Full => missing;
     exit = passthrough::__muslin_passthrough, Full => process::sys_exit, Full;
     wait4 = passthrough::__muslin_passthrough, Full => process::sys_wait4, Full;
-    kill = passthrough::__muslin_passthrough, Full => process::sys_kill, Partial("-1 reaches the caller. Signals that stop a program do nothing: nobody could continue it");
+    kill = passthrough::__muslin_passthrough, Full => process::sys_kill, Partial("-1 reaches the caller. Signals that stop a program do nothing: nobody could continue it. What waits comes once, real-time signals too, and a function sees it as from tkill");
     uname = passthrough::__muslin_passthrough, Full => process::sys_uname, Full;
     semget = passthrough::__muslin_passthrough, Full => missing;
     semop = passthrough::__muslin_passthrough, Full => missing;
@@ -258,7 +258,7 @@ syscall_table! {
     capset = passthrough::__muslin_passthrough, Full => missing;
     rt_sigpending = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigpending, Full;
     rt_sigtimedwait = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigtimedwait, Partial("where Linux would wait for ever, the program ends with a message and status 134");
-    rt_sigqueueinfo = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigqueueinfo, Partial("the function does not see info");
+    rt_sigqueueinfo = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigqueueinfo, Partial("the function does not see info; what waits comes once, real-time signals too");
     rt_sigsuspend = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigsuspend, Partial("where Linux would wait for ever, the program ends with a message and status 134");
     sigaltstack = passthrough::__muslin_passthrough, Full => signals::sys_sigaltstack, Partial("nothing runs on it");
     utime = passthrough::__muslin_passthrough, Full => files::sys_utime, Full;
@@ -329,7 +329,7 @@ syscall_table! {
     removexattr = passthrough::__muslin_passthrough, Full => files::sys_removexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     lremovexattr = passthrough::__muslin_passthrough, Full => files::sys_lremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     fremovexattr = passthrough::__muslin_passthrough, Full => files::sys_fremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
-    tkill = passthrough::__muslin_passthrough, Full => process::sys_tkill, Full;
+    tkill = passthrough::__muslin_passthrough, Full => process::sys_tkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
     time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
     futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("one thread: where Linux would wait for ever, the program ends with a message and status 134. FUTEX_WAKE_OP and those with priority inheritance are ENOSYS");
     sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
@@ -363,7 +363,7 @@ syscall_table! {
     exit_group = passthrough::__muslin_passthrough, Full => process::sys_exit_group, Full;
     epoll_wait = passthrough::__muslin_passthrough, Full => missing;
     epoll_ctl = passthrough::__muslin_passthrough, Full => missing;
-    tgkill = passthrough::__muslin_passthrough, Full => process::sys_tgkill, Full;
+    tgkill = passthrough::__muslin_passthrough, Full => process::sys_tgkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
     utimes = passthrough::__muslin_passthrough, Full => files::sys_utimes, Full;
     vserver = passthrough::__muslin_passthrough, Full => missing;
     mbind = passthrough::__muslin_passthrough, Full => missing;

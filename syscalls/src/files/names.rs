@@ -348,7 +348,10 @@ fn readlink(
     let flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
     let inode = walk::file_at(context, dirfd, address, flags)?;
     let target: Vec<u8> = match &inode.body {
-        Body::Symlink(target) => target.clone(),
+        Body::Symlink(target) => {
+            inode.set_accessed(context.platform);
+            target.clone()
+        }
         Body::Own(OwnLink::Executable) => context.process.files.executable(),
         Body::Own(OwnLink::WorkingDirectory) => {
             let files = &context.process.files;

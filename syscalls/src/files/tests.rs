@@ -174,6 +174,21 @@ fn devices_are_as_on_linux() {
 }
 
 #[test]
+fn a_link_that_is_read_was_accessed() {
+    let world = World::new();
+    assert_eq!(two(&world, sys_symlink, "target", "/tmp/link"), Ok(0));
+    let room = world.room(size_of::<Stat>());
+    let accessed = || {
+        assert_eq!(with(&world, sys_lstat, "/tmp/link", [room]), Ok(0));
+        world.get_value::<Stat>(room).st_atim.tv_nsec
+    };
+    let before = accessed();
+    world.sim.advance(5);
+    assert_eq!(with(&world, sys_readlink, "/tmp/link", [room, 6]), Ok(6));
+    assert_eq!(accessed(), before + 5);
+}
+
+#[test]
 fn a_directory_is_not_made_by_opening_it() {
     let world = World::new();
     for flags in [O_RDONLY, O_RDWR] {

@@ -57,7 +57,8 @@ pub fn exit_by_deadlock(context: &Context<'_>, what: &str) -> ! {
 /// # Errors
 /// `EINVAL` no such signal · `ESRCH` no such process.
 /// # Differs from Linux
-/// -1 reaches the caller. Signals that stop a program do nothing: nobody could continue it.
+/// -1 reaches the caller. Signals that stop a program do nothing: nobody could continue it. What waits
+/// comes once, real-time signals too, and a function sees it as from `tkill`.
 /// # Source
 /// kill(2), man-pages 6.9
 pub fn sys_kill(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -72,6 +73,8 @@ pub fn sys_kill(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 ///
 /// # Errors
 /// `EINVAL` no such signal, or not a thread's number · `ESRCH` no such thread.
+/// # Differs from Linux
+/// Signals that stop a program do nothing; what waits comes once, real-time signals too.
 /// # Source
 /// tkill(2), man-pages 6.9
 pub fn sys_tkill(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -86,6 +89,8 @@ pub fn sys_tkill(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 ///
 /// # Errors
 /// `EINVAL` no such signal, or not a number of either · `ESRCH` no such thread.
+/// # Differs from Linux
+/// Signals that stop a program do nothing; what waits comes once, real-time signals too.
 /// # Source
 /// tkill(2), man-pages 6.9
 pub fn sys_tgkill(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {

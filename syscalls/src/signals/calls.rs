@@ -199,7 +199,7 @@ pub fn sys_pause(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
 /// # Errors
 /// `EINVAL` no such signal · `ESRCH` another process · `EFAULT` a bad `info`.
 /// # Differs from Linux
-/// The function does not see `info`.
+/// The function does not see `info`. What waits comes once, real-time signals too.
 /// # Source
 /// rt_sigqueueinfo(2), man-pages 6.9
 pub fn sys_rt_sigqueueinfo(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
