@@ -35,3 +35,16 @@ pub fn decimal(mut number: usize, buffer: &mut [u8; 20]) -> &[u8] {
         }
     }
 }
+
+/// A number in hexadecimal, in `buffer`.
+#[cfg(feature = "platform-solo5")]
+pub fn hexadecimal(mut number: usize, buffer: &mut [u8; 18]) -> &[u8] {
+    let mut at = buffer.len();
+    while number != 0 || at == buffer.len() {
+        at -= 1;
+        buffer[at] = b"0123456789abcdef"[number % 16];
+        number /= 16;
+    }
+    buffer[at - 2..at].copy_from_slice(b"0x");
+    &buffer[at - 2..]
+}

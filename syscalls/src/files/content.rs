@@ -106,6 +106,9 @@ impl Content {
         if offset_bytes >= FILE_BYTES_MAX {
             return Err(Errno::EFBIG);
         }
+        if offset_bytes > self.len_bytes {
+            self.clear_behind_end();
+        }
         let len = len.min((FILE_BYTES_MAX - offset_bytes) as usize);
         let mut done = 0;
         while done < len {
@@ -141,9 +144,21 @@ impl Content {
                 .base
                 .len()
                 .min(usize::try_from(len_bytes).unwrap_or(usize::MAX))];
+        } else {
+            self.clear_behind_end();
         }
         self.len_bytes = len_bytes;
         Ok(())
+    }
+
+    /// Clears what a shared mapping has stored behind the end, in the last page.
+    fn clear_behind_end(&mut self) {
+        let (index, start) = split(self.len_bytes);
+        if start != 0
+            && let Some(page) = self.pages.get_mut(index)
+        {
+            page[start..].fill(0);
+        }
     }
 
     /// Sets memory aside for a range, so that writing there cannot fail. The size stays.
@@ -402,6 +417,22 @@ mod tests {
         assert_eq!(content.next_hole(5000), Ok(5000));
         assert_eq!(content.next_data(5000), Ok(5 << 32));
         assert_eq!(content.blocks(), 16);
+    }
+
+    #[test]
+    fn what_a_mapping_stored_behind_the_end_is_not_the_file_s() {
+        let stored_behind_end = || {
+            let mut content = Content::default();
+            put(&mut content, 0, b"abcdef");
+            content.page_mut(0).unwrap()[10] = b'q';
+            content
+        };
+        let mut longer = stored_behind_end();
+        longer.set_len(20).unwrap();
+        assert_eq!(all(&longer), b"abcdef\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        let mut written = stored_behind_end();
+        put(&mut written, 12, b"z");
+        assert_eq!(all(&written), b"abcdef\0\0\0\0\0\0z");
     }
 
     #[test]

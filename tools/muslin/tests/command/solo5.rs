@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use object::{Object, ObjectSymbol};
+
 use crate::lab::{directory, driver, refuse, solo5, stderr, stdout, succeed, with, write};
 
 /// A directory with one C program, compiled.
@@ -66,20 +68,45 @@ fn a_missing_call_is_reported_once_by_name() {
         return;
     };
     guest.compile(
-        "#include <errno.h>\n#include <stdio.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
+        "#include <errno.h>\n#include <stdio.h>\n#include <sys/ptrace.h>\n\
          int main(void) {\n\
              for (int i = 0; i < 2; i++) {\n\
-                 long result = syscall(SYS_ptrace, 0);\n\
+                 long result = ptrace(PTRACE_TRACEME, 0, 0, 0);\n\
                  printf(\"%ld %d\\n\", result, errno == ENOSYS);\n\
              }\n\
          }\n",
         &[],
     );
+    let output = succeed(&mut guest.run(&[]));
+    let place = output
+        .split_once(" at ")
+        .and_then(|(_, rest)| rest.split_once(','))
+        .map_or("", |(place, _)| place);
     assert_eq!(
-        succeed(&mut guest.run(&[])),
-        "muslin: the program called ptrace (101), which this platform does not have: ENOSYS\n\
-         -1 1\n-1 1\n"
+        output,
+        format!(
+            "muslin: the program called ptrace (101) at {place}, which this platform does not have: \
+             ENOSYS\n-1 1\n-1 1\n"
+        )
     );
+    assert_eq!(
+        function_at(&guest.dir.join("guest"), place).as_deref(),
+        Some("ptrace")
+    );
+}
+
+/// The function of an image that an address in hexadecimal lies in.
+fn function_at(image: &Path, place: &str) -> Option<String> {
+    let address = u64::from_str_radix(place.strip_prefix("0x")?, 16).ok()?;
+    let bytes = std::fs::read(image).ok()?;
+    let file = object::File::parse(&*bytes).ok()?;
+    let name = file
+        .symbols()
+        .find(|it| (it.address()..it.address() + it.size()).contains(&address))?
+        .name()
+        .ok()?
+        .to_owned();
+    Some(name)
 }
 
 #[test]
