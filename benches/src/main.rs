@@ -3,8 +3,10 @@
 //! - `images`: the benches, linked with either libc; their rounds in turn
 //! - `programs`: small programs: size and start
 //! - `guests`: guests of spt beside native programs
+//! - `database`: SQLite's own benchmark in both worlds
 //! - `report`: the table, and which targets are met
 
+mod database;
 mod guests;
 mod images;
 mod programs;
@@ -64,6 +66,8 @@ fn run() -> Result<()> {
     let starts = programs::starts(&places)?;
     eprintln!("bench: measuring guests");
     let guests = guests::Guests::measure(&places)?;
-    report::print(&times, &sizes, &starts, &guests);
+    eprintln!("bench: measuring SQLite's speedtest1");
+    let database = database::Database::measure(&places)?;
+    report::print(&times, &sizes, &starts, &guests, &database);
     Ok(())
 }

@@ -1,11 +1,18 @@
 //! What was measured, side by side, and the targets.
 
+use crate::database::Database;
 use crate::guests::Guests;
 use crate::images::Times;
 use crate::programs::{Size, Start};
 
 /// Prints everything. The quickest samples are compared: the others say how busy the machine was.
-pub fn print(times: &Times, sizes: &[Size], starts: &[Start], guests: &Guests) {
+pub fn print(
+    times: &Times,
+    sizes: &[Size],
+    starts: &[Start],
+    guests: &Guests,
+    database: &Database,
+) {
     println!("{}", machine());
     println!("Times in ns: the quickest sample, then the median. Comparisons are of the quickest.");
     calls(times);
@@ -33,10 +40,22 @@ pub fn print(times: &Times, sizes: &[Size], starts: &[Start], guests: &Guests) {
         );
     }
     print_guests(guests);
+    println!("\nSQLite's speedtest1, database in memory, in seconds; the quickest");
+    println!(
+        "  {:34}{:>10.2}{:>10.2}",
+        "native, guest of spt", database.native_s, database.guest_s
+    );
     println!("\nTargets");
     for target in targets(times, sizes).iter().chain(&targets_of(guests)) {
         target.print();
     }
+    at_most(
+        "SQLite in a guest, to native",
+        1.0,
+        database.guest_s / database.native_s,
+        "",
+    )
+    .print();
 }
 
 fn print_guests(guests: &Guests) {
