@@ -1,7 +1,7 @@
 //! An archive for a root directory: made of a directory, or one that is there.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -23,7 +23,14 @@ impl Archive {
                 "name a directory or a tar archive that can be read",
             )
         };
-        Self::make(path).map_err(|error| failed(&error))
+        let archive = Self::make(path).map_err(|error| failed(&error))?;
+        if is_archive(&archive.path).map_err(|error| failed(&error))? {
+            return Ok(archive);
+        }
+        Err(Failure::new(
+            format_args!("--initrd {}: this is no tar archive", shown(path)),
+            "name a directory, or an archive of tar that is not compressed",
+        ))
     }
 
     fn make(path: &Path) -> io::Result<Self> {
@@ -49,6 +56,26 @@ impl Archive {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Does it begin as tar archives do? The rest is looked at by the guest, when it opens a file.
+fn is_archive(path: &Path) -> io::Result<bool> {
+    if !fs::metadata(path)?.is_file() {
+        // What can be read only once is the guest's to read.
+        return Ok(true);
+    }
+    let mut header = tar::Header::new_old();
+    match fs::File::open(path)?.read_exact(header.as_mut_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        read => read?,
+    }
+    // Zeros end an archive: nothing is in it.
+    if header.as_bytes().iter().all(|&byte| byte == 0) {
+        return Ok(true);
+    }
+    let written = header.cksum().ok();
+    header.set_cksum();
+    Ok(written == header.cksum().ok())
 }
 
 /// Packs a directory, names sorted, so that equal directories make equal images.
@@ -123,6 +150,33 @@ mod tests {
         let entry = archive.entries().unwrap().next().unwrap().unwrap();
         assert!(entry.header().entry_type().is_file());
         assert_eq!(entry.header().size().unwrap(), 1 << 20);
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused_by_its_first_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "text").unwrap();
+        let tar = dir.path().join("t.tar");
+        pack(dir.path(), &tar).unwrap();
+        let whole = fs::read(&tar).unwrap();
+        let is_taken = |bytes: &[u8]| {
+            fs::write(&file, bytes).unwrap();
+            Archive::new(&file).map_err(|failure| failure.line.unwrap_or_default())
+        };
+        assert!(is_taken(&whole).is_ok());
+        assert!(is_taken(&[0; 1024]).is_ok());
+        // The rest is not read here.
+        assert!(is_taken(&whole[..512]).is_ok());
+        let mut bent = whole.clone();
+        bent[0] ^= 1;
+        for bytes in [&[][..], b"text", &whole[..511], &[b'x'; 4096], &bent] {
+            let line = is_taken(bytes).err().unwrap();
+            assert!(line.ends_with(
+                "file: this is no tar archive; \
+                 name a directory, or an archive of tar that is not compressed"
+            ));
+        }
     }
 
     #[test]

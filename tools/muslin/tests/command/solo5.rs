@@ -298,8 +298,6 @@ fn a_damaged_archive_ends_the_guest_by_name() {
         ),
         (&whole[..5700], "the archive is cut off (at byte 5632)"),
         (&flipped, "the checksum of a header is wrong (at byte 5632)"),
-        (&b"no archive"[..], "this is no tar archive (at byte 0)"),
-        (&[], "this is no tar archive (at byte 0)"),
     ] {
         std::fs::write(&given, bytes).unwrap();
         let output = with(["run", "--mem", "16", "--initrd"])
@@ -313,6 +311,36 @@ fn a_damaged_archive_ends_the_guest_by_name() {
                 Some(1),
                 &*format!("muslin: initrd: {line}; make it anew with tar\n")
             )
+        );
+    }
+}
+
+#[test]
+fn what_is_no_archive_is_refused_before_the_start() {
+    let Some(guest) = Guest::new("solo5_no_archive") else {
+        return;
+    };
+    // Nothing is opened: the guest itself would never look.
+    guest.compile("int main(void) { return 0; }", &[]);
+    let image = guest.dir.join("guest");
+    for given in [&image, &guest.dir.join("empty")] {
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(given)
+            .unwrap();
+        let line = format!(
+            "--initrd {}: this is no tar archive; \
+             name a directory, or an archive of tar that is not compressed",
+            given.display()
+        );
+        refuse(with(["run", "--initrd"]).arg(given).arg(&image), 1, &line);
+        refuse(
+            driver(guest.sysroot, &guest.dir)
+                .args(["guest.c", "--initrd"])
+                .arg(given),
+            1,
+            &line,
         );
     }
 }
