@@ -2,15 +2,16 @@
 //!
 //! Source: `arch/generic/bits/errno.h` of musl; errno(3).
 
-use core::num::NonZeroU16;
+use core::num::NonZeroUsize;
 
 /// What went wrong with a call: a number from 1 to 4095.
 ///
 /// A newtype over the number, not an enum, so that an errno of a host that is not in this list
-/// passes through unharmed.
+/// passes through unharmed. It takes a word, so that `Result<usize, Errno>` travels in two registers: in
+/// memory, with a smaller one beside the value, each copy of it made the processor wait.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
-pub struct Errno(NonZeroU16);
+pub struct Errno(NonZeroUsize);
 
 /// The largest errno: results from `-ERRNO_MAX` to -1 are errors, all others are values.
 pub const ERRNO_MAX: u16 = 4095;
@@ -20,7 +21,7 @@ macro_rules! errnos {
         impl Errno {
             $(
                 #[doc = concat!("`", stringify!($name), "`, number ", stringify!($number), ".")]
-                pub const $name: Self = match NonZeroU16::new($number) {
+                pub const $name: Self = match NonZeroUsize::new($number) {
                     Some(number) => Self(number),
                     None => panic!("no errno is zero"),
                 };
@@ -45,7 +46,7 @@ impl Errno {
         if number < 1 || number > ERRNO_MAX as i32 {
             return None;
         }
-        match NonZeroU16::new(number as u16) {
+        match NonZeroUsize::new(number as usize) {
             Some(number) => Some(Self(number)),
             None => None,
         }
