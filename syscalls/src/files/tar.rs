@@ -24,6 +24,8 @@ use super::inode::{Body, Inode, Time};
 const BLOCK_BYTES: usize = 512;
 /// Directories in one another at most: a path of 4096 bytes has no more.
 const DEPTH_MAX: usize = 2048;
+/// The kind of a file with holes.
+const GNU_SPARSE: u8 = b'S';
 
 /// What is wrong with an archive, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +71,10 @@ impl fmt::Display for Error {
         if !self.name.is_empty() {
             write!(f, ", \"{}\"", self.name.escape_ascii())?;
         }
-        f.write_str("); make it anew with tar")
+        f.write_str(match self.what {
+            What::Kind(GNU_SPARSE) => "); make it anew without --sparse",
+            _ => "); make it anew with tar",
+        })
     }
 }
 
@@ -642,6 +647,12 @@ mod tests {
         let mut archive = Vec::new();
         entry(&mut archive, b"odd", b'V', b"");
         assert!(outcome(end(archive)).starts_with("an entry of an unknown kind, 'V'"));
+        let mut archive = Vec::new();
+        entry(&mut archive, b"holes", b'S', b"");
+        assert_eq!(
+            outcome(end(archive)),
+            "an entry of an unknown kind, 'S' (at byte 0, \"holes\"); make it anew without --sparse"
+        );
         let mut archive = Vec::new();
         entry(&mut archive, b"odd", b'x', b"99 path=x\n");
         assert!(outcome(end(archive)).starts_with("an extended header is damaged"));
