@@ -1,6 +1,7 @@
 /* mmap, munmap: anonymous, of files, shared, private, fixed, and all that is refused. */
 #include "expect.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -53,6 +54,9 @@ int main(void)
 	GIVES("msync", msync(shared, 2 * PAGE, MS_SYNC), 0);
 	FAILS("msync at an odd address", msync(shared + 1, PAGE, MS_SYNC), EINVAL);
 	FAILS("msync of both ways", msync(shared, PAGE, MS_SYNC | MS_ASYNC), EINVAL);
+	CHECK("private behind the last offset", refused(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, LONG_MAX - (PAGE - 1)), EOVERFLOW));
+	CHECK("shared across the last offset", refused(mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, LONG_MAX - (2 * PAGE - 1)), EOVERFLOW));
+	CHECK("up to the last offset", mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, LONG_MAX - (2 * PAGE - 1)) != MAP_FAILED);
 	close(fd);
 	say("the map outlives the descriptor: %.5s", shared + PAGE);
 	int reader = open("file", O_RDONLY), writer = open("file", O_WRONLY);

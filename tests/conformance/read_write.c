@@ -53,6 +53,16 @@ int main(void)
 	FAILS("pread EBADF", pread(-1, text, 1, 0), EBADF);
 	FAILS("pwrite EBADF", pwrite(-1, text, 1, 0), EBADF);
 
+	FAILS("pread behind the last place", pread(fd, text, 1, LONG_MAX), EINVAL);
+	FAILS("pread across the last place", pread(fd, text, 2, LONG_MAX - 1), EINVAL);
+	GIVES("pread at the last place", pread(fd, text, 1, LONG_MAX - 1), 0);
+	GIVES("pread nothing behind it", pread(fd, text, 0, LONG_MAX), 0);
+	FAILS("preadv behind the last place", preadv(fd, in, 2, LONG_MAX), EINVAL);
+	FAILS("pwrite behind the last place", pwrite(fd, text, 1, LONG_MAX), EINVAL);
+	FAILS("pwrite across the last place", pwrite(fd, text, 2, LONG_MAX - 1), EINVAL);
+	GIVES("pwrite nothing behind it", pwrite(fd, text, 0, LONG_MAX), 0);
+	FAILS("pwritev behind the last place", pwritev(fd, out, 3, LONG_MAX), EINVAL);
+
 	GIVES("read half of a bad buffer", (lseek(fd, 0, SEEK_SET), read(fd, text, 0)), 0);
 	int full = OPENED("/dev/full", open("/dev/full", O_WRONLY));
 	FAILS("write to /dev/full", write(full, "x", 1), ENOSPC);

@@ -60,7 +60,7 @@ pub fn sys_write(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// `pread64(fd, buf, count, offset)` — reads at a place.
 ///
 /// # Errors
-/// `EINVAL` a negative place · `ESPIPE` no places · as [`sys_read`].
+/// `EINVAL` a negative place, or an end that no offset can say · `ESPIPE` no places · as [`sys_read`].
 /// # Source
 /// pread(2)
 pub fn sys_pread64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -79,7 +79,7 @@ pub fn sys_pread64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// `pwrite64(fd, buf, count, offset)` — writes at a place; with `O_APPEND` at the end, as Linux does.
 ///
 /// # Errors
-/// `EINVAL` a negative place · `ESPIPE` no places · as [`sys_write`].
+/// `EINVAL` a negative place, or an end that no offset can say · `ESPIPE` no places · as [`sys_write`].
 /// # Source
 /// pwrite(2)
 pub fn sys_pwrite64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {

@@ -67,6 +67,7 @@ impl FileOps for RegularFile {
         dst: &mut UserBufMut<'_>,
     ) -> Result<usize, Errno> {
         let len = dst.len();
+        check_end(offset_bytes, len)?;
         let content = self.content()?.lock();
         let got = match content.in_one_page(offset_bytes, len) {
             Some(bytes) => dst.copy_in(0, bytes),
@@ -88,6 +89,9 @@ impl FileOps for RegularFile {
         src: &UserBuf<'_>,
     ) -> Result<(usize, u64), Errno> {
         let place = offset_bytes.unwrap_or_else(|| self.inode.len_bytes());
+        if let Some(place) = offset_bytes {
+            check_end(place, src.len())?;
+        }
         let len = super::room_for(context, place, src.len() as u64)? as usize;
         let written = self.content()?.lock().write(place, len, |at, page| {
             src.copy_out(at, page);
@@ -177,6 +181,15 @@ impl FileOps for PathOnly {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// Places end where offsets do.
+#[inline]
+fn check_end(place: u64, len: usize) -> Result<(), Errno> {
+    if place.saturating_add(len as u64) > FILE_BYTES_MAX {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
 }
 
 #[inline]

@@ -41,6 +41,9 @@ const MS_ASYNC: u32 = 1;
 const MS_INVALIDATE: u32 = 2;
 const MS_SYNC: u32 = 4;
 
+/// As many as a program can have on x86-64.
+const ADDRESSES_BYTES: usize = 1 << 47;
+
 const MLOCK_ONFAULT: u32 = 1;
 const MCL_CURRENT: u32 = 1;
 const MCL_FUTURE: u32 = 2;
@@ -58,7 +61,7 @@ const MCL_ONFAULT: u32 = 4;
 /// `EINVAL` no length, no kind, an offset that is not a page's, or huge pages · `ENOMEM` no room ·
 /// `EEXIST` for `MAP_FIXED_NOREPLACE` · `EACCES` executable memory where the platform has none, or
 /// a file that is not open for reading, or not for writing if shared pages shall be written · `EBADF`
-/// not a descriptor · `ENODEV` a file that cannot be mapped.
+/// not a descriptor · `ENODEV` a file that cannot be mapped · `EOVERFLOW` behind the last offset.
 /// # Differs from Linux
 /// Memory is never promised twice: `ENOMEM` comes from here and not from a later touch. A private
 /// mapping does not see later writes to the file. Pages beyond the end of a file read as zeros
@@ -110,6 +113,13 @@ fn map(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     }
 
     let file = context.process.files.file(args.fd(4))?;
+    // What is longer finds no room, wherever it begins.
+    if (1..=ADDRESSES_BYTES).contains(&len_bytes) {
+        let len_bytes = len_bytes.next_multiple_of(memory.page_bytes());
+        if offset_bytes > isize::MAX as usize - len_bytes {
+            return Err(Errno::EOVERFLOW);
+        }
+    }
     if !file.can_read() || (is_shared && protection.write && !file.can_write()) {
         return Err(Errno::EACCES);
     }
@@ -119,7 +129,7 @@ fn map(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     if is_shared {
         let count = len_bytes.div_ceil(memory.page_bytes()) as u64;
         let first = (offset_bytes / memory.page_bytes()) as u64;
-        let pages = first..first.checked_add(count).ok_or(Errno::EOVERFLOW)?;
+        let pages = first..first + count;
         let can_write = file.can_write();
         if let Some(mapped) = file
             .ops

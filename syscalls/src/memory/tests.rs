@@ -328,7 +328,15 @@ fn a_mapping_of_a_file_is_a_copy_with_zeros_behind() {
     let root = world.text("/");
     let directory = world.call(sys_open, [root, 0]).unwrap();
     assert_eq!(map_file(READ, PRIVATE, directory, 0), Err(Errno::ENODEV));
+    // Three pages end where offsets do, or behind.
+    let last = isize::MAX as usize + 1 - 4 * PAGE_BYTES;
+    for flags in [PRIVATE, 1] {
+        for offset in [last + PAGE_BYTES, usize::MAX - (PAGE_BYTES - 1)] {
+            assert_eq!(map_file(READ, flags, fd, offset), Err(Errno::EOVERFLOW));
+        }
+    }
     assert_eq!(free - free_bytes(&world), 3 * 3 * PAGE_BYTES + PAGE_BYTES);
+    assert!(map_file(READ, PRIVATE, fd, last).is_ok());
 }
 
 #[test]
