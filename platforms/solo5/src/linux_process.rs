@@ -65,6 +65,8 @@ pub const INITRD_VARIABLE: &[u8] = b"MUSLIN_INITRD=";
 const MEMORY_MIB: usize = 512;
 /// More than any machine has, and less than addresses can say.
 const MEMORY_MIB_MAX: usize = 1 << 24;
+const TOO_MUCH: &[u8] =
+    b"muslin: Linux does not give that much memory: set MUSLIN_MEM to fewer MiB\n";
 /// What counts of a stack without a limit.
 const STACK_BYTES_MAX: usize = 1 << 30;
 /// Bytes between the file's name and the end of the stack.
@@ -97,8 +99,7 @@ impl LinuxProcess {
         // SAFETY: C strings up to a null, as the caller promises.
         while let Some(variable) = unsafe { text(*at) } {
             if let Some(value) = variable.strip_prefix(MEMORY_VARIABLE) {
-                memory_mib = number(value)
-                    .unwrap_or_else(|| self.refuse(b"muslin: MUSLIN_MEM is not a number of MiB\n"));
+                memory_mib = number(value).unwrap_or_else(|line| self.refuse(line));
             }
             if let Some(path) = variable.strip_prefix(INITRD_VARIABLE) {
                 let Ok(words) = map_file(path) else {
@@ -121,11 +122,7 @@ impl LinuxProcess {
         let stack_start = stack_end.saturating_sub(stack_limit_bytes());
 
         let start = image.end.next_multiple_of(PAGE_BYTES);
-        let memory = map(start, memory_mib << 20).unwrap_or_else(|_| {
-            self.refuse(
-                b"muslin: Linux does not give that much memory: set MUSLIN_MEM to fewer MiB\n",
-            )
-        });
+        let memory = map(start, memory_mib << 20).unwrap_or_else(|_| self.refuse(TOO_MUCH));
         self.places.set(memory, stack_start..stack_end);
         self.clock.start();
         // SAFETY: as the caller promises; this is the start.
@@ -149,10 +146,20 @@ pub unsafe fn text(start: *const u8) -> Option<&'static [u8]> {
     (!start.is_null()).then(|| unsafe { CStr::from_ptr(start.cast::<c_char>()) }.to_bytes())
 }
 
-/// A number of MiB that makes sense.
-fn number(digits: &[u8]) -> Option<usize> {
-    let number: usize = core::str::from_utf8(digits).ok()?.parse().ok()?;
-    (1..=MEMORY_MIB_MAX).contains(&number).then_some(number)
+/// A number of MiB that makes sense, or what is wrong with it.
+fn number(digits: &[u8]) -> Result<usize, &'static [u8]> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(b"muslin: MUSLIN_MEM is not a number of MiB\n");
+    }
+    let mib = digits.iter().fold(0_usize, |mib, digit| {
+        mib.saturating_mul(10)
+            .saturating_add(usize::from(digit - b'0'))
+    });
+    match mib {
+        0 => Err(b"muslin: MUSLIN_MEM is 0: set it to more MiB\n"),
+        1..=MEMORY_MIB_MAX => Ok(mib),
+        _ => Err(TOO_MUCH),
+    }
 }
 
 /// Takes the vDSO out of the auxiliary vector, whose clocks are not the library OS's, and makes the
@@ -377,16 +384,19 @@ mod tests {
 
     #[test]
     fn memory_is_a_number_of_mib() {
-        assert_eq!(number(b"64"), Some(64));
-        for wrong in [
-            &b""[..],
-            b"0",
-            b"-1",
-            b"64M",
-            b"99999999999999999999",
-            b"\xff",
+        assert_eq!(number(b"64"), Ok(64));
+        for (wrong, line) in [
+            (&b""[..], "is not a number"),
+            (b"-1", "is not a number"),
+            (b"64M", "is not a number"),
+            (b"\xff", "is not a number"),
+            (b"0", "is 0: set it to more MiB"),
+            (b"16777217", "set MUSLIN_MEM to fewer MiB"),
+            (b"99999999999999999999", "set MUSLIN_MEM to fewer MiB"),
         ] {
-            assert_eq!(number(wrong), None);
+            let said = number(wrong).err().unwrap_or_default();
+            let says = |part: &[u8]| part == line.as_bytes();
+            assert!(said.windows(line.len()).any(says), "{line}");
         }
     }
 }

@@ -162,15 +162,24 @@ fn linux_runs_the_image_as_a_process_with_the_same_library_os() {
         .output()
         .unwrap();
     assert!(stdout(&output).contains("large 0\n"), "{}", stdout(&output));
-    let output = clean(Command::new(&image))
-        .env("MUSLIN_MEM", "many")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        stderr(&output),
-        "muslin: MUSLIN_MEM is not a number of MiB\n"
-    );
+    let too_much = "Linux does not give that much memory: set MUSLIN_MEM to fewer MiB";
+    for (given, line) in [
+        ("many", "MUSLIN_MEM is not a number of MiB"),
+        ("", "MUSLIN_MEM is not a number of MiB"),
+        ("-1", "MUSLIN_MEM is not a number of MiB"),
+        ("0", "MUSLIN_MEM is 0: set it to more MiB"),
+        ("99999999", too_much),
+        ("99999999999999999999999", too_much),
+    ] {
+        let output = clean(Command::new(&image))
+            .env("MUSLIN_MEM", given)
+            .output()
+            .unwrap();
+        assert_eq!(
+            (output.status.code(), &*stderr(&output)),
+            (Some(1), &*format!("muslin: {line}\n"))
+        );
+    }
 }
 
 #[test]
