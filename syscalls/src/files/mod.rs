@@ -54,6 +54,7 @@ pub use read_write::*;
 pub use size::*;
 pub use stat::*;
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -82,6 +83,8 @@ pub struct Files {
     table: Mutex<FdTable>,
     umask: AtomicU32,
     file_bytes_max: AtomicU64,
+    /// Made when somebody asks.
+    boot_id: Once<String>,
 }
 
 /// What may be written of `len` bytes at a place.
@@ -107,6 +110,7 @@ impl Files {
             table: Mutex::new(console::standard_streams(Time::now(platform))),
             umask: AtomicU32::new(0o022),
             file_bytes_max: AtomicU64::new(u64::MAX),
+            boot_id: Once::new(),
         }
     }
 

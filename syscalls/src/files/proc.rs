@@ -28,6 +28,8 @@ pub enum Report {
     HostName,
     /// A random number as a UUID, another one each time.
     Uuid,
+    /// The same, but one number from the start to the end.
+    BootId,
     /// The arguments.
     CommandLine,
     /// The program's name.
@@ -81,7 +83,10 @@ impl Report {
                 ("pid_max", Self::Fixed("32768\n")),
             ],
         ),
-        ("proc/sys/kernel/random", &[("uuid", Self::Uuid)]),
+        (
+            "proc/sys/kernel/random",
+            &[("uuid", Self::Uuid), ("boot_id", Self::BootId)],
+        ),
         ("proc/sys/vm", &[("overcommit_memory", Self::Fixed("2\n"))]),
         (
             "sys/devices/system/cpu",
@@ -142,6 +147,7 @@ impl Report {
             Self::Version => format!("{SYSTEM} version {RELEASE} {VERSION}\n"),
             Self::Release => format!("{RELEASE}\n"),
             Self::Uuid => uuid(context),
+            Self::BootId => process.files.boot_id.call_once(|| uuid(context)).clone(),
             Self::Status => status(context),
             Self::OwnStat => own_stat(context),
             Self::Statm => {

@@ -577,6 +577,9 @@ fn proc_tells_of_the_program() {
     let uuid = text_of(&world, "/proc/sys/kernel/random/uuid").unwrap();
     assert_eq!((uuid.len(), &uuid[14..15]), (37, "4"), "{uuid}");
     assert_ne!(text_of(&world, "/proc/sys/kernel/random/uuid"), Ok(uuid));
+    let boot = text_of(&world, "/proc/sys/kernel/random/boot_id").unwrap();
+    assert_eq!((boot.len(), &boot[14..15]), (37, "4"), "{boot}");
+    assert_eq!(text_of(&world, "/proc/sys/kernel/random/boot_id"), Ok(boot));
     assert_eq!(with(&world, sys_chdir, "/dev/shm", []), Ok(0));
     let cwd = world.text("/proc/self/cwd");
     assert_eq!(world.call(sys_readlink, [cwd, room, 64]), Ok(8));
