@@ -544,6 +544,8 @@ fn proc_tells_of_the_program() {
     let exe = world.text("/proc/self/exe");
     assert_eq!(world.call(sys_readlink, [exe, room, 64]), Ok(12));
     assert_eq!(world.get(room, 12), b"/bin/program");
+    assert_eq!(open(&world, "/proc/self/exe", 0, 0), Err(Errno::ENOENT));
+    assert_eq!(open(&world, "/proc/self/environ", 0, 0), Err(Errno::ENOENT));
     assert_eq!(
         text_of(&world, "/proc/self/cmdline"),
         Ok("/bin/program\0-x\0".into())
