@@ -4,6 +4,7 @@ use muslin_abi::Errno;
 use muslin_platform::Platform;
 
 use crate::files::Files;
+use crate::gap::ReportFn;
 use crate::memory::{AddressSpace, Pages};
 use crate::process::Identity;
 use crate::random::Random;
@@ -35,6 +36,8 @@ pub struct Process {
     pub identity: Identity,
     /// The threads.
     pub threads: Threads,
+    /// Says what the program asked for in vain.
+    pub report_gap: ReportFn,
 }
 
 /// What a process starts from.
@@ -46,6 +49,8 @@ pub struct Setup {
     pub given: Given,
     /// Makes an address the thread pointer: `arch_prctl(ARCH_SET_FS)`.
     pub set_thread_pointer: fn(usize) -> Result<(), Errno>,
+    /// Says what the program asked for in vain.
+    pub report_gap: ReportFn,
 }
 
 /// What whoever started the machine says about the program, besides arguments and environment.
@@ -74,6 +79,7 @@ impl Process {
             random: Random::new(),
             identity: Identity::new(platform, &setup.given),
             threads: Threads::new(setup.set_thread_pointer),
+            report_gap: setup.report_gap,
         }
     }
 }

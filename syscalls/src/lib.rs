@@ -7,6 +7,7 @@
 //! shape, `fn sys_<name>(&Context, &SyscallArgs) -> SyscallResult`.
 //!
 //! - `context`: what a handler is given
+//! - `gap`: what Linux has and this does not, said on the console
 //! - `user_mem`: the program's memory, checked
 //! - `lock`: the lock of everything that is kept
 //! - `memory`, `time`, `process`, `signals`, `threads`, `random`: the calls by family
@@ -26,6 +27,8 @@ pub mod paths;
 pub mod context;
 #[cfg(feature = "library-os")]
 pub mod files;
+#[cfg(feature = "library-os")]
+pub mod gap;
 #[cfg(feature = "library-os")]
 #[allow(unsafe_code, reason = "hands out what it guards")]
 mod lock;

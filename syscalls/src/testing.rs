@@ -43,6 +43,11 @@ impl World {
             pages,
             given,
             set_thread_pointer: |_| Err(Errno::ENOSYS),
+            report_gap: |platform, call, text| {
+                platform
+                    .console()
+                    .write(std::format!("{}{text}\n", call.name().unwrap()).as_bytes());
+            },
         };
         Self {
             sim,

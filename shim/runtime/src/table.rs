@@ -88,7 +88,8 @@ macro_rules! bare_symbol {
     ($name:ident, $module:ident::$function:ident) => {
         mod $name {
             /// The code of this call's slot: the shared answer, with the handler in place of the
-            /// number. There are many of these, so they are no longer than that.
+            /// number. It notes where the program called from, for a report. There are many of these, so
+            /// they are no longer than that.
             ///
             /// # Safety
             /// As any code of a slot: the call is the program's own.
@@ -105,9 +106,11 @@ macro_rules! bare_symbol {
                 core::arch::naked_asm!(
                     "lea rax, [rip + {handler}]",
                     "mov [rsp + 8], rax",
+                    "mov [rip + {place}], rsp",
                     "jmp {answer}",
                     handler = sym muslin_syscalls::$module::$function,
                     answer = sym crate::process::answer,
+                    place = sym crate::process::CALL_PLACE,
                 )
             }
         }

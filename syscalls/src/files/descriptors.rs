@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use muslin_abi::flags::*;
 use muslin_abi::layout::Flock;
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::fd_table::Descriptor;
 use super::file::File;
@@ -13,8 +13,19 @@ use super::inode::Body;
 use super::pipe::PipeEnd;
 use super::range_locks::{Holder, RangeLock};
 use crate::context::Context;
+use crate::gap::gap;
 use crate::process::PID;
 use crate::user_mem;
+
+const F_SETOWN_EX: i32 = 15;
+const F_SETLEASE: i32 = 1024;
+const F_GETLEASE: i32 = 1025;
+const F_NOTIFY: i32 = 1026;
+const F_ADD_SEALS: i32 = 1033;
+const F_GET_SEALS: i32 = 1034;
+const FIOASYNC: u32 = 0x5452;
+/// The requests of block devices are of this kind: bits 8 to 15.
+const BLOCK_REQUESTS: u32 = 0x12;
 
 /// The greatest signal.
 const SIGNAL_MAX: i32 = 64;
@@ -167,6 +178,13 @@ pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             let size = usize::try_from(args.int(2)).map_err(|_| Errno::EINVAL)?;
             return pipe_end(&file)?.pipe().set_capacity(size);
         }
+        F_SETLEASE | F_GETLEASE => return Err(gap!(context, Sysno::fcntl, "leases", EINVAL)),
+        F_NOTIFY => return Err(gap!(context, Sysno::fcntl, "notices", EINVAL)),
+        F_ADD_SEALS | F_GET_SEALS if is_regular(&file) => {
+            return Err(gap!(context, Sysno::fcntl, "seals", EINVAL));
+        }
+        // F_GETOWN_EX is not among them: with it musl only tries whether F_GETOWN has another form.
+        F_SETOWN_EX => return Err(gap!(context, Sysno::fcntl, "F_SETOWN_EX", EINVAL)),
         _ => return Err(Errno::EINVAL),
     }
     Ok(0)
@@ -205,7 +223,29 @@ pub fn sys_ioctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             user_mem::write(context, args.addr(2), &(left as i32))?;
             Ok(0)
         }
-        _ => file.ops.ioctl(context, request, args.addr(2)),
+        _ => {
+            let answer = file.ops.ioctl(context, request, args.addr(2));
+            if answer == Err(Errno::ENOTTY) {
+                report_request(context, &file, request);
+            }
+            answer
+        }
+    }
+}
+
+/// Reports a request that Linux would know of such a file. That nothing is a terminal is no gap: so
+/// it is on Linux where output goes to a file.
+fn report_request(context: &Context<'_>, file: &File, request: u32) {
+    let kind = file.inode.as_ref().map(|inode| inode.kind());
+    if request == FIOASYNC && kind == Some(S_IFIFO) {
+        gap!(
+            context,
+            Sysno::ioctl,
+            "signals when a file is ready",
+            ENOTTY
+        );
+    } else if request >> 8 & 0xff == BLOCK_REQUESTS && kind == Some(S_IFBLK) {
+        gap!(context, Sysno::ioctl, "a request of block devices", ENOTTY);
     }
 }
 

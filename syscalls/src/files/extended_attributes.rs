@@ -7,11 +7,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use muslin_abi::flags::*;
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::inode::{Inode, Time};
 use super::walk;
 use crate::context::Context;
+use crate::gap::gap;
 use crate::user_mem::{self, UserBuf, UserBufMut};
 
 /// The longest name with its final 0.
@@ -32,7 +33,7 @@ pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 /// # Source
 /// setxattr(2), xattr(7)
 pub fn sys_setxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    set(context, &at(context, args, 0)?, args)
+    set(context, Sysno::setxattr, &at(context, args, 0)?, args)
 }
 
 /// `lsetxattr(path, name, value, size, flags)` — as [`sys_setxattr`], of a link itself.
@@ -40,7 +41,12 @@ pub fn sys_setxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
 /// # Errors
 /// As [`sys_setxattr`].
 pub fn sys_lsetxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    set(context, &at(context, args, AT_SYMLINK_NOFOLLOW)?, args)
+    set(
+        context,
+        Sysno::lsetxattr,
+        &at(context, args, AT_SYMLINK_NOFOLLOW)?,
+        args,
+    )
 }
 
 /// `fsetxattr(fd, name, value, size, flags)` — as [`sys_setxattr`], of an open file.
@@ -48,7 +54,7 @@ pub fn sys_lsetxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Errors
 /// `EBADF` · as [`sys_setxattr`].
 pub fn sys_fsetxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    set(context, &open(context, args)?, args)
+    set(context, Sysno::fsetxattr, &open(context, args)?, args)
 }
 
 /// `getxattr(path, name, value, size)` — an attribute's value; with a size of 0 only its length.
@@ -59,7 +65,7 @@ pub fn sys_fsetxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Source
 /// getxattr(2)
 pub fn sys_getxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    get(context, &at(context, args, 0)?, args)
+    get(context, Sysno::getxattr, &at(context, args, 0)?, args)
 }
 
 /// `lgetxattr(path, name, value, size)` — as [`sys_getxattr`], of a link itself.
@@ -67,7 +73,12 @@ pub fn sys_getxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
 /// # Errors
 /// As [`sys_getxattr`].
 pub fn sys_lgetxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    get(context, &at(context, args, AT_SYMLINK_NOFOLLOW)?, args)
+    get(
+        context,
+        Sysno::lgetxattr,
+        &at(context, args, AT_SYMLINK_NOFOLLOW)?,
+        args,
+    )
 }
 
 /// `fgetxattr(fd, name, value, size)` — as [`sys_getxattr`], of an open file.
@@ -75,7 +86,7 @@ pub fn sys_lgetxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Errors
 /// `EBADF` · as [`sys_getxattr`].
 pub fn sys_fgetxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    get(context, &open(context, args)?, args)
+    get(context, Sysno::fgetxattr, &open(context, args)?, args)
 }
 
 /// `listxattr(path, list, size)` — the names, each with its final 0; with a size of 0 only their
@@ -113,7 +124,7 @@ pub fn sys_flistxattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResul
 /// # Source
 /// removexattr(2)
 pub fn sys_removexattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    remove(context, &at(context, args, 0)?, args)
+    remove(context, Sysno::removexattr, &at(context, args, 0)?, args)
 }
 
 /// `lremovexattr(path, name)` — as [`sys_removexattr`], of a link itself.
@@ -121,7 +132,12 @@ pub fn sys_removexattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResu
 /// # Errors
 /// As [`sys_removexattr`].
 pub fn sys_lremovexattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    remove(context, &at(context, args, AT_SYMLINK_NOFOLLOW)?, args)
+    remove(
+        context,
+        Sysno::lremovexattr,
+        &at(context, args, AT_SYMLINK_NOFOLLOW)?,
+        args,
+    )
 }
 
 /// `fremovexattr(fd, name)` — as [`sys_removexattr`], of an open file.
@@ -129,7 +145,7 @@ pub fn sys_lremovexattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallRes
 /// # Errors
 /// `EBADF` · as [`sys_removexattr`].
 pub fn sys_fremovexattr(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    remove(context, &open(context, args)?, args)
+    remove(context, Sysno::fremovexattr, &open(context, args)?, args)
 }
 
 fn at(context: &Context<'_>, args: &SyscallArgs, flags: u32) -> Result<Arc<Inode>, Errno> {
@@ -141,7 +157,12 @@ fn open(context: &Context<'_>, args: &SyscallArgs) -> Result<Arc<Inode>, Errno> 
     file.inode.clone().ok_or(Errno::EOPNOTSUPP)
 }
 
-fn set(context: &Context<'_>, inode: &Arc<Inode>, args: &SyscallArgs) -> SyscallResult {
+fn set(
+    context: &Context<'_>,
+    call: Sysno,
+    inode: &Arc<Inode>,
+    args: &SyscallArgs,
+) -> SyscallResult {
     let flags = args.int(4) as u32;
     if flags & !(XATTR_CREATE | XATTR_REPLACE) != 0 {
         return Err(Errno::EINVAL);
@@ -153,7 +174,7 @@ fn set(context: &Context<'_>, inode: &Arc<Inode>, args: &SyscallArgs) -> Syscall
     }
     context.process.memory.has_room_for_kernel()?;
     let value = UserBuf::new(context, args.addr(2), size)?.to_vec()?;
-    check(inode, &name, Errno::EPERM)?;
+    check(context, call, inode, &name, Errno::EPERM)?;
     let mut attributes = inode.attributes.lock();
     let place = attributes.iter_mut().find(|(other, _)| *other == name);
     match place {
@@ -170,9 +191,14 @@ fn set(context: &Context<'_>, inode: &Arc<Inode>, args: &SyscallArgs) -> Syscall
     Ok(0)
 }
 
-fn get(context: &Context<'_>, inode: &Arc<Inode>, args: &SyscallArgs) -> SyscallResult {
+fn get(
+    context: &Context<'_>,
+    call: Sysno,
+    inode: &Arc<Inode>,
+    args: &SyscallArgs,
+) -> SyscallResult {
     let name = name(context, args)?;
-    check(inode, &name, Errno::ENODATA)?;
+    check(context, call, inode, &name, Errno::ENODATA)?;
     let attributes = inode.attributes.lock();
     let found = attributes.iter().find(|(other, _)| *other == name);
     let value = &found.ok_or(Errno::ENODATA)?.1;
@@ -188,9 +214,14 @@ fn list(context: &Context<'_>, inode: &Arc<Inode>, args: &SyscallArgs) -> Syscal
     give(context, args.addr(1), args.size(2), &names)
 }
 
-fn remove(context: &Context<'_>, inode: &Arc<Inode>, args: &SyscallArgs) -> SyscallResult {
+fn remove(
+    context: &Context<'_>,
+    call: Sysno,
+    inode: &Arc<Inode>,
+    args: &SyscallArgs,
+) -> SyscallResult {
     let name = name(context, args)?;
-    check(inode, &name, Errno::EPERM)?;
+    check(context, call, inode, &name, Errno::EPERM)?;
     let mut attributes = inode.attributes.lock();
     let place = attributes.iter().position(|(other, _)| *other == name);
     attributes.remove(place.ok_or(Errno::ENODATA)?);
@@ -208,12 +239,23 @@ fn name(context: &Context<'_>, args: &SyscallArgs) -> Result<Vec<u8>, Errno> {
 }
 
 /// Whether a file of this kind may have an attribute of that name; `refusal` where `user.` may not.
-fn check(inode: &Inode, name: &[u8], refusal: Errno) -> Result<(), Errno> {
+fn check(
+    context: &Context<'_>,
+    call: Sysno,
+    inode: &Inode,
+    name: &[u8],
+    refusal: Errno,
+) -> Result<(), Errno> {
     let of = |space: &[u8]| name.strip_prefix(space);
     let rest = of(b"user.")
         .or_else(|| of(b"trusted."))
         .or_else(|| of(b"security."))
-        .ok_or(Errno::EOPNOTSUPP)?;
+        .ok_or_else(|| {
+            if name.starts_with(b"system.posix_acl_") {
+                gap!(context, call, "access lists", EOPNOTSUPP);
+            }
+            Errno::EOPNOTSUPP
+        })?;
     if rest.is_empty() {
         return Err(Errno::EINVAL);
     }

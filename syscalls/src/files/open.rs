@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::lock::Mutex;
 use muslin_abi::flags::*;
 use muslin_abi::layout::{OpenHow, Pod};
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::content::Content;
 use super::directory::{self, Name};
@@ -20,9 +20,11 @@ use super::poll::wait_for_ever;
 use super::regular::{OpenDirectory, PathOnly, RegularFile, Snapshot};
 use super::walk::{self, AtEnd, Last, Place};
 use crate::context::Context;
+use crate::gap::gap;
 use crate::user_mem;
 
 /// The longest name that `memfd_create` takes, less its final 0.
+const MFD_HUGETLB: u32 = 4;
 const MEMFD_NAME_BYTES_MAX: usize = 249;
 
 /// All flags that `openat2` knows.
@@ -121,7 +123,7 @@ pub fn sys_openat2(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return Err(if how.resolve & !0x3f != 0 {
             Errno::EINVAL
         } else {
-            Errno::EAGAIN
+            gap!(context, Sysno::openat2, "RESOLVE_ flags", EAGAIN)
         });
     }
     open_at(context, args.fd(0), args.addr(1), flags, how.mode as u32)
@@ -137,6 +139,9 @@ pub fn sys_openat2(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// memfd_create(2)
 pub fn sys_memfd_create(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let flags = args.int(1) as u32;
+    if flags & MFD_HUGETLB != 0 {
+        return Err(gap!(context, Sysno::memfd_create, "huge pages", EINVAL));
+    }
     let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
     if flags & !known != 0 || flags & (MFD_NOEXEC_SEAL | MFD_EXEC) == MFD_NOEXEC_SEAL | MFD_EXEC {
         return Err(Errno::EINVAL);

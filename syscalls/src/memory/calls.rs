@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use muslin_platform::Protection;
 
 use super::map::{AddressSpace, Kind, MoveFlags, Place, READ_WRITE};
@@ -11,6 +11,7 @@ use super::pages::Owner;
 use super::shared::SharedPage;
 use crate::context::Context;
 use crate::files::content::Content;
+use crate::gap::gap;
 use crate::lock::Mutex;
 use crate::user_mem::UserBufMut;
 
@@ -30,6 +31,7 @@ const MAP_FIXED_NOREPLACE: u32 = 0x10_0000;
 
 const MREMAP_MAYMOVE: u32 = 1;
 const MREMAP_FIXED: u32 = 2;
+const MREMAP_DONTUNMAP: u32 = 4;
 
 const MADV_DONTNEED: i32 = 4;
 /// Advice that is followed by doing nothing: readahead, huge pages, merging, dumps, forks, ageing.
@@ -94,7 +96,7 @@ fn map(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         _ => return Err(Errno::EINVAL),
     };
     if flags & MAP_HUGETLB != 0 {
-        return Err(Errno::EINVAL);
+        return Err(gap!(context, Sysno::mmap, "huge pages", EINVAL));
     }
     let place = if flags & MAP_FIXED_NOREPLACE != 0 {
         Place::Free(address)
@@ -109,7 +111,11 @@ fn map(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         } else {
             Kind::Anonymous
         };
-        return memory.map(place, len_bytes, protection, kind);
+        let mapped = memory.map(place, len_bytes, protection, kind);
+        if mapped == Err(Errno::EACCES) {
+            gap!(context, Sysno::mmap, "executable memory", EACCES);
+        }
+        return mapped;
     }
 
     let file = context.process.files.file(args.fd(4))?;
@@ -135,11 +141,19 @@ fn map(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             .ops
             .map_shared(memory, place, pages, protection, can_write)
         {
+            if mapped == Err(Errno::ENODEV) {
+                gap!(
+                    context,
+                    Sysno::mmap,
+                    "a page of a file at two addresses",
+                    ENODEV
+                );
+            }
             return mapped;
         }
     }
     if is_shared && protection.write {
-        return Err(Errno::ENODEV);
+        return Err(gap!(context, Sysno::mmap, "writes to such a file", ENODEV));
     }
     let start = memory.map(place, len_bytes, READ_WRITE, Kind::File)?;
     let read_in = || {
@@ -262,11 +276,12 @@ pub fn sys_mprotect(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
         return Err(Errno::EINVAL);
     }
     let protection = protection_of(prot);
-    context
-        .process
-        .memory
-        .protect(args.addr(0), args.size(1), protection)
-        .map(|()| 0)
+    let memory = &context.process.memory;
+    let protected = memory.protect(args.addr(0), args.size(1), protection);
+    if protected == Err(Errno::EACCES) && protection.execute {
+        gap!(context, Sysno::mprotect, "executable memory", EACCES);
+    }
+    protected.map(|()| 0)
 }
 
 /// `mremap(old_address, old_size, new_size, flags, new_address)` — makes a mapping longer or
@@ -285,12 +300,24 @@ pub fn sys_mremap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         0 => MoveFlags::Stay,
         MREMAP_MAYMOVE => MoveFlags::MayMove,
         flags if flags == MREMAP_MAYMOVE | MREMAP_FIXED => MoveFlags::To(args.addr(4)),
+        flags if flags & !MREMAP_FIXED == MREMAP_MAYMOVE | MREMAP_DONTUNMAP => {
+            return Err(gap!(context, Sysno::mremap, "MREMAP_DONTUNMAP", EINVAL));
+        }
         _ => return Err(Errno::EINVAL),
     };
     let memory = &context.process.memory;
     let (old_bytes, new_bytes) = (args.size(1), args.size(2));
     let moved = memory.remap(args.addr(0), old_bytes, new_bytes, flags);
-    if moved == Err(Errno::ENOMEM) && flags != MoveFlags::Stay {
+    let lacks_room = moved == Err(Errno::ENOMEM) && flags != MoveFlags::Stay;
+    let is_other = !memory.is_translated() || new_bytes > old_bytes;
+    if lacks_room && is_other && memory.is_of_file(args.addr(0)) {
+        gap!(
+            context,
+            Sysno::mremap,
+            "another shape of a shared mapping",
+            ENOMEM
+        );
+    } else if lacks_room {
         // It would have moved: to new memory, or to new addresses.
         let wanted = if memory.is_translated() {
             new_bytes.saturating_sub(old_bytes)

@@ -232,6 +232,13 @@ impl AddressSpace {
         self.map.lock().regions.covers(addresses, |_| true)
     }
 
+    /// Whether the mapping at an address shows pages of a file that others see as well.
+    pub fn is_of_file(&self, address: usize) -> bool {
+        let is_shared = |region: &Region| matches!(region.kind, Kind::Shared { .. });
+        let page = address..address.saturating_add(1);
+        self.map.lock().regions.covers(page, is_shared)
+    }
+
     /// Maps `len_bytes` bytes, rounded up to whole pages, which read as zeros; the address.
     ///
     /// # Errors

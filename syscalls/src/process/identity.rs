@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 
 use crate::lock::Mutex;
 use muslin_abi::layout::Utsname;
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use muslin_platform::Platform;
 
 use super::limits::{LIMITS_COUNT, LIMITS_DEFAULT};
 use crate::context::{Context, Given};
+use crate::gap::gap;
 use crate::user_mem::{self, UserBuf, UserBufMut};
 use muslin_abi::layout::Rlimit;
 
@@ -427,6 +428,13 @@ pub fn sys_setdomainname(context: &Context<'_>, args: &SyscallArgs) -> SyscallRe
     Ok(0)
 }
 
+/// The options that Linux has on x86_64 and that are not here.
+const LINUX_OPTIONS: &[i32] = &[
+    7, 8, 13, 14, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 40, 41, 42,
+    47, 52, 53, 57, 58, 59, 62, 65, 66, PR_SET_VMA,
+];
+const PR_SET_VMA: i32 = 0x5356_4d41;
+
 /// `prctl(option, …)` — names, dumping, the signal at the parent's end, no new privileges.
 ///
 /// # Errors
@@ -482,6 +490,9 @@ pub fn sys_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             Ok(0)
         }
         PR_GET_NO_NEW_PRIVS => Ok(identity.state.lock().has_no_new_privileges.into()),
+        option if LINUX_OPTIONS.contains(&option) => {
+            Err(gap!(context, Sysno::prctl, "another option", EINVAL))
+        }
         _ => Err(Errno::EINVAL),
     }
 }

@@ -1,10 +1,11 @@
 //! Resource limits, and what was used.
 
 use muslin_abi::layout::{Rlimit, Rusage, Sysinfo};
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::identity::own;
 use crate::context::Context;
+use crate::gap::gap;
 use crate::time::{NANOSECONDS, timeval_of};
 use crate::user_mem;
 
@@ -60,7 +61,7 @@ pub fn sys_getrlimit(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Differs from Linux
 /// Only the number of descriptors and the size of files are enforced. Nobody may raise a hard limit.
 pub fn sys_setrlimit(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    set_limit(context, args.int(0), args.addr(1))?;
+    set_limit(context, Sysno::setrlimit, args.int(0), args.addr(1))?;
     Ok(0)
 }
 
@@ -75,7 +76,7 @@ pub fn sys_prlimit64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
     let resource = args.int(1);
     let old = limit_of(context, resource)?;
     if args.addr(2) != 0 {
-        set_limit(context, resource, args.addr(2))?;
+        set_limit(context, Sysno::prlimit64, resource, args.addr(2))?;
     }
     if args.addr(3) != 0 {
         user_mem::write(context, args.addr(3), &old)?;
@@ -142,7 +143,12 @@ fn limit_of(context: &Context<'_>, resource: i32) -> Result<Rlimit, Errno> {
     Ok(context.process.identity.state.lock().limits[index])
 }
 
-fn set_limit(context: &Context<'_>, resource: i32, address: usize) -> Result<(), Errno> {
+fn set_limit(
+    context: &Context<'_>,
+    call: Sysno,
+    resource: i32,
+    address: usize,
+) -> Result<(), Errno> {
     let index = index_of(resource)?;
     let new: Rlimit = user_mem::read(context, address)?;
     if new.rlim_cur > new.rlim_max {
@@ -150,7 +156,7 @@ fn set_limit(context: &Context<'_>, resource: i32, address: usize) -> Result<(),
     }
     let mut state = context.process.identity.state.lock();
     if new.rlim_max > state.limits[index].rlim_max {
-        return Err(Errno::EPERM);
+        return Err(gap!(context, call, "a higher hard limit", EPERM));
     }
     state.limits[index] = new;
     drop(state);

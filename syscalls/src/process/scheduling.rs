@@ -1,9 +1,10 @@
 //! Priorities and processors: one processor, one thread, so that most answers are fixed.
 
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::identity::own;
 use crate::context::Context;
+use crate::gap::gap;
 use crate::time::timespec_of;
 use crate::user_mem::{self, UserBuf};
 
@@ -96,7 +97,12 @@ pub fn sys_sched_setscheduler(context: &Context<'_>, args: &SyscallArgs) -> Sysc
     if policy == SCHED_OTHER {
         Ok(0)
     } else {
-        Err(Errno::EPERM)
+        Err(gap!(
+            context,
+            Sysno::sched_setscheduler,
+            "another policy",
+            EPERM
+        ))
     }
 }
 

@@ -2,12 +2,15 @@
 
 use core::sync::atomic::Ordering;
 
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use crate::context::Context;
+use crate::gap::gap;
 use crate::process::PID;
 use crate::user_mem;
 
+const ARCH_SET_GS: i32 = 0x1001;
+const ARCH_GET_GS: i32 = 0x1004;
 const ARCH_SET_FS: i32 = 0x1002;
 const ARCH_GET_FS: i32 = 0x1003;
 
@@ -86,6 +89,7 @@ pub fn sys_arch_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResul
             user_mem::write(context, address, &pointer)?;
             Ok(0)
         }
+        ARCH_SET_GS | ARCH_GET_GS => Err(gap!(context, Sysno::arch_prctl, "the GS base", EINVAL)),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -1,8 +1,9 @@
 //! Futexes with one thread: nobody waits when it wakes, and nobody wakes it when it waits.
 
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use crate::context::Context;
+use crate::gap::gap;
 use crate::process::exit_by_deadlock;
 use crate::time::{duration_ns, sleep_until};
 use crate::user_mem;
@@ -13,6 +14,13 @@ const FUTEX_REQUEUE: u32 = 3;
 const FUTEX_CMP_REQUEUE: u32 = 4;
 const FUTEX_WAIT_BITSET: u32 = 9;
 const FUTEX_WAKE_BITSET: u32 = 10;
+const FUTEX_WAKE_OP: u32 = 5;
+const FUTEX_LOCK_PI: u32 = 6;
+const FUTEX_UNLOCK_PI: u32 = 7;
+const FUTEX_TRYLOCK_PI: u32 = 8;
+const FUTEX_WAIT_REQUEUE_PI: u32 = 11;
+const FUTEX_CMP_REQUEUE_PI: u32 = 12;
+const FUTEX_LOCK_PI2: u32 = 13;
 const FUTEX_PRIVATE: u32 = 128;
 const FUTEX_CLOCK_REALTIME: u32 = 256;
 
@@ -33,7 +41,8 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let command = op & !(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
     let is_wait = matches!(command, FUTEX_WAIT | FUTEX_WAIT_BITSET);
     let is_by_wall = op & FUTEX_CLOCK_REALTIME != 0;
-    if is_by_wall && !is_wait {
+    let may_be_by_wall = is_wait || matches!(command, FUTEX_WAIT_REQUEUE_PI | FUTEX_LOCK_PI2);
+    if is_by_wall && !may_be_by_wall {
         return Err(Errno::ENOSYS);
     }
     let has_set = matches!(command, FUTEX_WAIT_BITSET | FUTEX_WAKE_BITSET);
@@ -79,6 +88,13 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             sleep_until(context, deadline_ns);
             Err(Errno::ETIMEDOUT)
         }
+        FUTEX_WAKE_OP => Err(gap!(context, Sysno::futex, "FUTEX_WAKE_OP", ENOSYS)),
+        FUTEX_LOCK_PI
+        | FUTEX_UNLOCK_PI
+        | FUTEX_TRYLOCK_PI
+        | FUTEX_WAIT_REQUEUE_PI
+        | FUTEX_CMP_REQUEUE_PI
+        | FUTEX_LOCK_PI2 => Err(gap!(context, Sysno::futex, "priority inheritance", ENOSYS)),
         _ => Err(Errno::ENOSYS),
     }
 }

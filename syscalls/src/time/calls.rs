@@ -1,10 +1,11 @@
 //! The calls that read clocks and sleep.
 
 use muslin_abi::layout::{Timespec, Timezone, Tms};
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::units::{NANOSECONDS, duration_ns, timespec_of, timeval_of};
 use crate::context::Context;
+use crate::gap::gap;
 use crate::user_mem;
 
 const CLOCK_REALTIME: i32 = 0;
@@ -121,7 +122,12 @@ pub fn sys_clock_settime(context: &Context<'_>, args: &SyscallArgs) -> SyscallRe
         return Err(Errno::EINVAL);
     }
     duration_ns(&user_mem::read::<Timespec>(context, args.addr(1))?)?;
-    Err(Errno::EPERM)
+    Err(gap!(
+        context,
+        Sysno::clock_settime,
+        "setting the clock",
+        EPERM
+    ))
 }
 
 /// `gettimeofday(tv, tz)` — reads the wall clock. Both may be null; the time zone is all zeros.

@@ -1,4 +1,5 @@
-//! Calls that nothing answers: `ENOSYS`, and one line on the console for each number.
+//! Calls that nothing answers: `ENOSYS`. One line on the console for each number, also of those
+//! whose handler lacks what the program asked for.
 
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -33,12 +34,17 @@ pub unsafe extern "C" fn missing(
 }
 
 extern "C" fn answer(nr: usize, caller: usize) -> isize {
-    report(nr as u32, caller);
+    report(
+        nr as u32,
+        caller,
+        ", which this platform does not have: ENOSYS",
+    );
     -(Errno::ENOSYS.raw() as isize)
 }
 
+/// Says that the program made a call in vain, if that was not said of its number before.
 #[cold]
-fn report(nr: u32, caller: usize) {
+pub fn report(nr: u32, caller: usize, text: &str) {
     if let Some(word) = REPORTED.get(nr as usize / 64) {
         let bit = 1 << (nr % 64);
         if word.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
@@ -55,6 +61,6 @@ fn report(nr: u32, caller: usize) {
         number,
         b") at ",
         console::hexadecimal(caller, &mut place),
-        b", which this platform does not have: ENOSYS",
+        text.as_bytes(),
     ]);
 }

@@ -2,11 +2,11 @@
 
 use core::arch::global_asm;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use muslin_abi::args::to_raw;
-use muslin_abi::{Errno, SyscallArgs, SyscallResult};
-use muslin_platform::Protection;
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
+use muslin_platform::{Platform, Protection};
 use muslin_solo5::PAGE_BYTES;
 use muslin_solo5::host::host;
 use muslin_syscalls::context::{Context, Process, Setup};
@@ -16,7 +16,7 @@ use spin::Once;
 use crate::console;
 use crate::given::given;
 use crate::kernel_heap;
-use crate::missing::missing;
+use crate::missing::{missing, report};
 use crate::raw::{self, Code};
 use crate::start;
 use crate::table::symbols::by_number;
@@ -39,6 +39,7 @@ pub fn begin() {
                 pages,
                 given: given(),
                 set_thread_pointer,
+                report_gap,
             },
         )
     });
@@ -53,6 +54,18 @@ fn set_thread_pointer(block: usize) -> Result<(), Errno> {
     unsafe { raw::set_thread_pointer(block as *mut u8) };
     Ok(())
 }
+
+/// Reports what a call would need, with where the program made it.
+fn report_gap(_: &dyn Platform, call: Sysno, text: &str) {
+    let place = CALL_PLACE.load(Ordering::Relaxed) as *const usize;
+    // SAFETY: the code of the call under way noted it, and handlers report before anything of the
+    // program runs; nobody writes there until the call returns.
+    let caller = unsafe { place.read() };
+    report(call.0, caller, text);
+}
+
+/// Where the return address of the call under way is.
+pub static CALL_PLACE: AtomicUsize = AtomicUsize::new(0);
 
 /// Answers a call with `handler`.
 ///

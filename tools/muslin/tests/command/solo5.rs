@@ -95,6 +95,40 @@ fn a_missing_call_is_reported_once_by_name() {
     );
 }
 
+#[test]
+fn a_part_of_a_call_that_is_missing_is_reported_once_by_name() {
+    let Some(guest) = Guest::new("solo5_partial") else {
+        return;
+    };
+    guest.compile(
+        "#include <errno.h>\n#include <stdio.h>\n#include <sys/prctl.h>\n\
+         int main(void) {\n\
+             for (int i = 0; i < 2; i++) {\n\
+                 int result = prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);\n\
+                 printf(\"%d %d\\n\", result, errno == EINVAL);\n\
+             }\n\
+             printf(\"%d\\n\", prctl(9999, 0, 0, 0, 0));\n\
+         }\n",
+        &[],
+    );
+    let output = succeed(&mut guest.run(&[]));
+    let place = output
+        .split_once(" at ")
+        .and_then(|(_, rest)| rest.split_once(' '))
+        .map_or("", |(place, _)| place);
+    assert_eq!(
+        output,
+        format!(
+            "muslin: the program called prctl (157) at {place} for another option, which this \
+             platform does not have: EINVAL\n-1 1\n-1 1\n-1\n"
+        )
+    );
+    assert_eq!(
+        function_at(&guest.dir.join("guest"), place).as_deref(),
+        Some("prctl")
+    );
+}
+
 /// The function of an image that an address in hexadecimal lies in.
 fn function_at(image: &Path, place: &str) -> Option<String> {
     let address = u64::from_str_radix(place.strip_prefix("0x")?, 16).ok()?;
