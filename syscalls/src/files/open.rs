@@ -23,8 +23,8 @@ use crate::context::Context;
 use crate::gap::gap;
 use crate::user_mem;
 
-/// The longest name that `memfd_create` takes, less its final 0.
 const MFD_HUGETLB: u32 = 4;
+/// The longest name that `memfd_create` takes, less its final 0.
 const MEMFD_NAME_BYTES_MAX: usize = 249;
 
 /// All flags that `openat2` knows.
