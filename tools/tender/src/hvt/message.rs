@@ -17,7 +17,8 @@ pub(crate) struct Message {
     pub(crate) remedy: String,
     /// What a guest that halted gave to its tender.
     pub(crate) cookie: Vec<u8>,
-    /// In the order of the kernel's `kvm_regs`, then the bases of fs and gs.
+    /// Those that [`muslin_abi::fault::REGISTERS`] names, then rsp, rip, rflags and the bases of fs and
+    /// gs.
     pub(crate) registers: [u64; REGISTERS],
     /// The guest's stack, from its stack pointer upwards.
     pub(crate) stack: Stack,

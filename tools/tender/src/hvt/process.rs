@@ -179,8 +179,8 @@ fn message(end: &End, machine: &Machine, ram: &Ram) -> Message {
                 kind: Kind::Stopped,
                 what: what.clone(),
                 registers: [
-                    r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rsp, r.rbp, r.r8, r.r9, r.r10,
-                    r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags, fs, gs,
+                    r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8, r.r9, r.r10, r.r11,
+                    r.r12, r.r13, r.r14, r.r15, r.rsp, r.rip, r.rflags, fs, gs,
                 ],
                 stack: stack_at(r.rsp),
                 ..Message::default()

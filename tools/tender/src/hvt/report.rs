@@ -88,47 +88,28 @@ pub(crate) fn record(cookie: &[u8]) -> Option<FaultRecord> {
 }
 
 fn registers_of(record: &FaultRecord) -> user_regs_struct {
-    let [
-        rax,
-        rbx,
-        rcx,
-        rdx,
-        rsi,
-        rdi,
-        rbp,
-        r8,
-        r9,
-        r10,
-        r11,
-        r12,
-        r13,
-        r14,
-        r15,
-    ] = record.registers;
     user_regs_struct {
-        rax,
-        rbx,
-        rcx,
-        rdx,
-        rsi,
-        rdi,
-        rbp,
         rsp: record.rsp,
-        r8,
-        r9,
-        r10,
-        r11,
-        r12,
-        r13,
-        r14,
-        r15,
         rip: record.rip,
         eflags: record.rflags,
-        ..nothing()
+        ..general(record.registers)
     }
 }
 
 fn registers_in(message: &Message) -> user_regs_struct {
+    let [registers @ .., rsp, rip, eflags, fs_base, gs_base] = message.registers;
+    user_regs_struct {
+        rsp,
+        rip,
+        eflags,
+        fs_base,
+        gs_base,
+        ..general(registers)
+    }
+}
+
+/// The registers that [`REGISTERS`] names; the others hold nothing.
+fn general(registers: [u64; REGISTERS.len()]) -> user_regs_struct {
     let [
         rax,
         rbx,
@@ -136,7 +117,6 @@ fn registers_in(message: &Message) -> user_regs_struct {
         rdx,
         rsi,
         rdi,
-        rsp,
         rbp,
         r8,
         r9,
@@ -146,11 +126,7 @@ fn registers_in(message: &Message) -> user_regs_struct {
         r13,
         r14,
         r15,
-        rip,
-        eflags,
-        fs_base,
-        gs_base,
-    ] = message.registers;
+    ] = registers;
     user_regs_struct {
         rax,
         rbx,
@@ -159,7 +135,6 @@ fn registers_in(message: &Message) -> user_regs_struct {
         rsi,
         rdi,
         rbp,
-        rsp,
         r8,
         r9,
         r10,
@@ -168,10 +143,6 @@ fn registers_in(message: &Message) -> user_regs_struct {
         r13,
         r14,
         r15,
-        rip,
-        eflags,
-        fs_base,
-        gs_base,
         ..nothing()
     }
 }
