@@ -33,6 +33,19 @@ pub trait Platform: Sync {
     }
 }
 
+/// The methods of [`Platform`] by which a platform is a part of itself: `memory: Memory` for one that
+/// implements [`Memory`].
+#[macro_export]
+macro_rules! own_parts {
+    ($($method:ident: $part:ident),* $(,)?) => {
+        $(
+            fn $method(&self) -> &dyn $crate::$part {
+                self
+            }
+        )*
+    };
+}
+
 /// Protection of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protection {

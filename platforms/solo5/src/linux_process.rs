@@ -249,23 +249,9 @@ impl Platform for LinuxProcess {
     fn name(&self) -> &'static str {
         "solo5-process"
     }
-    fn memory(&self) -> &dyn Memory {
-        self
-    }
+    muslin_platform::own_parts!(memory: Memory, wait: Wait, entropy: Entropy, console: Console, power: Power);
     fn clock(&self) -> &dyn Clock {
         &self.clock
-    }
-    fn wait(&self) -> &dyn Wait {
-        self
-    }
-    fn entropy(&self) -> &dyn Entropy {
-        self
-    }
-    fn console(&self) -> &dyn Console {
-        self
-    }
-    fn power(&self) -> &dyn Power {
-        self
     }
     fn block(&self, index: usize) -> Option<(&str, &dyn BlockDevice)> {
         BLOCKS.get(index)

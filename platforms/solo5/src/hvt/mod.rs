@@ -198,24 +198,7 @@ impl Platform for Hvt {
     fn name(&self) -> &'static str {
         "solo5-hvt"
     }
-    fn memory(&self) -> &dyn Memory {
-        self
-    }
-    fn clock(&self) -> &dyn Clock {
-        self
-    }
-    fn wait(&self) -> &dyn Wait {
-        self
-    }
-    fn entropy(&self) -> &dyn Entropy {
-        self
-    }
-    fn console(&self) -> &dyn Console {
-        self
-    }
-    fn power(&self) -> &dyn Power {
-        self
-    }
+    muslin_platform::own_parts!(memory: Memory, clock: Clock, wait: Wait, entropy: Entropy, console: Console, power: Power);
     fn block(&self, index: usize) -> Option<(&str, &dyn BlockDevice)> {
         BLOCKS.get(index)
     }
