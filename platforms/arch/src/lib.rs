@@ -1,8 +1,9 @@
-//! What depends on the processor and on nothing else: the thread pointer and the switch to
-//! another stack. Every file here is unsafe by nature; its callers need not be.
+//! What depends on the processor and on nothing else: the thread pointer, the switch to
+//! another stack, how a call is made, and what ring 0 has. Every file here is unsafe by nature; its callers need not be.
 
 #![no_std]
 
+pub mod code;
 pub mod control;
 pub mod paging;
 pub mod privilege;

@@ -8,6 +8,7 @@
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::code::Code;
 use crate::control;
 
 /// Exceptions of the architecture.
@@ -56,8 +57,6 @@ pub struct Frame {
 
 /// Handles an exception: the interrupted code goes on with the registers of the frame.
 pub type Handler = unsafe extern "C" fn(&mut Frame);
-/// Makes a call: six words and its number.
-pub type Call = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
 
 static HANDLER: AtomicUsize = AtomicUsize::new(0);
 static CALL: AtomicUsize = AtomicUsize::new(0);
@@ -90,7 +89,7 @@ impl Descriptors {
     /// # Safety
     /// This is ring 0, `this` is where nobody else writes, the stack is for this alone, and the
     /// functions are what they say.
-    pub unsafe fn install(this: *mut Self, stack_top: usize, handler: Handler, call: Call) {
+    pub unsafe fn install(this: *mut Self, stack_top: usize, handler: Handler, call: Code) {
         HANDLER.store(handler as *const () as usize, Ordering::Relaxed);
         CALL.store(call as *const () as usize, Ordering::Relaxed);
         // SAFETY: nobody else writes there; every pattern of bits is a valid value.

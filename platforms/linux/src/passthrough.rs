@@ -19,9 +19,6 @@
 
 use core::arch::global_asm;
 
-/// The code of a slot: six words and the number; a value or a negative errno.
-pub type Code = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
-
 global_asm!(
     r#"
     .pushsection muslin_text,"ax",@progbits

@@ -14,8 +14,9 @@ use core::mem::size_of;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::{Errno, Sysno};
+use muslin_arch::code::Code;
 
-use crate::passthrough::{__muslin_passthrough_base, Code, call};
+use crate::passthrough::{__muslin_passthrough_base, call};
 use crate::vdso;
 
 /// The environment variable that asks for it.

@@ -8,7 +8,8 @@ use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::ops::Range;
 
-use muslin_arch::traps::{Call, Frame};
+use muslin_arch::code::Code;
+use muslin_arch::traps::Frame;
 use muslin_arch::{privilege, stack};
 use muslin_platform::{Platform, Protection};
 
@@ -43,7 +44,7 @@ pub trait Host: Platform {
 #[derive(Clone, Copy, Debug)]
 pub struct Above {
     /// Makes a call that the program makes by the instruction `syscall`.
-    pub call: Call,
+    pub call: Code,
     /// Repairs the cause of an exception; `false` if it cannot. The second argument is what a page
     /// fault is about. The interrupted code goes on with the registers of the frame.
     pub repair: fn(&mut Frame, usize) -> bool,

@@ -8,7 +8,7 @@
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use muslin_arch::traps::Call;
+use muslin_arch::code::Code;
 
 use crate::calls;
 
@@ -54,7 +54,7 @@ __muslin_process_restore:
 static CALL: AtomicUsize = AtomicUsize::new(0);
 
 /// Sends stray instructions to `call` from here on, where the kernel can.
-pub fn catch(call: Call) {
+pub fn catch(call: Code) {
     CALL.store(call as usize, Ordering::Relaxed);
     let action = [
         on_sigsys as *const () as usize,
@@ -85,11 +85,11 @@ pub fn catch(call: Call) {
 /// # Safety
 /// Only the kernel calls it, with the context of the interrupted instruction.
 unsafe extern "C" fn on_sigsys(_signal: i32, _info: *mut u8, context: *mut usize) {
-    // SAFETY: registers of the context, which is this frame's alone; `CALL` was set from a `Call`
+    // SAFETY: registers of the context, which is this frame's alone; `CALL` was set from a `Code`
     // before the kernel knew this function; the call is the program's own.
     unsafe {
         let word = |at: usize| *context.add(at);
-        let call: Call = core::mem::transmute(CALL.load(Ordering::Relaxed));
+        let call: Code = core::mem::transmute(CALL.load(Ordering::Relaxed));
         let raw = call(
             word(RDI),
             word(RSI),

@@ -20,12 +20,12 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use muslin_abi::SYSNO_MAX;
 use muslin_abi::handler::{Call, OWN_STACK, REENTRANT};
+use muslin_arch::code::Code;
 use muslin_arch::{pthread, stack};
 
 use crate::dispatch;
 use crate::inside;
 use crate::own_stack;
-use crate::raw::Code;
 use crate::thread::Thread;
 
 /// A handler: `muslin_handler_fn`.

@@ -9,11 +9,12 @@ use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::SYSNO_MAX;
+use muslin_arch::code::Code;
 #[cfg(feature = "platform-linux")]
 use muslin_linux::passthrough::__muslin_enter_counted;
 
 use crate::counting;
-use crate::raw::{__muslin_passthrough, __muslin_passthrough_base, Code};
+use crate::raw::{__muslin_passthrough, __muslin_passthrough_base};
 
 /// A slot, as the call sites know it.
 #[repr(C, align(16))]

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::Sysno;
 use muslin_arch::thread_pointer;
-pub use muslin_linux::passthrough::{__muslin_passthrough, __muslin_passthrough_base, Code};
+pub use muslin_linux::passthrough::{__muslin_passthrough, __muslin_passthrough_base};
 
 use crate::counting;
 use crate::dispatch::Slot;

@@ -44,7 +44,7 @@ macro_rules! syscall_table {
             /// The code of a number that a program makes by `syscall()`: the linker cannot see which
             /// numbers those are, so all that is answered stands here. It is in an image only if
             /// `syscall()` is.
-            pub fn by_number(nr: usize) -> Option<crate::raw::Code> {
+            pub fn by_number(nr: usize) -> Option<muslin_arch::code::Code> {
                 let nr = Sysno(u32::try_from(nr).ok()?);
                 $(bare_code!(nr, $name, $($bare)::+);)*
                 None

@@ -21,9 +21,10 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
+use muslin_arch::code::Code;
 use muslin_arch::control;
 use muslin_arch::paging::{LARGE_BYTES, NOTHING, PAGE_BYTES, Tables};
-use muslin_arch::traps::{Call, Descriptors, Handler};
+use muslin_arch::traps::{Descriptors, Handler};
 use muslin_platform::{Paging, Protection};
 
 use super::boot_info::BootInfo;
@@ -152,7 +153,7 @@ impl Space {
         image: &Range<usize>,
         segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
         handler: Handler,
-        call: Call,
+        call: Code,
     ) -> bool {
         let memory_end = info.memory_end;
         let reserve = reserve(image.end, memory_end);

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use muslin_abi::args::to_raw;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
+use muslin_arch::code::Code;
 use muslin_platform::{Platform, Protection};
 use muslin_solo5::PAGE_BYTES;
 use muslin_solo5::host::host;
@@ -17,7 +18,7 @@ use crate::console;
 use crate::given::given;
 use crate::kernel_heap;
 use crate::missing::{missing, report};
-use crate::raw::{self, Code};
+use crate::raw;
 use crate::start;
 use crate::table::symbols::by_number;
 

@@ -9,9 +9,6 @@ use crate::process;
 /// This platform in the note of the image.
 pub const PLATFORM: u32 = 1;
 
-/// The code of a slot: six words and the number; a value or a negative errno.
-pub type Code = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
-
 /// With less memory than this, a heap takes little at once.
 const LITTLE_MEMORY_BYTES: usize = 16 << 20;
 

@@ -6,13 +6,13 @@
 
 use core::arch::global_asm;
 
+use muslin_arch::code::Code;
 use muslin_arch::traps::{Frame, PAGE_FAULT};
 use muslin_solo5::host::Above;
 
 use crate::dispatch;
 use crate::missing::missing;
 use crate::process;
-use crate::raw::Code;
 
 /// What the runtime does for such a host.
 pub const ABOVE: Above = Above {
