@@ -1,10 +1,11 @@
 //! Control registers, model-specific registers and ports: what only ring 0 may touch.
 
 use core::arch::asm;
-use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::ops::Range;
 
 use crate::paging::PAGE_BYTES;
+use crate::vectors;
 
 /// Extended features.
 pub const EFER: u32 = 0xc000_0080;
@@ -127,14 +128,6 @@ pub unsafe fn enable_vectors() -> Option<usize> {
     }
     // A processor below another may keep its own idea.
     // SAFETY: the instruction was switched on.
-    let is_set = unsafe { enabled_states() } == states;
+    let is_set = unsafe { vectors::enabled_states() } == states;
     is_set.then(|| __cpuid_count(0xd, 0).ebx as usize)
-}
-
-/// # Safety
-/// CR4 has OSXSAVE set.
-#[target_feature(enable = "xsave")]
-unsafe fn enabled_states() -> u64 {
-    // SAFETY: as the caller promises.
-    unsafe { _xgetbv(0) }
 }

@@ -11,3 +11,4 @@ pub mod pthread;
 pub mod stack;
 pub mod thread_pointer;
 pub mod traps;
+pub mod vectors;
