@@ -7,6 +7,8 @@ mod cargo;
 mod cc;
 mod check;
 mod failure;
+#[cfg(fixed_address)]
+mod fixed_address;
 mod locate;
 mod output;
 mod retarget;

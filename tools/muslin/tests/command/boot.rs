@@ -1,10 +1,11 @@
-//! What an image does before its main: counted, instruction by instruction.
+//! What an image does before its main, counted instruction by instruction; and what the command does
+//! not do before its own.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectKind, ObjectSegment, ObjectSymbol};
 
 use crate::lab::{directory, driver, skip, solo5, succeed, with, write};
 
@@ -51,4 +52,21 @@ fn a_guest_is_quick_to_reach_main() {
             "{count} instructions from entry to main, at most {SPT_MAX} are wanted"
         );
     }
+}
+
+/// No guest has memory up to here.
+const ABOVE_GUESTS: u64 = 1 << 46;
+
+#[test]
+fn the_command_that_is_installed_does_not_relocate_itself() {
+    let test = "boot_fixed_address";
+    let command = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../out/bin/muslin");
+    let Ok(bytes) = fs::read(&command) else {
+        skip(test, "out/bin/muslin is not built");
+        return;
+    };
+    let file = object::File::parse(&*bytes).unwrap();
+    assert_eq!(file.kind(), ObjectKind::Executable);
+    assert!(file.section_by_name(".rela.dyn").is_none());
+    assert!(file.segments().all(|it| it.address() >= ABOVE_GUESTS));
 }
