@@ -144,6 +144,22 @@ static void make_file(const char *path, const char *text)
 	}
 }
 
+/* Until this thread of ours waits in a call. */
+static void until_it_waits(int tid)
+{
+	char path[64], text[512], *state;
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+	do {
+		FILE *file = fopen(path, "r");
+		if (!file || !fgets(text, sizeof text, file) || !(state = strrchr(text, ')'))) {
+			say("cannot see whether a thread waits");
+			_exit(97);
+		}
+		fclose(file);
+		usleep(1000);
+	} while (state[2] != 'S');
+}
+
 static int finish(void)
 {
 	say("end");

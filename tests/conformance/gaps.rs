@@ -28,8 +28,9 @@ pub const LIBRARY_OS: &[Gap] = &[
         missing: "threads",
         is_run: false,
         programs: "asynchronous_io cancellation cancellation_points conditions errno_kept \
-            fork_in_threads futexes identity_in_threads locks_of_threads mutexes pi_mutex prctl \
-            robust_mutex shared_memory signal_threads thread_attributes thread_local threads",
+            fork_in_threads futexes identity_in_threads locks_of_threads mutexes pi_futexes pi_mutex \
+            prctl robust_mutex robust_threads shared_memory signal_threads thread_attributes \
+            thread_local thread_names thread_scheduling threads timers_of_threads",
     },
     Gap {
         missing: "processes",
@@ -40,7 +41,7 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "signals that interrupt a wait",
         is_run: false,
-        programs: "sleeps",
+        programs: "alarms posix_timers sleeps",
     },
     Gap {
         missing: "sockets",

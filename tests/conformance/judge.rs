@@ -50,6 +50,11 @@ fn attempt(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
     if let Some((_, why)) = program.skip_on.iter().find(|(on, _)| on == platform.name) {
         return Err(Cell::Skipped(why.clone()));
     }
+    if let Some(what) = &program.needs_root
+        && !rustix::process::geteuid().is_root()
+    {
+        return Err(Cell::Skipped(format!("needs root: {what}")));
+    }
     if let Some(gap) = Gap::of(platform.gaps, &program.name).filter(|gap| !gap.is_run) {
         return Err(Cell::Skipped(format!("needs {}", gap.missing)));
     }

@@ -3,6 +3,7 @@
 //! ```c
 //! // stdin: two words\n        the bytes of standard input; without it, /dev/null
 //! // skip-on: PLATFORM: why    not run there
+//! // needs-root: what for    not run by another user
 //! // fixed-here: what          stock musl gives wrong answers, and must: Muslin mends it
 //! ```
 
@@ -20,6 +21,8 @@ pub struct Program {
     pub stdin: Option<String>,
     /// Platforms where it cannot mean anything, with reasons.
     pub skip_on: Vec<(String, String)>,
+    /// What it needs the superuser's rights for.
+    pub needs_root: Option<String>,
     /// What Muslin mends: the native column must fail.
     pub fixed_here: Option<String>,
 }
@@ -48,11 +51,13 @@ fn read(source: PathBuf) -> Result<Program, String> {
         source: source.clone(),
         stdin: None,
         skip_on: Vec::new(),
+        needs_root: None,
         fixed_here: None,
     };
     for line in text.lines().map_while(|line| line.strip_prefix("// ")) {
         match line.split_once(": ") {
             Some(("stdin", given)) => program.stdin = Some(given.replace("\\n", "\n")),
+            Some(("needs-root", what)) => program.needs_root = Some(what.to_owned()),
             Some(("fixed-here", what)) => program.fixed_here = Some(what.to_owned()),
             Some(("skip-on", rest)) => {
                 let (platform, why) = rest

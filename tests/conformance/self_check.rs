@@ -18,6 +18,7 @@ pub fn self_check() -> Result<(), String> {
         source: PathBuf::new(),
         stdin: None,
         skip_on: Vec::new(),
+        needs_root: None,
         fixed_here: None,
     };
     let mended = Program {
