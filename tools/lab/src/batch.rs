@@ -11,7 +11,7 @@ pub struct Batch {
     /// Files for the commands: each name, which is relative to the directory that they run in, and
     /// the file here.
     pub files: Vec<(String, PathBuf)>,
-    /// The commands. `muslin` is in their PATH.
+    /// The commands. `muslin` and `muslin-lab-steps` are in their PATH.
     pub jobs: Vec<Job>,
 }
 

@@ -19,6 +19,10 @@ impl Tools {
         self.directory.join("muslin")
     }
 
+    pub(crate) fn steps(&self) -> PathBuf {
+        self.directory.join("muslin-lab-steps")
+    }
+
     pub(crate) fn init(&self) -> PathBuf {
         self.directory.join("muslin-lab-init")
     }

@@ -126,6 +126,7 @@ fn archive(batch: &Batch, tools: &Tools, kernel: &Path) -> Result<Vec<u8>, Strin
     }
     archive.file("init", &read(&tools.init())?);
     archive.file("bin/muslin", &read(&tools.muslin())?);
+    archive.file("bin/muslin-lab-steps", &read(&tools.steps())?);
     for (index, module) in MODULES.iter().enumerate() {
         archive.file(&format!("modules/{index}"), &read(&kernel.join(module))?);
     }

@@ -91,7 +91,7 @@ fn run_into(
         .split_first()
         .ok_or_else(|| io::Error::other("a job without words"))?;
     let program = match program.as_str() {
-        "muslin" => Path::new(path).join(program),
+        "muslin" | "muslin-lab-steps" => Path::new(path).join(program),
         other => Path::new(other).to_owned(),
     };
     let stdin = if job.input.is_empty() {

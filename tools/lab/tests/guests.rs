@@ -291,12 +291,53 @@ fn guests_run_and_end_as_they_should() {
         let words = [&["muslin", "run"][..], case.options, &[case.name]].concat();
         batch.jobs.push(Job::new(&words, LIMIT));
     }
+    make(&dir, &COUNTED);
+    let counted = fs::read(dir.join(COUNTED.name)).unwrap();
+    let entry = u64::from_le_bytes(counted[24..32].try_into().unwrap());
+    let behind = format!("{:x}", entry + COUNTED_BYTES);
+    for address in [&*behind, "12345"] {
+        let words = ["muslin-lab-steps", COUNTED.name, address];
+        batch.jobs.push(Job::new(&words, LIMIT));
+    }
+    batch
+        .files
+        .push((COUNTED.name.to_owned(), dir.join(COUNTED.name)));
     let outcomes = lab.run(&batch).unwrap();
-    assert_eq!(outcomes.len(), CASES.len());
+    assert_eq!(outcomes.len(), CASES.len() + 2);
     for (case, outcome) in CASES.iter().zip(&outcomes) {
         check(case, outcome);
     }
+    let [.., counted, astray] = &outcomes[..] else {
+        panic!("{} outcomes", outcomes.len());
+    };
+    check(&COUNTED, counted);
+    let expected = Case {
+        ending: Ending::Status(1),
+        output: "hello\n",
+        complaint: "the guest never came to 0x12345: it ended with status 42: name an address",
+        ..COUNTED
+    };
+    check(&expected, astray);
 }
+
+/// Executes fifteen instructions in its first [`COUNTED_BYTES`], three of them for a hypercall.
+const COUNTED: Case = Case {
+    name: "counted",
+    body: "nop
+        mov ecx, 5
+        1: dec ecx
+        jnz 1b
+        CALL 2, puts
+        nop
+        EXIT 42
+        .data
+        .balign 8
+        puts: .quad text, 6
+        text: .ascii \"hello\\n\"",
+    output: "hello\n15\n",
+    ..CASE
+};
+const COUNTED_BYTES: u64 = 21;
 
 fn check(case: &Case, outcome: &Outcome) {
     let output = String::from_utf8_lossy(&outcome.output);

@@ -3,7 +3,8 @@
 //! [`process`] makes a child process, which fills the guest's memory ([`ram`], [`tables`]), makes the
 //! machine ([`machine`]), gives up all system calls but those that its hypercalls need ([`filter`]),
 //! and runs the guest. Its hypercalls are read and checked in [`hypercall`] and done in [`service`].
-//! How it ended goes to the parent as a [`message`], which [`report`] puts into words.
+//! How it ended goes to the parent as a [`message`], which [`report`] puts into words. [`mod@steps`] counts
+//! what a guest executes.
 
 mod boot_info;
 mod filter;
@@ -19,12 +20,14 @@ mod process;
 mod ram;
 mod report;
 mod service;
+mod steps;
 mod tables;
 
 pub use probe::probe;
 pub(crate) use process::run;
 #[cfg(test)]
 pub(crate) use report::nothing;
+pub(crate) use steps::steps;
 
 /// Guest memory comes in pieces of this many MiB: the tables map it so.
 pub(crate) const MEMORY_STEP_MIB: u64 = 2;

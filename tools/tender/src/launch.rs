@@ -67,9 +67,37 @@ pub(crate) struct Launch<'image> {
 /// The guest was not started: the image or the options are wrong, or the system refuses.
 pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
     let image = Image::parse(bytes)?;
+    let launch = launch(&image, options)?;
+    match image.target {
+        Target::Hvt => hvt::run(&launch),
+        _ => guest::run(&launch),
+    }
+}
+
+/// The instructions that a guest of hvt executes from its entry to its first arrival at an address.
+/// It runs in this process, without a filter of system calls: for images that one has made oneself.
+///
+/// # Errors
+/// As [`run`]; or it is for spt, or never comes there.
+pub fn steps(bytes: &[u8], options: &Options, to: u64) -> Result<u64, Refusal> {
+    let image = Image::parse(bytes)?;
+    if image.target != Target::Hvt {
+        return Err(Refusal::new(
+            "only instructions of guests of solo5-hvt are counted here",
+            "retarget the image",
+        ));
+    }
+    hvt::steps(&launch(&image, options)?, to)
+}
+
+/// What the image and the options say, checked.
+fn launch<'image>(
+    image: &'image Image<'image>,
+    options: &Options,
+) -> Result<Launch<'image>, Refusal> {
     let initrd = options.initrd.as_deref().map(Initrd::open).transpose()?;
     let initrd_bytes = initrd.as_ref().map_or(0, Initrd::mapped_bytes);
-    let all_bytes = all_bytes(options.memory_mib, &image, initrd_bytes)?;
+    let all_bytes = all_bytes(options.memory_mib, image, initrd_bytes)?;
     let memory_bytes = all_bytes - initrd_bytes;
     let mut command_line = Vec::new();
     if let Some(initrd) = &initrd {
@@ -84,8 +112,8 @@ pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
         &options.nets,
         &options.addresses,
     )?;
-    let launch = Launch {
-        image: &image,
+    Ok(Launch {
+        image,
         memory_bytes,
         all_bytes,
         initrd,
@@ -93,11 +121,7 @@ pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
         manifest,
         opened,
         command_line,
-    };
-    match image.target {
-        Target::Hvt => hvt::run(&launch),
-        _ => guest::run(&launch),
-    }
+    })
 }
 
 /// All memory, which has room for the image and the archive.

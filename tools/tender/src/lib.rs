@@ -38,7 +38,7 @@ mod wait_set;
 
 pub use boot_info::COMMAND_LINE_BYTES_MAX;
 pub use devices::{BlockFile, NetAddress, NetTap, SECTOR_BYTES};
-pub use launch::{Options, Outcome, run};
+pub use launch::{Options, Outcome, run, steps};
 pub use refusal::Refusal;
 pub use report::Report;
 pub use retarget::retarget;

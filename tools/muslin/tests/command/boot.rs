@@ -4,13 +4,23 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use muslin_lab::{Batch, Ending, Job, Lab};
 use object::{Object, ObjectKind, ObjectSegment, ObjectSymbol};
 
-use crate::lab::{directory, driver, skip, solo5, succeed, with, write};
+use crate::lab::{directory, driver, hvt, skip, solo5, succeed, with, write};
+
+const NOTHING: &str = "int main(void) { return 0; }\n";
 
 /// Instructions that a guest of spt may execute from its entry to main.
 const SPT_MAX: u64 = 10_000;
+
+/// The same for a guest of hvt, which makes its own page tables.
+const HVT_MAX: u64 = 50_000;
+
+/// Far more than counting takes, even where the processor is emulated.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The address of a symbol of an image.
 fn address(image: &Path, name: &str) -> u64 {
@@ -41,7 +51,7 @@ fn a_guest_is_quick_to_reach_main() {
         return;
     };
     let dir = directory(test);
-    write(&dir, &[("hello.c", "int main(void) { return 0; }\n")]);
+    write(&dir, &[("hello.c", NOTHING)]);
     succeed(driver(sysroot, &dir).args(["-O2", "hello.c", "-o", "hello"]));
     let image = dir.join("hello");
     let mut guest = with(["run"]);
@@ -69,4 +79,40 @@ fn the_command_that_is_installed_does_not_relocate_itself() {
     assert_eq!(file.kind(), ObjectKind::Executable);
     assert!(file.section_by_name(".rela.dyn").is_none());
     assert!(file.segments().all(|it| it.address() >= ABOVE_GUESTS));
+}
+
+#[test]
+fn a_virtual_machine_is_quick_to_reach_main() {
+    let test = "boot_of_hvt";
+    let Some(sysroot) = hvt(test) else {
+        return;
+    };
+    let lab = match Lab::find() {
+        Ok(lab) => lab,
+        Err(why) => return skip(test, &why),
+    };
+    let dir = directory(test);
+    write(&dir, &[("hello.c", NOTHING)]);
+    succeed(driver(sysroot, &dir).args(["-O2", "hello.c", "-o", "hello"]));
+    let image = dir.join("hello");
+    let main = format!("{:x}", address(&image, "main"));
+    let batch = Batch {
+        files: vec![("hello".to_owned(), image)],
+        jobs: vec![Job::new(&["muslin-lab-steps", "hello", &main], LIMIT)],
+    };
+    let outcomes = lab.run(&batch).unwrap();
+    let [outcome] = &outcomes[..] else {
+        panic!("{} outcomes", outcomes.len());
+    };
+    let said = String::from_utf8_lossy(&outcome.complaints);
+    assert_eq!(outcome.ending, Ending::Status(0), "{said}");
+    let count: u64 = String::from_utf8_lossy(&outcome.output)
+        .trim()
+        .parse()
+        .unwrap();
+    println!("{test}: {count} instructions from entry to main");
+    assert!(
+        (100..=HVT_MAX).contains(&count),
+        "{count} instructions from entry to main, at most {HVT_MAX} are wanted"
+    );
 }

@@ -3,7 +3,10 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use kvm_bindings::{KVM_MAX_CPUID_ENTRIES, kvm_regs, kvm_userspace_memory_region};
+use kvm_bindings::{
+    KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, KVM_MAX_CPUID_ENTRIES, kvm_guest_debug, kvm_regs,
+    kvm_userspace_memory_region,
+};
 use kvm_ioctls::{Cap, Error, Kvm, VcpuExit, VcpuFd, VmFd};
 use rustix::io::Errno;
 
@@ -34,6 +37,16 @@ pub(crate) enum End {
     Halted(Halt),
     /// It did what it cannot; in words.
     Stopped(String),
+}
+
+/// Why a guest pauses.
+enum Pause {
+    /// A hypercall, which is done.
+    Hypercall,
+    /// It has made one step, to this instruction.
+    Step(u64),
+    /// The kernel wanted to look at something.
+    Nothing,
 }
 
 impl Machine {
@@ -97,23 +110,54 @@ impl Machine {
     /// Runs the guest to its end.
     pub(crate) fn run(&mut self, service: &Service<'_>) -> End {
         loop {
-            let what = match self.processor.run() {
-                Ok(VcpuExit::IoOut(port, data)) => match service.perform(port, data) {
-                    Ok(None) => continue,
-                    Ok(Some(halt)) => return End::Halted(halt),
-                    Err(misuse) => misuse.0,
-                },
-                Ok(exit) => in_words(&exit, service.ram.bytes()),
-                Err(error) if error.errno() == Errno::INTR.raw_os_error() => continue,
-                Err(error) if error.errno() == Errno::AGAIN.raw_os_error() => continue,
-                Err(error) if error.errno() == Errno::FAULT.raw_os_error() => {
-                    "host/guest translation fault, a write to memory that its image protects"
-                        .to_owned()
-                }
-                Err(error) => format!("KVM cannot run it: {}", words(&as_io(error))),
-            };
-            return End::Stopped(what);
+            if let Err(end) = self.go_on(service) {
+                return end;
+            }
         }
+    }
+
+    /// Runs the guest until it comes to an address; how many instructions that took. `Err`: its end
+    /// came first.
+    pub(crate) fn run_to(&mut self, address: u64, service: &Service<'_>) -> Result<u64, End> {
+        let by_steps = kvm_guest_debug {
+            control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
+            ..Default::default()
+        };
+        let mut count = 0;
+        loop {
+            // Each time: the kernel forgets it where it executes the instruction itself.
+            self.processor.set_guest_debug(&by_steps).map_err(|error| {
+                End::Stopped(format!("KVM cannot go by steps: {}", words(&as_io(error))))
+            })?;
+            if let Pause::Step(at) = self.go_on(service)? {
+                count += 1;
+                if at == address {
+                    return Ok(count);
+                }
+            }
+        }
+    }
+
+    /// Runs the guest until something is to be done for it, and does it. `Err`: its end.
+    fn go_on(&mut self, service: &Service<'_>) -> Result<Pause, End> {
+        let what = match self.processor.run() {
+            Ok(VcpuExit::IoOut(port, data)) => match service.perform(port, data) {
+                Ok(None) => return Ok(Pause::Hypercall),
+                Ok(Some(halt)) => return Err(End::Halted(halt)),
+                Err(misuse) => misuse.0,
+            },
+            Ok(VcpuExit::Debug(place)) => return Ok(Pause::Step(place.pc)),
+            Ok(exit) => in_words(&exit, service.ram.bytes()),
+            Err(error) if error.errno() == Errno::INTR.raw_os_error() => return Ok(Pause::Nothing),
+            Err(error) if error.errno() == Errno::AGAIN.raw_os_error() => {
+                return Ok(Pause::Nothing);
+            }
+            Err(error) if error.errno() == Errno::FAULT.raw_os_error() => {
+                "host/guest translation fault, a write to memory that its image protects".to_owned()
+            }
+            Err(error) => format!("KVM cannot run it: {}", words(&as_io(error))),
+        };
+        Err(End::Stopped(what))
     }
 
     /// Where the processor is.

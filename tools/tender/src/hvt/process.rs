@@ -93,38 +93,7 @@ fn serve(launch: &Launch<'_>, writer: &PipeWriter) -> Result<Message, Refusal> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| refused("tie the guest to the tender", &error.into()))?;
     drop_habits().map_err(|problem| Refusal::new(problem, "see what this system allows"))?;
-    let memory = |error: io::Error| {
-        let mib = launch.all_bytes >> 20;
-        Refusal::new(
-            format_args!("cannot make {mib} MiB of guest memory: {}", words(&error)),
-            "give a smaller --mem",
-        )
-    };
-    let mut ram = Ram::new(launch.all_bytes).map_err(memory)?;
-    let mut machine = Machine::new(&ram)?;
-    tables::write(&ram).map_err(memory)?;
-    let boot_info = BootInfo {
-        memory_bytes: launch.memory_bytes,
-        image_end: launch.image.end(),
-        cycles_per_second: machine.cycles_per_second,
-        manifest: &launch.manifest.to_bytes(),
-        command_line: &launch.command_line,
-    };
-    ram.load(BOOT_INFO_ADDRESS, &boot_info.to_bytes())
-        .map_err(memory)?;
-    for segment in &launch.image.segments {
-        ram.load(segment.address, segment.bytes).map_err(memory)?;
-        ram.protect(segment).map_err(memory)?;
-    }
-    if let Some(initrd) = &launch.initrd {
-        ram.map(launch.memory_bytes, initrd).map_err(|error| {
-            Refusal::new(
-                format_args!("cannot map the initrd: {}", words(&error)),
-                "put it on another file system",
-            )
-        })?;
-    }
-    machine.start_at(launch.image.entry, launch.memory_bytes)?;
+    let (ram, mut machine) = filled(launch)?;
     let output = io::stdout();
     let service = Service {
         ram: &ram,
@@ -148,6 +117,43 @@ fn serve(launch: &Launch<'_>, writer: &PipeWriter) -> Result<Message, Refusal> {
     std::mem::forget((machine, filter));
     std::mem::forget(ram);
     Ok(message)
+}
+
+/// A machine before its guest's first instruction.
+pub(super) fn filled(launch: &Launch<'_>) -> Result<(Ram, Machine), Refusal> {
+    let memory = |error: io::Error| {
+        let mib = launch.all_bytes >> 20;
+        Refusal::new(
+            format_args!("cannot make {mib} MiB of guest memory: {}", words(&error)),
+            "give a smaller --mem",
+        )
+    };
+    let mut ram = Ram::new(launch.all_bytes).map_err(memory)?;
+    let machine = Machine::new(&ram)?;
+    tables::write(&ram).map_err(memory)?;
+    let boot_info = BootInfo {
+        memory_bytes: launch.memory_bytes,
+        image_end: launch.image.end(),
+        cycles_per_second: machine.cycles_per_second,
+        manifest: &launch.manifest.to_bytes(),
+        command_line: &launch.command_line,
+    };
+    ram.load(BOOT_INFO_ADDRESS, &boot_info.to_bytes())
+        .map_err(memory)?;
+    for segment in &launch.image.segments {
+        ram.load(segment.address, segment.bytes).map_err(memory)?;
+        ram.protect(segment).map_err(memory)?;
+    }
+    if let Some(initrd) = &launch.initrd {
+        ram.map(launch.memory_bytes, initrd).map_err(|error| {
+            Refusal::new(
+                format_args!("cannot map the initrd: {}", words(&error)),
+                "put it on another file system",
+            )
+        })?;
+    }
+    machine.start_at(launch.image.entry, launch.memory_bytes)?;
+    Ok((ram, machine))
 }
 
 fn give_up(error: &dyn fmt::Display) -> Refusal {
