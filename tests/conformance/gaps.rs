@@ -49,9 +49,15 @@ pub const LIBRARY_OS: &[Gap] = &[
         programs: "ancillary bad_addresses tcp udp unix_sockets",
     },
     Gap {
+        missing: "waits that other threads end",
+        is_run: false,
+        programs: "epoll_of_threads eventfd_of_threads fifos_of_threads locks_that_wait \
+            pipes_of_threads poll_of_threads signalfd_rules timerfd_rules",
+    },
+    Gap {
         missing: "epoll, eventfd, timerfd, signalfd, inotify",
         is_run: true,
-        programs: "epoll eventfd inotify old_calls timerfd",
+        programs: "epoll epoll_rules eventfd inotify old_calls timerfd",
     },
     Gap {
         missing: "timers that send signals",
