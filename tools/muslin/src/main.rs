@@ -3,6 +3,7 @@
 //! Called as `muslin-cc` it is the compiler driver, so that a build system has one program to call.
 
 mod archive;
+mod arena;
 mod cargo;
 mod cc;
 mod check;
@@ -23,8 +24,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use arena::Arena;
 use failure::{Failure, USAGE, one_line};
 use output::{complain, print};
+
+#[global_allocator]
+static HEAP: Arena = Arena::new();
 
 /// The name under which the command is the compiler driver.
 const DRIVER: &str = "muslin-cc";
@@ -97,16 +102,20 @@ fn dispatch(words: Vec<OsString>) -> Result<u8, Failure> {
         Some("c++" | "cxx") => return Err(cc::no_cplusplus("muslin c++")),
         _ => {}
     }
+    if words.get(1).is_some_and(|word| word == "run") {
+        return match run::RunArgs::parse(words) {
+            Ok(args) => run::run(args),
+            Err(error) => answer(&error),
+        };
+    }
     let command = Cli::command();
-    let words = run::spelled_as_ours(words, &command);
     let matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return answer(&error),
     };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage(&error))?;
     match cli.command {
-        Command::Cc(_) | Command::CPlusPlus(_) | Command::Cargo(_) => Ok(0),
-        Command::Run(args) => run::run(*args),
+        Command::Cc(_) | Command::CPlusPlus(_) | Command::Cargo(_) | Command::Run(_) => Ok(0),
         Command::Check(args) => check::run(args),
         Command::Retarget(args) => retarget::run(args),
         Command::Syscalls(args) => syscalls::run(args),

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::thread;
 
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, FromArgMatches};
 use muslin_abi::counters;
 use muslin_tender::image::target_of;
 use rustix::process::{Pid, Signal, kill_process};
@@ -82,11 +82,13 @@ pub struct RunArgs {
     command: Vec<OsString>,
 }
 
-/// The words of the command line, with options as stock tenders spell them put into our spelling.
-pub fn spelled_as_ours(words: Vec<OsString>, cli: &clap::Command) -> Vec<OsString> {
-    match cli.find_subcommand("run") {
-        Some(run) if words.get(1).is_some_and(|word| word == "run") => stock::as_ours(words, run),
-        _ => words,
+impl RunArgs {
+    /// Reads the words of `muslin run`, options as stock tenders spell them among them. It knows no
+    /// other subcommand: those take as much time as all of the rest.
+    pub fn parse(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        let command = Self::augment_args(clap::Command::new("run").bin_name("muslin run"));
+        let words = stock::as_ours(words, &command).into_iter().skip(1);
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
     }
 }
 
