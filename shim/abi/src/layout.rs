@@ -112,6 +112,33 @@ structs! {
         /// Microseconds, 0 to 999,999.
         tv_usec: i64,
     }
+    /// `struct itimerspec`.
+    Itimerspec {
+        /// How often; 0 is once.
+        it_interval: Timespec,
+        /// When first; 0 is never.
+        it_value: Timespec,
+    }
+    /// `struct itimerval`.
+    Itimerval {
+        /// How often; 0 is once.
+        it_interval: Timeval,
+        /// When first; 0 is never.
+        it_value: Timeval,
+    }
+    /// `struct sigevent`, without what the C library keeps for itself.
+    Sigevent {
+        /// Passed on with the signal.
+        sigev_value: u64,
+        /// The signal.
+        sigev_signo: i32,
+        /// `SIGEV_*`.
+        sigev_notify: i32,
+        /// The thread that is told.
+        sigev_tid: i32,
+        /// Unused.
+        pad: [i32; 11],
+    }
     /// `struct timezone`.
     Timezone {
         /// Minutes west of Greenwich.
@@ -463,5 +490,8 @@ mod tests {
         assert_eq!(Statfs::BYTES, 120);
         assert_eq!(Pollfd::BYTES, 8);
         assert_eq!(Flock::BYTES, 32);
+        assert_eq!(Itimerspec::BYTES, 32);
+        assert_eq!(Itimerval::BYTES, 32);
+        assert_eq!(Sigevent::BYTES, 64);
     }
 }
