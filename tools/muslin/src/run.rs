@@ -7,7 +7,7 @@ mod stock;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::thread;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, FromArgMatches};
 use muslin_abi::counters;
-use muslin_tender::image::target_of;
+use muslin_tender::image::{self, target_of};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -100,12 +100,13 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
     if rest.first().is_some_and(|word| word == "--") {
         rest.remove(0);
     }
-    let mut bytes = read_image(&image)?;
+    let mut read = read_image(&image)?;
+    let bytes = read.bytes_mut();
     let platform = match &args.platform {
         Some(name) => Some(Platform::named(OsStr::new(name))?),
         None => None,
     };
-    if target_of(&bytes).is_some() {
+    if target_of(bytes).is_some() {
         if let Some(option) = args.given_for_linux() {
             return Err(Failure::usage(
                 format_args!("{option} is not for Solo5 images as {} is", shown(&image)),
@@ -115,7 +116,7 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
         if platform == Some(Platform::Linux) {
             let command = process(&image, &rest);
             let (mut command, _initrd) =
-                guest::process_command(command, &image, &bytes, &args.guest)?;
+                guest::process_command(command, &image, bytes, &args.guest)?;
             let status = run_to_end(&mut command).map_err(|error| cannot_run(&image, &error))?;
             return Ok(code_of(status));
         }
@@ -126,9 +127,9 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
                     "change it before: muslin retarget --platform",
                 ));
             }
-            retarget::change(&mut bytes, &image, platform, None)?;
+            retarget::change(bytes, &image, platform, None)?;
         }
-        return guest::run(&image, &bytes, &rest, &args.guest);
+        return guest::run(&image, bytes, &rest, &args.guest);
     }
     if platform.is_some_and(|platform| platform != Platform::Linux) {
         return Err(Failure::new(
@@ -146,14 +147,14 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
             "leave it out",
         ));
     }
-    if runtime_notes_in(&bytes) == 0 {
+    if runtime_notes_in(bytes) == 0 {
         return Err(Failure::new(
             format_args!("{} is not an image of Muslin", shown(&image)),
             "link it with muslin cc or muslin cargo",
         )
         .with_code(CANNOT_RUN));
     }
-    drop(bytes);
+    drop(read);
     let mut command = process(&image, &rest);
     if args.catch_stray {
         command.env(CATCH_STRAY_VARIABLE, "1");
@@ -190,7 +191,19 @@ impl RunArgs {
     }
 }
 
-fn read_image(image: &Path) -> Result<Vec<u8>, Failure> {
+/// A file in memory.
+struct Read {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Read {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.start..).unwrap_or_default()
+    }
+}
+
+fn read_image(image: &Path) -> Result<Read, Failure> {
     let bytes = match fs::metadata(image) {
         Ok(file) if !file.is_file() => {
             return Err(Failure::new(
@@ -199,10 +212,22 @@ fn read_image(image: &Path) -> Result<Vec<u8>, Failure> {
             )
             .with_code(CANNOT_RUN));
         }
-        Ok(_) => fs::read(image),
+        Ok(file) => read_pages(image, file.len()),
         Err(error) => Err(error),
     };
     bytes.map_err(|error| cannot_run(image, &error))
+}
+
+/// Reads a file to the start of a page, so that the tender need not copy its pages.
+fn read_pages(path: &Path, len_bytes: u64) -> io::Result<Read> {
+    const PAGE_BYTES: usize = image::PAGE_BYTES as usize;
+    let len_bytes = usize::try_from(len_bytes).unwrap_or(0);
+    let mut buffer: Vec<u8> = Vec::new();
+    buffer.try_reserve_exact(len_bytes.saturating_add(PAGE_BYTES))?;
+    let start = buffer.as_ptr().align_offset(PAGE_BYTES);
+    buffer.resize(start, 0);
+    File::open(path)?.read_to_end(&mut buffer)?;
+    Ok(Read { buffer, start })
 }
 
 fn cannot_run(image: &Path, error: &io::Error) -> Failure {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch,
+    SeccompFilter, SeccompRule, TargetArch, sock_filter,
 };
 
 use crate::manifest::{Attached, Manifest};
@@ -14,6 +14,11 @@ use crate::manifest::{Attached, Manifest};
 const ARCH_SET_FS: u64 = 0x1002;
 
 const STDOUT: u64 = 1;
+
+/// `BPF_LD | BPF_W | BPF_ABS`: loads a word of `struct seccomp_data`.
+const LOAD_WORD: u16 = 0x20;
+/// Where the arguments are in it.
+const ARGUMENTS_AT: u32 = 16;
 
 /// The filter for a guest. Any other call is SIGSYS: with no handler, which a guest cannot install,
 /// it ends the process, and a tracer sees it.
@@ -71,11 +76,28 @@ pub(crate) fn program(
     // Whatever its arguments are.
     rules.insert(libc::SYS_exit_group, Vec::new());
 
-    SeccompFilter::new(
+    let filter = SeccompFilter::new(
         rules,
         SeccompAction::Trap,
         SeccompAction::Allow,
         TargetArch::x86_64,
-    )?
-    .try_into()
+    )?;
+    Ok(arguments_first(filter.try_into()?))
+}
+
+/// The same filter, behind an instruction that loads an argument for nothing.
+///
+/// When a filter is set, Linux tries it with each number of two architectures, to remember which are
+/// allowed whatever their arguments. Such a try ends at the first look at an argument.
+fn arguments_first(mut program: BpfProgram) -> BpfProgram {
+    program.insert(
+        0,
+        sock_filter {
+            code: LOAD_WORD,
+            jt: 0,
+            jf: 0,
+            k: ARGUMENTS_AT,
+        },
+    );
+    program
 }

@@ -7,19 +7,24 @@ use std::mem::MaybeUninit;
 use std::{ptr, slice};
 
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
+use rustix::mm::{
+    MapFlags, MprotectFlags, MremapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, mremap_fixed,
+};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use seccompiler::{BpfProgram, apply_filter};
 
 use crate::boot_info::{BOOT_INFO_ADDRESS, BootInfo, MEMORY_BASE};
 use crate::filter;
-use crate::image::{Image, Segment};
+use crate::image::{Image, PAGE_BYTES, Segment};
 use crate::initrd::Initrd;
 use crate::launch::{Launch, Outcome};
 use crate::refusal::{Refusal, words};
 use crate::report::Report;
 use crate::trace;
+
+/// Fewer bytes are copied sooner than their pages are moved.
+const MOVED_BYTES_MIN: u64 = 8 * PAGE_BYTES;
 
 /// Runs an image for spt.
 pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
@@ -155,8 +160,9 @@ fn prepare(plan: &Plan<'_>) -> Result<(), String> {
     unsafe { load(BOOT_INFO_ADDRESS, &plan.boot_info) };
     for segment in &plan.image.segments {
         // SAFETY: `Image::parse` checked that the segment's bytes fit into its pages, and
-        // `memory_bytes` that these are guest memory, above the boot info.
-        unsafe { load(segment.address, segment.bytes) };
+        // `memory_bytes` that these are guest memory, above the boot info. The child looks at no
+        // bytes of the image again.
+        unsafe { fill(segment) }?;
         protect(segment)?;
     }
     Ok(())
@@ -206,6 +212,41 @@ pub(crate) fn drop_habits() -> Result<(), String> {
         let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
+    Ok(())
+}
+
+/// Puts a segment's bytes where they belong. Whole pages that nobody writes to are moved out of the
+/// image's bytes, if these lie as in the file: a page that is moved here, and that the parent keeps,
+/// is one page, not two.
+///
+/// # Safety
+/// The segment's pages are mapped, writable, and nobody else's; its bytes are not used again.
+unsafe fn fill(segment: &Segment<'_>) -> Result<(), String> {
+    let (start, bytes) = (segment.address, segment.bytes);
+    let end = start + bytes.len() as u64;
+    let pages = start.next_multiple_of(PAGE_BYTES)..end & !(PAGE_BYTES - 1);
+    let is_aligned = (bytes.as_ptr().addr() as u64).abs_diff(start) % PAGE_BYTES == 0;
+    let is_worth_it = pages.end >= pages.start + MOVED_BYTES_MIN;
+    if segment.can_write || !is_aligned || !is_worth_it {
+        // SAFETY: by the caller's promise.
+        unsafe { load(start, bytes) };
+        return Ok(());
+    }
+    let (head, rest) = bytes.split_at((pages.start - start) as usize);
+    let (whole, tail) = rest.split_at((pages.end - pages.start) as usize);
+    // SAFETY: by the caller's promise; what moves are whole pages of the image's bytes alone.
+    unsafe {
+        load(start, head);
+        mremap_fixed(
+            whole.as_ptr().cast_mut().cast(),
+            whole.len(),
+            whole.len(),
+            MremapFlags::MAYMOVE,
+            at(pages.start),
+        )
+        .map_err(|error| format!("cannot load the image: {}", words(&error.into())))?;
+        load(pages.end, tail);
     }
     Ok(())
 }
