@@ -9,7 +9,7 @@ use crate::memory::{AddressSpace, Pages};
 use crate::process::Identity;
 use crate::random::Random;
 use crate::signals::Signals;
-use crate::threads::Threads;
+use crate::threads::{Attention, Machine, Scheduler, Thread, Threads};
 
 /// What a handler is given.
 #[derive(Clone, Copy)]
@@ -47,6 +47,14 @@ pub struct Setup {
     pub pages: &'static Pages,
     /// What was said about the program.
     pub given: Given,
+    /// Who runs, and the first who does.
+    pub scheduler: &'static Scheduler,
+    /// The first thread of this scheduler.
+    pub first_thread: &'static Thread,
+    /// What is done at the end of calls.
+    pub attention: &'static Attention,
+    /// What threads that do not run need kept.
+    pub machine: Machine,
     /// Makes an address the thread pointer: `arch_prctl(ARCH_SET_FS)`.
     pub set_thread_pointer: fn(usize) -> Result<(), Errno>,
     /// Says what the program asked for in vain.
@@ -78,7 +86,7 @@ impl Process {
             signals: Signals::new(),
             random: Random::new(),
             identity: Identity::new(platform, &setup.given),
-            threads: Threads::new(setup.set_thread_pointer),
+            threads: Threads::new(setup),
             report_gap: setup.report_gap,
         }
     }

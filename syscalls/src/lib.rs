@@ -9,6 +9,7 @@
 //! - `context`: what a handler is given
 //! - `gap`: what Linux has and this does not, said on the console
 //! - `user_mem`: the program's memory, checked
+//! - `list`: lists whose entries go from anywhere
 //! - `lock`: the lock of everything that is kept
 //! - `memory`, `time`, `process`, `signals`, `threads`, `random`: the calls by family
 
@@ -29,6 +30,8 @@ pub mod context;
 pub mod files;
 #[cfg(feature = "library-os")]
 pub mod gap;
+#[cfg(feature = "library-os")]
+pub mod list;
 #[cfg(feature = "library-os")]
 #[allow(unsafe_code, reason = "hands out what it guards")]
 mod lock;

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, clippy::unwrap_used, reason = "tests")]
 
+use core::mem::MaybeUninit;
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -11,8 +12,22 @@ use muslin_sim::Sim;
 
 use crate::context::{Context, Given, Process, Setup};
 use crate::memory::{Kind, Pages, Place};
+use crate::threads::{Attention, Kept, Machine, Scheduler, Thread};
 use crate::user_mem::{self, UserBuf, UserBufMut};
 use muslin_platform::{Platform, Protection};
+
+/// A scheduler and its first thread, which know each other.
+fn first_thread() -> (&'static Scheduler, &'static Thread) {
+    let place: &'static mut MaybeUninit<(Scheduler, Thread)> = Box::leak(Box::new_uninit());
+    let pair = place.as_mut_ptr();
+    // SAFETY: places that live for ever, written before anybody reads them.
+    unsafe {
+        let (scheduler, thread) = (&raw mut (*pair).0, &raw mut (*pair).1);
+        scheduler.write(Scheduler::new(&*thread));
+        thread.write(Thread::first(&*scheduler));
+        (&*scheduler, &*thread)
+    }
+}
 
 /// A machine of its own.
 pub struct World {
@@ -39,9 +54,20 @@ impl World {
         let sim: &'static Sim = Box::leak(Box::new(sim));
         // SAFETY: the simulated memory is new, and nothing else uses it.
         let pages = Box::leak(Box::new(unsafe { Pages::new(sim.memory()) }));
+        let (scheduler, first_thread) = first_thread();
         let setup = Setup {
             pages,
             given,
+            scheduler,
+            first_thread,
+            attention: Box::leak(Box::new(Attention::new())),
+            machine: Machine {
+                keep: || Kept {
+                    thread_pointer: 0,
+                    call_place: 0,
+                },
+                put_back: |_| {},
+            },
             set_thread_pointer: |_| Err(Errno::ENOSYS),
             report_gap: |platform, call, text| {
                 platform

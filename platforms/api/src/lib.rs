@@ -31,6 +31,15 @@ pub trait Platform: Sync {
     fn block(&self, _index: usize) -> Option<(&str, &dyn BlockDevice)> {
         None
     }
+    /// Which of `count` runnable threads, counted in the order in which they became so, runs next:
+    /// less than `count`. A platform that simulates puts another order to the test.
+    fn choose(&self, _count: usize) -> usize {
+        0
+    }
+    /// Whether the wait that is about to begin ends at once without a reason, as any wait may.
+    fn is_spurious(&self) -> bool {
+        false
+    }
 }
 
 /// The methods of [`Platform`] by which a platform is a part of itself: `memory: Memory` for one that

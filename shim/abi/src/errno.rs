@@ -41,6 +41,13 @@ impl Errno {
     /// Another name of `EOPNOTSUPP`.
     pub const ENOTSUP: Self = Self::EOPNOTSUPP;
 
+    /// The wait of this call was ended by a signal: it is made again, or answers `EINTR`. Inside the
+    /// library OS only, as in a kernel; no program sees it.
+    pub const RESTART: Self = match NonZeroUsize::new(512) {
+        Some(number) => Self(number),
+        None => panic!("no errno is zero"),
+    };
+
     /// The errno with this number: `None` unless 1..=4095.
     pub const fn from_raw(number: i32) -> Option<Self> {
         if number < 1 || number > ERRNO_MAX as i32 {

@@ -32,6 +32,9 @@ pub mod command_line;
 pub mod support;
 pub mod table;
 
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/answer.rs"]
+mod answer;
 #[cfg(target_os = "none")]
 #[cfg_attr(feature = "platform-solo5", path = "bare/boot.rs")]
 mod boot;

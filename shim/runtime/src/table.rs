@@ -87,9 +87,8 @@ macro_rules! bare_symbol {
     };
     ($name:ident, $module:ident::$function:ident) => {
         mod $name {
-            /// The code of this call's slot: the shared answer, with the handler in place of the
-            /// number. It notes where the program called from, for a report. There are many of these, so
-            /// they are no longer than that.
+            /// The code of this call's slot: the shared answer, with the handler in rax. There are many of
+            /// these, so they are no longer than that.
             ///
             /// # Safety
             /// As any code of a slot: the call is the program's own.
@@ -105,12 +104,9 @@ macro_rules! bare_symbol {
             ) -> isize {
                 core::arch::naked_asm!(
                     "lea rax, [rip + {handler}]",
-                    "mov [rsp + 8], rax",
-                    "mov [rip + {place}], rsp",
                     "jmp {answer}",
                     handler = sym muslin_syscalls::$module::$function,
-                    answer = sym crate::process::answer,
-                    place = sym crate::process::CALL_PLACE,
+                    answer = sym crate::answer::answer_stub,
                 )
             }
         }
@@ -188,7 +184,7 @@ syscall_table! {
     socketpair = passthrough::__muslin_passthrough, Full => missing;
     setsockopt = passthrough::__muslin_passthrough, Full => missing;
     getsockopt = passthrough::__muslin_passthrough, Full => missing;
-    clone = passthrough::__muslin_passthrough, Full => missing;
+    clone = passthrough::__muslin_passthrough, Full => threads::sys_clone, Partial("only threads begin: what shares memory, files, directories and signal actions; all else is ENOSYS");
     fork = passthrough::__muslin_passthrough, Full => missing;
     vfork = passthrough::__muslin_passthrough, Partial("once a handler is registered for it, the child gets a copy of the memory, as by fork") => missing;
     execve = passthrough::__muslin_passthrough, Full => missing;
@@ -334,7 +330,7 @@ syscall_table! {
     fremovexattr = passthrough::__muslin_passthrough, Full => files::sys_fremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     tkill = passthrough::__muslin_passthrough, Full => process::sys_tkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
     time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
-    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("one thread: where Linux would wait for ever, the program ends with a message and status 134. FUTEX_WAKE_OP and those with priority inheritance are ENOSYS");
+    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words. Operations with priority inheritance are ENOSYS");
     sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
     sched_getaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_getaffinity, Full;
     set_thread_area = passthrough::__muslin_passthrough, Full => missing;
@@ -350,7 +346,7 @@ syscall_table! {
     epoll_wait_old = passthrough::__muslin_passthrough, Full => missing;
     remap_file_pages = passthrough::__muslin_passthrough, Full => missing;
     getdents64 = passthrough::__muslin_passthrough, Full => files::sys_getdents64, Full;
-    set_tid_address = passthrough::__muslin_passthrough, Full => threads::sys_set_tid_address, Partial("the address is not kept");
+    set_tid_address = passthrough::__muslin_passthrough, Full => threads::sys_set_tid_address, Full;
     restart_syscall = passthrough::__muslin_passthrough, Full => missing;
     semtimedop = passthrough::__muslin_passthrough, Full => missing;
     fadvise64 = passthrough::__muslin_passthrough, Full => files::sys_fadvise64, Full;

@@ -10,6 +10,7 @@ use muslin_platform::Protection;
 
 use crate::context::Context;
 use crate::memory::{AddressSpace, Place};
+use crate::threads::WaitQueue;
 use crate::user_mem::{UserBuf, UserBufMut};
 
 /// What `poll` says of a file: `POLL*` bits.
@@ -98,6 +99,12 @@ pub trait FileOps: Any + Send + Sync {
     /// What can be done now without waiting.
     fn poll(&self, _context: &Context<'_>) -> Readiness {
         Readiness::BOTH
+    }
+
+    /// Who waits for the file to become ready: whoever changes what [`poll`](FileOps::poll) says wakes
+    /// it. `None`: it is always ready, or nobody can know when it will be.
+    fn queue(&self) -> Option<&WaitQueue> {
+        None
     }
 
     /// What `fstat` says of a file that is not in the file system.

@@ -4,6 +4,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
 use super::identity::{PID, own};
 use crate::context::Context;
+use crate::threads::exit_current;
 
 /// What a shell adds to the number of the signal that ended a program.
 const SIGNAL_STATUS: i32 = 128;
@@ -21,14 +22,14 @@ pub fn sys_exit_group(context: &Context<'_>, args: &SyscallArgs) -> SyscallResul
     context.platform.power().exit(args.int(0) & 0xff)
 }
 
-/// `exit(status)` — ends the only thread, and so the program. Does not return.
+/// `exit(status)` — ends the thread, and with the last one the program. Does not return.
 ///
 /// # Errors
 /// None.
 /// # Source
 /// _exit(2), man-pages 6.9
 pub fn sys_exit(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    sys_exit_group(context, args)
+    exit_current(context, args.int(0))
 }
 
 /// Ends the program as a signal does: a shell would see the same status.

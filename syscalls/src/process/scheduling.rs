@@ -5,6 +5,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use super::identity::own;
 use crate::context::Context;
 use crate::gap::gap;
+use crate::threads::yield_now;
 use crate::time::timespec_of;
 use crate::user_mem::{self, UserBuf};
 
@@ -20,11 +21,12 @@ const SET_BYTES: usize = 8;
 /// The time slice of Linux.
 const SLICE_NS: i128 = 100_000_000;
 
-/// `sched_yield()` — lets others run: there are none.
+/// `sched_yield()` — lets the threads run first that can run.
 ///
 /// # Errors
 /// None.
-pub fn sys_sched_yield(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+pub fn sys_sched_yield(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    yield_now(context);
     Ok(0)
 }
 

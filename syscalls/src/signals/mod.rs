@@ -6,9 +6,11 @@
 mod calls;
 #[allow(unsafe_code, reason = "calls the program's functions")]
 mod deliver;
+mod thread_signals;
 
 pub use calls::*;
 pub use deliver::{deliver_pending, send};
+pub use thread_signals::ThreadSignals;
 
 use crate::lock::Mutex;
 use muslin_abi::Errno;

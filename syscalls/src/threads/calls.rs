@@ -1,4 +1,4 @@
-//! The calls of the one thread: its number, its pointer, its robust list.
+//! The calls of a thread about itself: its number, its pointer, its robust list.
 
 use core::sync::atomic::Ordering;
 
@@ -6,7 +6,6 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use crate::context::Context;
 use crate::gap::gap;
-use crate::process::PID;
 use crate::user_mem;
 
 const ARCH_SET_GS: i32 = 0x1001;
@@ -17,23 +16,25 @@ const ARCH_GET_FS: i32 = 0x1003;
 /// Size of `struct robust_list_head` in bytes.
 const ROBUST_LIST_BYTES: usize = 24;
 
-/// `gettid()` — the thread: 1, as the process.
+/// `gettid()` — the thread's number: that of the process for the first one.
 ///
 /// # Errors
 /// None.
-pub fn sys_gettid(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
-    Ok(PID as usize)
+pub fn sys_gettid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Ok(context.process.threads.current().tid() as usize)
 }
 
-/// `set_tid_address(tidptr)` — returns the thread's number. Nobody sees the word cleared at the end
-/// of the only thread, so it is not kept.
+/// `set_tid_address(tidptr)` — names the word that is cleared, and one waiter for it woken, when the
+/// thread ends. Returns the thread's number.
 ///
 /// # Errors
 /// None.
-/// # Differs from Linux
-/// The address is not kept.
-pub fn sys_set_tid_address(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
-    Ok(PID as usize)
+pub fn sys_set_tid_address(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let thread = context.process.threads.current();
+    thread
+        .clear_child_tid
+        .store(args.addr(0), Ordering::Relaxed);
+    Ok(thread.tid() as usize)
 }
 
 /// `set_robust_list(head, len)` — keeps the list, which nobody would be told of.
@@ -46,8 +47,8 @@ pub fn sys_set_robust_list(context: &Context<'_>, args: &SyscallArgs) -> Syscall
     if args.size(1) != ROBUST_LIST_BYTES {
         return Err(Errno::EINVAL);
     }
-    let list = &context.process.threads.robust_list;
-    list.store(args.addr(0), Ordering::Relaxed);
+    let thread = context.process.threads.current();
+    thread.robust_list.store(args.addr(0), Ordering::Relaxed);
     Ok(0)
 }
 
@@ -56,10 +57,12 @@ pub fn sys_set_robust_list(context: &Context<'_>, args: &SyscallArgs) -> Syscall
 /// # Errors
 /// `ESRCH` no such thread · `EFAULT` a bad address.
 pub fn sys_get_robust_list(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    if args.int(0) != 0 && args.int(0) != PID {
-        return Err(Errno::ESRCH);
-    }
-    let head = context.process.threads.robust_list.load(Ordering::Relaxed);
+    let threads = &context.process.threads;
+    let thread = match args.int(0) {
+        0 => threads.current(),
+        tid => threads.find(tid).ok_or(Errno::ESRCH)?,
+    };
+    let head = thread.robust_list.load(Ordering::Relaxed);
     user_mem::write(context, args.addr(2), &ROBUST_LIST_BYTES)?;
     user_mem::write(context, args.addr(1), &head)?;
     Ok(0)
@@ -81,11 +84,10 @@ pub fn sys_arch_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResul
         ARCH_SET_FS if address >> 47 != 0 => Err(Errno::EPERM),
         ARCH_SET_FS => {
             (threads.set_thread_pointer)(address)?;
-            threads.thread_pointer.store(address, Ordering::Relaxed);
             Ok(0)
         }
         ARCH_GET_FS => {
-            let pointer = threads.thread_pointer.load(Ordering::Relaxed);
+            let pointer = (threads.machine.keep)().thread_pointer;
             user_mem::write(context, address, &pointer)?;
             Ok(0)
         }

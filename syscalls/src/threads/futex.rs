@@ -1,11 +1,11 @@
-//! Futexes with one thread: nobody waits when it wakes, and nobody wakes it when it waits.
+//! The call `futex`: what it asks for, and the answer where there is one thread.
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use crate::context::Context;
 use crate::gap::gap;
 use crate::process::exit_by_deadlock;
-use crate::time::{duration_ns, sleep_until};
+use crate::time::duration_ns;
 use crate::user_mem;
 
 const FUTEX_WAIT: u32 = 0;
@@ -24,78 +24,131 @@ const FUTEX_LOCK_PI2: u32 = 13;
 const FUTEX_PRIVATE: u32 = 128;
 const FUTEX_CLOCK_REALTIME: u32 = 256;
 
+/// What a call asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Wait for a word.
+    Wait,
+    /// The same, for wakes with some bits and until a point in time.
+    WaitBits,
+    /// Wake those that wait for a word.
+    Wake,
+    /// Those that wait with some bits.
+    WakeBits,
+    /// Wake some and let others wait for another word.
+    Requeue,
+    /// The same, if the word is as expected.
+    CompareRequeue,
+    /// Change another word and wake, too, who waits for it.
+    WakeOp,
+}
+
 /// `futex(uaddr, futex_op, val, timeout, uaddr2, val3)` — waits for a word, or wakes others.
 ///
 /// # Errors
 /// `EAGAIN` the word is not `val` · `ETIMEDOUT` the time is over · `EINVAL` bad address, time or
 /// set · `EFAULT` a bad address · `ENOSYS` another operation.
 /// # Differs from Linux
-/// One thread: where Linux would wait for ever, the program ends with a message and status 134.
-/// `FUTEX_WAKE_OP` and those with priority inheritance are `ENOSYS`.
+/// Where all threads would wait for ever, the program ends with a report and status 134. Two mappings
+/// of one word are two words. Operations with priority inheritance are `ENOSYS`.
 /// # Source
 /// futex(2), man-pages 6.9
 pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let word = args.addr(0);
-    let op = args.int(1) as u32;
-    let value = args.int(2) as u32;
-    let command = op & !(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
-    let is_wait = matches!(command, FUTEX_WAIT | FUTEX_WAIT_BITSET);
-    let is_by_wall = op & FUTEX_CLOCK_REALTIME != 0;
-    let may_be_by_wall = is_wait || matches!(command, FUTEX_WAIT_REQUEUE_PI | FUTEX_LOCK_PI2);
-    if is_by_wall && !may_be_by_wall {
-        return Err(Errno::ENOSYS);
+    match context.process.threads.complete() {
+        Some(complete) => (complete.futex)(context, args),
+        None => alone(context, args),
     }
-    let has_set = matches!(command, FUTEX_WAIT_BITSET | FUTEX_WAKE_BITSET);
-    if has_set && args.int(5) == 0 {
-        return Err(Errno::EINVAL);
-    }
-    let check = |wanted: u32| {
-        if !word.is_multiple_of(4) {
-            return Err(Errno::EINVAL);
-        }
-        match user_mem::read::<u32>(context, word)? == wanted {
-            true => Ok(()),
-            false => Err(Errno::EAGAIN),
-        }
-    };
+}
+
+/// With one thread: nobody waits when it wakes, and nobody wakes it when it waits.
+fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let (command, is_by_wall) = parse(context, args)?;
     match command {
-        FUTEX_WAKE | FUTEX_WAKE_BITSET | FUTEX_REQUEUE => match word % 4 {
-            0 => Ok(0),
-            _ => Err(Errno::EINVAL),
-        },
-        FUTEX_CMP_REQUEUE => check(args.int(5) as u32).map(|()| 0),
-        FUTEX_WAIT | FUTEX_WAIT_BITSET => {
-            let clock = context.platform.clock();
-            let deadline_ns = match args.addr(3) {
-                0 => None,
-                address => {
-                    let time_ns = duration_ns(&user_mem::read(context, address)?)?;
-                    let now_ns = clock.monotonic_ns();
-                    Some(if command == FUTEX_WAIT {
-                        now_ns.saturating_add(time_ns)
-                    } else if is_by_wall {
-                        let left = i128::from(time_ns) - i128::from(clock.realtime_ns());
-                        now_ns.saturating_add(u64::try_from(left.max(0)).unwrap_or(u64::MAX))
-                    } else {
-                        time_ns
-                    })
-                }
-            };
-            check(value)?;
+        Command::Wait | Command::WaitBits => {
+            let deadline_ns = deadline(context, args, command, is_by_wall)?;
+            check(context, args.addr(0), args.int(2) as u32)?;
             let Some(deadline_ns) = deadline_ns else {
                 exit_by_deadlock(context, "a futex without a timeout (a lock taken twice?)");
             };
-            sleep_until(context, deadline_ns);
+            while context.platform.clock().monotonic_ns() < deadline_ns {
+                context.platform.wait().wait_until(Some(deadline_ns));
+            }
             Err(Errno::ETIMEDOUT)
         }
-        FUTEX_WAKE_OP => Err(gap!(context, Sysno::futex, "FUTEX_WAKE_OP", ENOSYS)),
+        Command::CompareRequeue => {
+            check(context, args.addr(0), args.int(5) as u32)?;
+            Ok(0)
+        }
+        Command::Wake | Command::WakeBits | Command::Requeue => Ok(0),
+        Command::WakeOp => Err(gap!(context, Sysno::futex, "FUTEX_WAKE_OP", ENOSYS)),
+    }
+}
+
+/// The command, and whether its point in time is one of the wall clock.
+pub(super) fn parse(context: &Context<'_>, args: &SyscallArgs) -> Result<(Command, bool), Errno> {
+    let op = args.int(1) as u32;
+    let is_by_wall = op & FUTEX_CLOCK_REALTIME != 0;
+    let number = op & !(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
+    let is_wait = matches!(number, FUTEX_WAIT | FUTEX_WAIT_BITSET);
+    if is_by_wall && !is_wait && !matches!(number, FUTEX_WAIT_REQUEUE_PI | FUTEX_LOCK_PI2) {
+        return Err(Errno::ENOSYS);
+    }
+    let command = match number {
+        FUTEX_WAIT => Command::Wait,
+        FUTEX_WAIT_BITSET => Command::WaitBits,
+        FUTEX_WAKE => Command::Wake,
+        FUTEX_WAKE_BITSET => Command::WakeBits,
+        FUTEX_REQUEUE => Command::Requeue,
+        FUTEX_CMP_REQUEUE => Command::CompareRequeue,
+        FUTEX_WAKE_OP => Command::WakeOp,
         FUTEX_LOCK_PI
         | FUTEX_UNLOCK_PI
         | FUTEX_TRYLOCK_PI
         | FUTEX_WAIT_REQUEUE_PI
         | FUTEX_CMP_REQUEUE_PI
-        | FUTEX_LOCK_PI2 => Err(gap!(context, Sysno::futex, "priority inheritance", ENOSYS)),
-        _ => Err(Errno::ENOSYS),
+        | FUTEX_LOCK_PI2 => {
+            return Err(gap!(context, Sysno::futex, "priority inheritance", ENOSYS));
+        }
+        _ => return Err(Errno::ENOSYS),
+    };
+    let has_set = matches!(command, Command::WaitBits | Command::WakeBits);
+    if has_set && args.int(5) == 0 || !args.addr(0).is_multiple_of(4) {
+        return Err(Errno::EINVAL);
+    }
+    Ok((command, is_by_wall))
+}
+
+/// When a wait ends at the latest.
+pub(super) fn deadline(
+    context: &Context<'_>,
+    args: &SyscallArgs,
+    command: Command,
+    is_by_wall: bool,
+) -> Result<Option<u64>, Errno> {
+    if args.addr(3) == 0 {
+        return Ok(None);
+    }
+    let clock = context.platform.clock();
+    let time_ns = duration_ns(&user_mem::read(context, args.addr(3))?)?;
+    let now_ns = clock.monotonic_ns();
+    Ok(Some(if command == Command::Wait {
+        now_ns.saturating_add(time_ns)
+    } else if is_by_wall {
+        let left = i128::from(time_ns) - i128::from(clock.realtime_ns());
+        now_ns.saturating_add(u64::try_from(left.max(0)).unwrap_or(u64::MAX))
+    } else {
+        time_ns
+    }))
+}
+
+/// Whether a word is as expected.
+///
+/// # Errors
+/// `EAGAIN` it is not · `EFAULT`.
+pub(super) fn check(context: &Context<'_>, word: usize, expected: u32) -> Result<(), Errno> {
+    match user_mem::read::<u32>(context, word)? == expected {
+        true => Ok(()),
+        false => Err(Errno::EAGAIN),
     }
 }
 

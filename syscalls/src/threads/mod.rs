@@ -1,29 +1,133 @@
-//! Threads: there is one so far, number 1.
+//! Threads: they take turns on one processor, and a turn ends where its thread waits or gives way.
+//!
+//! - `scheduler`: who runs; `thread`: one of them; `wait_queue`: who waits for an object
+//! - `clone`: a thread's beginning and end; `deadlock`: when nobody can go on
+//! - `futex`, `futex_queue`: waiting for words of memory, with one thread and with several
+//! - `attention`: what is done at the end of a call
+//! - `calls`: the rest
+//!
+//! A program that begins no thread holds none of this but the first thread's state: `clone` is what
+//! names the rest.
 
+#[allow(unsafe_code, reason = "keeps the address of a function in a word")]
+mod attention;
 mod calls;
+mod clone;
+mod deadlock;
 mod futex;
+mod futex_queue;
+#[allow(unsafe_code, reason = "goes on with another stack")]
+mod scheduler;
+mod thread;
+mod wait_queue;
 
+pub use attention::{AttendFn, Attention, Call, HandlerFn};
 pub use calls::*;
+pub use clone::sys_clone;
 pub use futex::sys_futex;
+pub use scheduler::{Machine, Scheduler, Woken};
+pub use thread::{Kept, Thread, Waiting};
+pub use wait_queue::{Key, WaitQueue, Waiter, Watch, wait_on};
 
-use core::sync::atomic::AtomicUsize;
+use alloc::vec::Vec;
 
 use muslin_abi::Errno;
 
+use crate::context::{Context, Setup};
+use crate::lock::Mutex;
+use crate::time::{Target, TimerKey};
+use futex_queue::Futexes;
+
 /// The threads.
 pub struct Threads {
+    scheduler: &'static Scheduler,
+    first: &'static Thread,
+    machine: Machine,
     set_thread_pointer: fn(usize) -> Result<(), Errno>,
-    thread_pointer: AtomicUsize,
-    robust_list: AtomicUsize,
+    /// What is done at the end of calls.
+    pub attention: &'static Attention,
+    complete: Mutex<Option<&'static Complete>>,
+    futexes: Futexes,
+}
+
+/// What calls do once there may be several threads. Calls that every program holds reach it only when
+/// `clone` has put it here.
+struct Complete {
+    exit: fn(&Context<'_>, i32) -> !,
+    futex: HandlerFn,
 }
 
 impl Threads {
     /// The first thread alone.
-    pub fn new(set_thread_pointer: fn(usize) -> Result<(), Errno>) -> Self {
+    pub fn new(setup: &Setup) -> Self {
         Self {
-            set_thread_pointer,
-            thread_pointer: AtomicUsize::new(0),
-            robust_list: AtomicUsize::new(0),
+            scheduler: setup.scheduler,
+            first: setup.first_thread,
+            machine: setup.machine,
+            set_thread_pointer: setup.set_thread_pointer,
+            attention: setup.attention,
+            complete: Mutex::new(None),
+            futexes: Futexes::new(),
         }
+    }
+
+    /// The thread that runs.
+    #[inline]
+    pub fn current(&self) -> &'static Thread {
+        self.scheduler.current()
+    }
+
+    /// The thread with this number.
+    pub fn find(&self, tid: i32) -> Option<&'static Thread> {
+        self.scheduler.find(self.first, tid)
+    }
+
+    /// All threads, by their numbers.
+    pub fn all(&self) -> Vec<&'static Thread> {
+        self.scheduler.all(self.first)
+    }
+
+    /// Lets something happen when the steady clock says `deadline_ns`: when a thread waits or gives way
+    /// then, or none can run.
+    pub fn set_timer(&self, deadline_ns: u64, target: Target) -> TimerKey {
+        self.scheduler.timers.lock().insert(deadline_ns, target)
+    }
+
+    /// Takes that back; `false` if it has happened already.
+    pub fn unset_timer(&self, key: TimerKey) -> bool {
+        self.scheduler.timers.lock().remove(key).is_some()
+    }
+
+    /// Does what is due by now.
+    pub fn look_at_timers(&self, context: &Context<'_>) {
+        self.scheduler.look_at_timers(context);
+    }
+
+    fn complete(&self) -> Option<&'static Complete> {
+        *self.complete.lock()
+    }
+
+    fn complete_with(&self, complete: &'static Complete) {
+        *self.complete.lock() = Some(complete);
+    }
+}
+
+/// The current thread waits until somebody wakes it, until the steady clock says `deadline_ns`, or
+/// until a signal is there for it. No lock may be held; what was checked before must be checked again.
+pub fn block(context: &Context<'_>, waiting: Waiting, deadline_ns: Option<u64>) -> Woken {
+    let scheduler = context.process.threads.scheduler;
+    scheduler.block(context, waiting, deadline_ns)
+}
+
+/// Lets others run that can. As for [`block`], no lock may be held.
+pub fn yield_now(context: &Context<'_>) {
+    context.process.threads.scheduler.give_way(context);
+}
+
+/// Ends the current thread, and the program with the last one.
+pub fn exit_current(context: &Context<'_>, status: i32) -> ! {
+    match context.process.threads.complete() {
+        Some(complete) => (complete.exit)(context, status),
+        None => context.platform.power().exit(status & 0xff),
     }
 }

@@ -1,9 +1,11 @@
-//! Time: clocks and sleeps.
+//! Time: clocks, sleeps, and what is to happen when.
 
 mod calls;
 mod schedule;
+mod timer_queue;
 mod units;
 
 pub use calls::*;
 pub use schedule::Schedule;
+pub use timer_queue::{Due, Target, TimerKey, TimerQueue};
 pub use units::{NANOSECONDS, duration_ns, timespec_of, timeval_of};

@@ -1,20 +1,19 @@
-//! The one process, and how a call reaches its handler.
+//! The one process, and the codes of numbers without a slot.
 
 use core::arch::global_asm;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use muslin_abi::args::to_raw;
-use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
+use muslin_abi::{Errno, Sysno};
 use muslin_arch::code::Code;
 use muslin_platform::{Platform, Protection};
 use muslin_solo5::PAGE_BYTES;
 use muslin_solo5::host::host;
-use muslin_syscalls::context::{Context, Process, Setup};
+use muslin_syscalls::context::{Process, Setup};
 use muslin_syscalls::memory::{Kind, Owner, Pages, Place};
+use muslin_syscalls::threads::{Scheduler, Thread};
 use spin::Once;
 
-use crate::console;
+use crate::answer;
 use crate::given::given;
 use crate::kernel_heap;
 use crate::missing::{missing, report};
@@ -22,11 +21,10 @@ use crate::raw;
 use crate::start;
 use crate::table::symbols::by_number;
 
-/// A handler of the library OS.
-pub type HandlerFn = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
-
 static PAGES: Once<Pages> = Once::new();
 static PROCESS: Once<Process> = Once::new();
+static SCHEDULER: Scheduler = Scheduler::new(&FIRST_THREAD);
+static FIRST_THREAD: Thread = Thread::first(&SCHEDULER);
 
 /// Makes the process. Once, at boot.
 pub fn begin() {
@@ -39,6 +37,10 @@ pub fn begin() {
             &Setup {
                 pages,
                 given: given(),
+                scheduler: &SCHEDULER,
+                first_thread: &FIRST_THREAD,
+                attention: &answer::ATTENTION,
+                machine: answer::MACHINE,
                 set_thread_pointer,
                 report_gap,
             },
@@ -58,54 +60,12 @@ fn set_thread_pointer(block: usize) -> Result<(), Errno> {
 
 /// Reports what a call would need, with where the program made it.
 fn report_gap(_: &dyn Platform, call: Sysno, text: &str) {
-    let place = CALL_PLACE.load(Ordering::Relaxed) as *const usize;
-    // SAFETY: the code of the call under way noted it, and handlers report before anything of the
-    // program runs; nobody writes there until the call returns.
-    let caller = unsafe { place.read() };
-    report(call.0, caller, text);
+    report(call.0, answer::caller(), text);
 }
 
-/// Where the return address of the call under way is.
-pub static CALL_PLACE: AtomicUsize = AtomicUsize::new(0);
-
-/// Answers a call with `handler`.
-///
-/// # Safety
-/// As any code of a slot: the call is the program's own.
-#[allow(
-    improper_ctypes_definitions,
-    reason = "the codes of slots hand on a pointer, and do not look at it"
-)]
-pub unsafe extern "C" fn answer(
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
-    f: usize,
-    handler: HandlerFn,
-) -> isize {
-    let Some(process) = PROCESS.get() else {
-        console::fatal(&[b"muslin: a call came before the process was made"]);
-    };
-    let context = Context {
-        platform: host(),
-        process,
-    };
-    // Not one exchange: that would cost more than most calls do.
-    let was_inside = IS_INSIDE.load(Ordering::Relaxed);
-    IS_INSIDE.store(true, Ordering::Relaxed);
-    let answer = to_raw(handler(&context, &SyscallArgs([a, b, c, d, e, f])));
-    IS_INSIDE.store(was_inside, Ordering::Relaxed);
-    answer
-}
-
-/// A call is being answered.
-static IS_INSIDE: AtomicBool = AtomicBool::new(false);
-
-/// Whether a call is being answered: what goes wrong then is the library OS's doing.
-pub fn is_inside() -> bool {
-    IS_INSIDE.load(Ordering::Relaxed)
+/// The process, once it is made.
+pub fn process() -> Option<&'static Process> {
+    PROCESS.get()
 }
 
 const NOTHING: Protection = Protection {

@@ -10,6 +10,7 @@ use muslin_arch::code::Code;
 use muslin_arch::traps::{Frame, PAGE_FAULT};
 use muslin_solo5::host::Above;
 
+use crate::answer;
 use crate::dispatch;
 use crate::missing::missing;
 use crate::process;
@@ -18,7 +19,7 @@ use crate::process;
 pub const ABOVE: Above = Above {
     call,
     repair,
-    is_inside: process::is_inside,
+    is_inside: answer::is_inside,
 };
 
 // A member of libc.a, which `muslin cc` takes where a program has the instruction; 0 without it.

@@ -1,0 +1,148 @@
+//! How a call reaches its handler, and what happens behind it.
+
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use muslin_abi::SyscallArgs;
+use muslin_abi::args::to_raw;
+use muslin_arch::thread_pointer;
+use muslin_solo5::host::host;
+use muslin_syscalls::context::Context;
+use muslin_syscalls::threads::{Attention, Call, HandlerFn, Kept, Machine};
+
+use crate::console;
+use crate::process;
+use crate::raw;
+
+/// What is done at the end of calls.
+pub static ATTENTION: Attention = Attention::new();
+
+/// Where the return address of the call under way is.
+pub static CALL_PLACE: AtomicUsize = AtomicUsize::new(0);
+
+/// A call is being answered.
+static IS_INSIDE: AtomicBool = AtomicBool::new(false);
+
+/// What the switch between threads asks of the runtime.
+pub const MACHINE: Machine = Machine { keep, put_back };
+
+/// Answers a call, as the code of every slot, with the handler in rax. What the handler is given and
+/// what stands behind it on the stack is the end of a [`Call`]; a call that is to be attended to gets
+/// the rest of it, while the registers that a C call keeps are still the program's.
+///
+/// # Safety
+/// As any code of a slot, and rax is a [`HandlerFn`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn answer_stub() {
+    naked_asm!(
+        "push r9",
+        "push r8",
+        "push rcx",
+        "push rdx",
+        "push rsi",
+        "push rdi",
+        "push rax",
+        "2:",
+        "lea rdi, [rsp + 56]",
+        "mov [rip + {place}], rdi",
+        "mov rsi, [rsp]",
+        "lea rdi, [rsp + 8]",
+        "call {answer}",
+        "cmp qword ptr [rip + {attention}], 0",
+        "jne 3f",
+        "add rsp, 56",
+        "ret",
+        "3:",
+        "push rax",
+        "push rbx",
+        "push rbp",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov rdi, rsp",
+        "push 0", // for the alignment
+        "call {attend}",
+        "pop rcx",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbp",
+        "pop rbx",
+        "pop rcx",
+        "test al, al",
+        "jnz 2b",
+        "mov rax, rcx",
+        "add rsp, 56",
+        "ret",
+        place = sym CALL_PLACE,
+        answer = sym answer,
+        attention = sym ATTENTION,
+        attend = sym attend,
+    )
+}
+
+fn context() -> Context<'static> {
+    let Some(process) = process::process() else {
+        console::fatal(&[b"muslin: a call came before the process was made"]);
+    };
+    Context {
+        platform: host(),
+        process,
+    }
+}
+
+/// Answers a call with `handler`.
+#[allow(
+    improper_ctypes_definitions,
+    reason = "only the stub above calls it, with two words"
+)]
+extern "C" fn answer(args: &SyscallArgs, handler: HandlerFn) -> isize {
+    let context = context();
+    // Not one exchange: that would cost more than most calls do.
+    let was_inside = IS_INSIDE.load(Ordering::Relaxed);
+    IS_INSIDE.store(true, Ordering::Relaxed);
+    let answer = to_raw(handler(&context, args));
+    IS_INSIDE.store(was_inside, Ordering::Relaxed);
+    answer
+}
+
+/// Does what is to be done at the end of a call; whether the call is made again.
+#[allow(
+    improper_ctypes_definitions,
+    reason = "only the stub above calls it, with one word"
+)]
+extern "C" fn attend(call: &mut Call) -> bool {
+    ATTENTION
+        .demanded()
+        .is_some_and(|attend| attend(&context(), call))
+}
+
+/// Whether a call is being answered: what goes wrong then is the library OS's doing.
+pub fn is_inside() -> bool {
+    IS_INSIDE.load(Ordering::Relaxed)
+}
+
+/// Where the program made the call under way.
+pub fn caller() -> usize {
+    let place = CALL_PLACE.load(Ordering::Relaxed) as *const usize;
+    // SAFETY: the code of the call under way noted it, and handlers report before anything of the
+    // program runs; nobody writes there until the call returns.
+    unsafe { place.read() }
+}
+
+fn keep() -> Kept {
+    Kept {
+        thread_pointer: thread_pointer::read() as usize,
+        call_place: CALL_PLACE.load(Ordering::Relaxed),
+    }
+}
+
+/// A thread that waits is inside of its call; one that is new is not.
+fn put_back(kept: &Kept) {
+    // SAFETY: it was the thread's own, or the program says so for a new thread.
+    unsafe { raw::set_thread_pointer(kept.thread_pointer as *mut u8) };
+    CALL_PLACE.store(kept.call_place, Ordering::Relaxed);
+    IS_INSIDE.store(kept.call_place != 0, Ordering::Relaxed);
+}

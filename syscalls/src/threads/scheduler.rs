@@ -1,0 +1,307 @@
+//! Who runs: one thread at a time, until it waits or gives way. It is then in the middle of its call,
+//! on its own stack, and goes on there when its turn comes.
+//!
+//! No lock is held over a wait, and what was checked before it is not true afterwards: another thread
+//! may have closed the descriptor or unmapped the buffer.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use muslin_abi::Errno;
+use muslin_arch::context;
+use muslin_platform::Platform;
+
+use super::deadlock;
+use super::thread::{Kept, Thread, Waiting};
+use crate::context::Context;
+use crate::lock::Mutex;
+use crate::time::{Target, TimerQueue};
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// Somebody woke the thread; perhaps for nothing.
+    ByWake,
+    /// The time is over.
+    ByTime,
+    /// A signal is there for the thread.
+    BySignal,
+}
+
+/// The most threads, the first one among them.
+const THREADS_MAX: usize = 32_768;
+/// Numbers of threads are below this, as on Linux; then they begin again from the second.
+const TIDS: i32 = 1 << 22;
+const TIDS_AGAIN: i32 = 300;
+
+/// Who runs and who could.
+pub struct Scheduler {
+    state: Mutex<State>,
+    /// What is to happen when.
+    pub(super) timers: Mutex<TimerQueue>,
+}
+
+struct State {
+    current: &'static Thread,
+    /// Who could run, in the order in which they could. There is room for all threads.
+    runnable: VecDeque<&'static Thread>,
+    /// All threads but the first, by their numbers.
+    others: Vec<&'static Thread>,
+    is_first_over: bool,
+    /// Those that are over, to be used again.
+    over: Vec<&'static Thread>,
+    last_tid: i32,
+}
+
+impl Scheduler {
+    /// The first thread runs.
+    pub const fn new(first: &'static Thread) -> Self {
+        Self {
+            state: Mutex::new(State {
+                current: first,
+                runnable: VecDeque::new(),
+                others: Vec::new(),
+                is_first_over: false,
+                over: Vec::new(),
+                last_tid: crate::process::PID,
+            }),
+            timers: Mutex::new(TimerQueue::new()),
+        }
+    }
+
+    /// The thread that runs.
+    #[inline]
+    pub(super) fn current(&self) -> &'static Thread {
+        self.state.lock().current
+    }
+
+    /// The thread with this number.
+    pub(super) fn find(&self, first: &'static Thread, tid: i32) -> Option<&'static Thread> {
+        let state = self.state.lock();
+        if tid == first.tid() {
+            return (!state.is_first_over).then_some(first);
+        }
+        let place = state.place_of(tid).ok()?;
+        state.others.get(place).copied()
+    }
+
+    /// All threads, by their numbers.
+    pub(super) fn all(&self, first: &'static Thread) -> Vec<&'static Thread> {
+        let state = self.state.lock();
+        let first = (!state.is_first_over).then_some(first);
+        first
+            .into_iter()
+            .chain(state.others.iter().copied())
+            .collect()
+    }
+
+    /// How many threads there are.
+    pub(super) fn count(&self) -> usize {
+        let state = self.state.lock();
+        state.others.len() + usize::from(!state.is_first_over)
+    }
+
+    /// A thread that does not run yet, with a number of its own.
+    ///
+    /// # Errors
+    /// `EAGAIN` there are too many · `ENOMEM`.
+    pub(super) fn add(
+        &'static self,
+        make: impl FnOnce(i32) -> &'static Thread,
+    ) -> Result<&'static Thread, Errno> {
+        let mut state = self.state.lock();
+        let count = state.others.len() + 1;
+        if count >= THREADS_MAX {
+            return Err(Errno::EAGAIN);
+        }
+        // Nothing needs memory afterwards: neither waking a thread nor its end.
+        let State {
+            runnable,
+            others,
+            over,
+            ..
+        } = &mut *state;
+        let missing = (count + 1).saturating_sub(runnable.len());
+        runnable.try_reserve(missing).map_err(|_| Errno::ENOMEM)?;
+        others.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let missing = (count + 1).saturating_sub(over.len());
+        over.try_reserve(missing).map_err(|_| Errno::ENOMEM)?;
+        let tid = state.next_tid();
+        let thread = match state.over.pop() {
+            Some(thread) => {
+                thread.set_tid(tid);
+                thread
+            }
+            None => make(tid),
+        };
+        if let Err(place) = state.place_of(tid) {
+            state.others.insert(place, thread);
+        }
+        Ok(thread)
+    }
+
+    /// Lets a thread run that [`add`](Self::add) made, when its turn comes.
+    pub(super) fn start(&self, thread: &'static Thread) {
+        self.state.lock().runnable.push_back(thread);
+    }
+
+    /// Ends a thread's wait, if it waits.
+    pub(super) fn end_wait(&self, thread: &'static Thread, woken: Woken) {
+        let mut wait = thread.wait.lock();
+        if wait.waiting.take().is_some() {
+            wait.woken = woken;
+            self.state.lock().runnable.push_back(thread);
+        }
+    }
+
+    /// The current thread waits.
+    pub(super) fn block(
+        &self,
+        context: &Context<'_>,
+        waiting: Waiting,
+        deadline_ns: Option<u64>,
+    ) -> Woken {
+        let thread = self.current();
+        if thread.has_signal() {
+            return Woken::BySignal;
+        }
+        if context.platform.is_spurious() {
+            self.give_way(context);
+            return Woken::ByWake;
+        }
+        thread.wait.lock().waiting = Some(waiting);
+        let timer = deadline_ns.map(|at| self.timers.lock().insert(at, Target::Thread(thread)));
+        self.leave(context, thread);
+        if let Some(timer) = timer {
+            self.timers.lock().remove(timer);
+        }
+        thread.wait.lock().woken
+    }
+
+    /// Lets others run that can.
+    pub(super) fn give_way(&self, context: &Context<'_>) {
+        self.look_at_timers(context);
+        let thread = {
+            let mut state = self.state.lock();
+            if state.runnable.is_empty() {
+                return;
+            }
+            let thread = state.current;
+            state.runnable.push_back(thread);
+            thread
+        };
+        self.leave(context, thread);
+    }
+
+    /// The current thread is over: takes it out of the list, and goes on with another.
+    pub(super) fn end(&self, context: &Context<'_>, first: &'static Thread) -> ! {
+        let thread = {
+            let mut state = self.state.lock();
+            let thread = state.current;
+            if core::ptr::eq(thread, first) {
+                state.is_first_over = true;
+            } else if let Ok(place) = state.place_of(thread.tid()) {
+                state.others.remove(place);
+                // Nobody takes it before this stack is left.
+                state.over.push(thread);
+            }
+            thread
+        };
+        self.leave(context, thread);
+        unreachable!("nobody goes on with a thread that is over")
+    }
+
+    /// Goes on with who can run, and comes back when `thread`, the current one, is chosen.
+    fn leave(&self, context: &Context<'_>, thread: &'static Thread) {
+        let next = self.next(context);
+        if core::ptr::eq(next, thread) {
+            return;
+        }
+        let machine = &context.process.threads.machine;
+        *thread.kept.lock() = (machine.keep)();
+        self.state.lock().current = next;
+        let kept = *next.kept.lock();
+        (machine.put_back)(&kept);
+        // SAFETY: the other thread was left here, or `clone` has prepared its stack; only the current
+        // thread is left, and it is the only one that runs. No lock is held.
+        unsafe {
+            context::switch(
+                thread.stack_pointer.as_ptr(),
+                next.stack_pointer.load(Ordering::Relaxed),
+            );
+        }
+    }
+
+    /// Who runs next. Sleeps until there is somebody.
+    fn next(&self, context: &Context<'_>) -> &'static Thread {
+        loop {
+            self.look_at_timers(context);
+            if let Some(thread) = self.state.lock().choose(context.platform) {
+                return thread;
+            }
+            let next = self.timers.lock().next();
+            if next.is_none() {
+                deadlock::end(context);
+            }
+            context.platform.wait().wait_until(next);
+        }
+    }
+
+    /// Does what is due.
+    pub(super) fn look_at_timers(&self, context: &Context<'_>) {
+        if self.timers.lock().next().is_none() {
+            return;
+        }
+        let now_ns = context.platform.clock().monotonic_ns();
+        loop {
+            let due = self.timers.lock().pop_due(now_ns);
+            match due {
+                Some(Target::Thread(thread)) => thread.wake_in_time(),
+                Some(Target::Due(due)) => due.due(context, now_ns),
+                None => return,
+            }
+        }
+    }
+}
+
+impl State {
+    /// Where among the others a number is, or would be.
+    fn place_of(&self, tid: i32) -> Result<usize, usize> {
+        self.others
+            .binary_search_by_key(&tid, |thread| thread.tid())
+    }
+
+    /// A number that no thread has, and none had lately.
+    fn next_tid(&mut self) -> i32 {
+        loop {
+            self.last_tid = match self.last_tid + 1 {
+                TIDS => TIDS_AGAIN,
+                tid => tid,
+            };
+            if self.place_of(self.last_tid).is_err() {
+                return self.last_tid;
+            }
+        }
+    }
+
+    fn choose(&mut self, platform: &dyn Platform) -> Option<&'static Thread> {
+        match self.runnable.len() {
+            0 => None,
+            1 => self.runnable.pop_front(),
+            count => match platform.choose(count) {
+                0 => self.runnable.pop_front(),
+                index => self.runnable.remove(index),
+            },
+        }
+    }
+}
+
+/// What the scheduler asks of whoever runs the library OS.
+#[derive(Clone, Copy)]
+pub struct Machine {
+    /// What must be kept for the current thread.
+    pub keep: fn() -> Kept,
+    /// Puts back what was kept for a thread, which goes on next.
+    pub put_back: fn(&Kept),
+}

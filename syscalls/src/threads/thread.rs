@@ -1,0 +1,140 @@
+//! A thread, as long as it lives and afterwards: threads are used again, so that a reference to one
+//! always names a thread, though perhaps not the one that was meant.
+
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+
+use super::futex_queue::Place;
+use super::scheduler::{Scheduler, Woken};
+use crate::lock::Mutex;
+use crate::signals::ThreadSignals;
+
+/// What a thread waits for, for a report.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// In words: "a futex".
+    pub what: &'static str,
+    /// Its address or number.
+    pub object: usize,
+}
+
+/// What the machine keeps for a thread that does not run.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// The thread pointer.
+    pub thread_pointer: usize,
+    /// Where the return address of the call is that the thread makes, and behind it the call's number;
+    /// 0 while it makes none.
+    pub call_place: usize,
+}
+
+/// A thread.
+pub struct Thread {
+    scheduler: &'static Scheduler,
+    tid: AtomicI32,
+    has_signal: AtomicBool,
+    /// The word that is cleared at its end, or 0.
+    pub(super) clear_child_tid: AtomicUsize,
+    /// The head of its list of robust locks, or 0.
+    pub(super) robust_list: AtomicUsize,
+    /// Its stack while it does not run.
+    pub(super) stack_pointer: AtomicUsize,
+    pub(super) kept: Mutex<Kept>,
+    pub(super) wait: Mutex<Wait>,
+    /// Where it waits for a futex.
+    pub(super) futex: Mutex<Option<Place>>,
+    /// What it blocks, what waits to be delivered, and where.
+    pub signals: Mutex<ThreadSignals>,
+}
+
+/// How a thread waits.
+pub(super) struct Wait {
+    /// What for; `None` while it runs or could run.
+    pub waiting: Option<Waiting>,
+    /// What ended its last wait.
+    pub woken: Woken,
+}
+
+impl Thread {
+    /// The first thread. Its number is that of the process.
+    pub const fn first(scheduler: &'static Scheduler) -> Self {
+        Self::new(scheduler, crate::process::PID)
+    }
+
+    pub(super) const fn new(scheduler: &'static Scheduler, tid: i32) -> Self {
+        Self {
+            scheduler,
+            tid: AtomicI32::new(tid),
+            has_signal: AtomicBool::new(false),
+            clear_child_tid: AtomicUsize::new(0),
+            robust_list: AtomicUsize::new(0),
+            stack_pointer: AtomicUsize::new(0),
+            kept: Mutex::new(Kept {
+                thread_pointer: 0,
+                call_place: 0,
+            }),
+            wait: Mutex::new(Wait {
+                waiting: None,
+                woken: Woken::ByWake,
+            }),
+            futex: Mutex::new(None),
+            signals: Mutex::new(ThreadSignals::new()),
+        }
+    }
+
+    /// Its number.
+    pub fn tid(&self) -> i32 {
+        self.tid.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_tid(&self, tid: i32) {
+        self.tid.store(tid, Ordering::Relaxed);
+    }
+
+    /// Whether a signal is there for it that will run a function or end the program. Its waits end at
+    /// once then.
+    pub fn has_signal(&self) -> bool {
+        self.has_signal.load(Ordering::Relaxed)
+    }
+
+    /// Says whether such a signal is there. One that is there ends the thread's wait.
+    pub fn set_has_signal(&'static self, has_signal: bool) {
+        self.has_signal.store(has_signal, Ordering::Relaxed);
+        if has_signal {
+            self.scheduler.end_wait(self, Woken::BySignal);
+        }
+    }
+
+    /// Ends the thread's wait, if it waits.
+    pub fn wake(&'static self) {
+        self.scheduler.end_wait(self, Woken::ByWake);
+    }
+
+    /// The same because its time is over.
+    pub(super) fn wake_in_time(&'static self) {
+        self.scheduler.end_wait(self, Woken::ByTime);
+    }
+
+    /// Makes it what a new thread is: `stack_pointer` is as a switch would have left it.
+    pub(super) fn prepare(
+        &self,
+        stack_pointer: usize,
+        thread_pointer: usize,
+        clear_child_tid: usize,
+    ) {
+        self.stack_pointer.store(stack_pointer, Ordering::Relaxed);
+        *self.kept.lock() = Kept {
+            thread_pointer,
+            call_place: 0,
+        };
+        self.clear_child_tid
+            .store(clear_child_tid, Ordering::Relaxed);
+        self.robust_list.store(0, Ordering::Relaxed);
+        self.has_signal.store(false, Ordering::Relaxed);
+        *self.signals.lock() = ThreadSignals::new();
+    }
+
+    /// What it waits for, if it waits.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.wait.lock().waiting
+    }
+}
