@@ -1,7 +1,7 @@
 //! The clocks of a host's kernel, asked for seldom: see `steady`.
 
 use core::arch::x86_64::{__cpuid, _rdtsc};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use muslin_platform::Clock;
 
@@ -14,11 +14,18 @@ const POWER_LEAF: u32 = 0x8000_0007;
 const EXTENDED_LEAVES: u32 = 0x8000_0000;
 const HAS_STEADY_COUNTER: u32 = 1 << 8;
 
+/// What boot asks. A program that looks at no clock need not know what the counter is: `cpuid` leaves a
+/// virtual machine, for microseconds.
+const QUESTIONS_OF_BOOT: u8 = 2;
+/// The processor's counter runs at one rate, whatever the processor does; or it does not.
+const STEADY: u8 = 0xfe;
+const UNSTEADY: u8 = 0xff;
+
 /// Both clocks of the host's kernel.
 #[derive(Debug)]
 pub struct HostClock {
-    /// Does the processor's counter run at one rate, whatever the processor does?
-    is_counter_steady: AtomicBool,
+    /// How often the clocks were asked before the counter was looked at; or what it is.
+    counter: AtomicU8,
     monotonic: Steady,
     realtime: Steady,
     /// The latest answer of the monotonic clock.
@@ -26,25 +33,35 @@ pub struct HostClock {
 }
 
 impl HostClock {
-    /// Clocks that ask each time, until [`start`](Self::start).
+    /// Clocks that were never asked.
     pub const fn new() -> Self {
         Self {
-            is_counter_steady: AtomicBool::new(false),
+            counter: AtomicU8::new(0),
             monotonic: Steady::new(),
             realtime: Steady::new(),
             latest_ns: AtomicU64::new(0),
         }
     }
 
-    /// Finds out whether the processor's counter can be trusted.
-    pub fn start(&self) {
-        let is_steady = __cpuid(EXTENDED_LEAVES).eax >= POWER_LEAF
-            && __cpuid(POWER_LEAF).edx & HAS_STEADY_COUNTER != 0;
-        self.is_counter_steady.store(is_steady, Ordering::Relaxed);
+    /// Can the processor's counter be trusted? Not before that is known.
+    fn is_counter_steady(&self) -> bool {
+        let counter = match self.counter.load(Ordering::Relaxed) {
+            STEADY => return true,
+            UNSTEADY => return false,
+            asked if asked < QUESTIONS_OF_BOOT => asked + 1,
+            _ if __cpuid(EXTENDED_LEAVES).eax >= POWER_LEAF
+                && __cpuid(POWER_LEAF).edx & HAS_STEADY_COUNTER != 0 =>
+            {
+                STEADY
+            }
+            _ => UNSTEADY,
+        };
+        self.counter.store(counter, Ordering::Relaxed);
+        counter == STEADY
     }
 
     fn read(&self, clock: &Steady, id: ClockId) -> u64 {
-        if !self.is_counter_steady.load(Ordering::Relaxed) {
+        if !self.is_counter_steady() {
             return nanoseconds(id) as u64;
         }
         // SAFETY: every x86_64 has the instruction.

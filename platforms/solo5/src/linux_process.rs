@@ -124,7 +124,6 @@ impl LinuxProcess {
         let start = image.end.next_multiple_of(PAGE_BYTES);
         let memory = map(start, memory_mib << 20).unwrap_or_else(|_| self.refuse(TOO_MUCH));
         self.places.set(memory, stack_start..stack_end);
-        self.clock.start();
         // SAFETY: as the caller promises; this is the start.
         #[cfg(target_os = "none")]
         unsafe {

@@ -51,7 +51,6 @@ impl Spt {
             .set(image.end..info.memory_end, TABLES_END..image.start);
         self.epoll_fd.store(info.epoll_fd, Ordering::Relaxed);
         self.timer_fd.store(info.timer_fd, Ordering::Relaxed);
-        self.clock.start();
         // SAFETY: as the caller promises.
         unsafe {
             BLOCKS.take(manifest::blocks(info.manifest), &HOST_FILES);
