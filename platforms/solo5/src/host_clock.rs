@@ -60,6 +60,7 @@ impl HostClock {
         counter == STEADY
     }
 
+    #[inline(always)]
     fn read(&self, clock: &Steady, id: ClockId) -> u64 {
         if !self.is_counter_steady() {
             return nanoseconds(id) as u64;

@@ -55,6 +55,7 @@ impl Steady {
     }
 
     /// Nanoseconds now. `counter` reads the counter, `ask` the clock.
+    #[inline(always)] // all but a few of thousands end before the question
     pub fn now(&self, counter: impl Fn() -> u64, ask: impl FnOnce() -> u64) -> u64 {
         let before = counter();
         let (ticks, ns) = get(&self.last);
@@ -62,6 +63,15 @@ impl Steady {
         if elapsed < self.trusted_ticks.load(Ordering::Relaxed) {
             return ns + self.span(elapsed);
         }
+        self.ask(before, counter, ask)
+    }
+
+    /// What the clock says, and what follows from it. `before` is what the counter said.
+    #[cold]
+    #[inline(never)]
+    fn ask(&self, before: u64, counter: impl Fn() -> u64, ask: impl FnOnce() -> u64) -> u64 {
+        let (ticks, ns) = get(&self.last);
+        let elapsed = before.wrapping_sub(ticks);
         let guess = ns.saturating_add(self.span(elapsed));
         let asked = ask();
         let took = counter().wrapping_sub(before);

@@ -36,6 +36,7 @@ enum Base {
     Program,
 }
 
+#[inline]
 fn base_of(clock: i32) -> Result<Base, Errno> {
     match clock {
         CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_REALTIME_ALARM | CLOCK_TAI => Ok(Base::Wall),
