@@ -3,6 +3,7 @@
 
 mod count;
 mod guest;
+mod quick;
 mod stock;
 
 use std::ffi::{OsStr, OsString};
@@ -37,8 +38,11 @@ const CATCH_STRAY_VARIABLE: &str = "MUSLIN_CATCH_STRAY";
 const CANNOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
+/// What a Solo5 image of Muslin can be run for.
+const PLATFORMS: [Platform; 3] = [Platform::Linux, Platform::Solo5Spt, Platform::Solo5Hvt];
+
 /// Run an image with its own exit status, and count its calls when asked
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Exit code:
   that of the program; 128 + the signal that ended it; 1 the machine of an hvt guest was stopped;
@@ -70,7 +74,7 @@ pub struct RunArgs {
     /// Run a Solo5 image of Muslin as if it were for this: a process of Linux with the same
     /// library OS, or a guest of one tender or the other [default: what it was linked for]
     #[arg(long, value_parser = PossibleValuesParser::new(
-        [Platform::Linux, Platform::Solo5Spt, Platform::Solo5Hvt].map(Platform::name)
+        PLATFORMS.map(Platform::name)
     ))]
     platform: Option<String>,
 
@@ -83,9 +87,15 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Reads the words of `muslin run`, options as stock tenders spell them among them. It knows no
-    /// other subcommand: those take as much time as all of the rest.
+    /// Reads the words of `muslin run`, options as stock tenders spell them among them.
     pub fn parse(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        match quick::parse(words.get(2..).unwrap_or_default()) {
+            Some(args) => Ok(args),
+            None => Self::parse_by_clap(words),
+        }
+    }
+
+    fn parse_by_clap(words: Vec<OsString>) -> Result<Self, clap::Error> {
         let command = Self::augment_args(clap::Command::new("run").bin_name("muslin run"));
         let words = stock::as_ours(words, &command).into_iter().skip(1);
         Self::from_arg_matches(&command.try_get_matches_from(words)?)

@@ -63,16 +63,16 @@ pub struct GuestArgs {
 
     /// The directory that the program starts in: one of the initrd, or /tmp [default: /]
     #[arg(long, value_name = "DIR")]
-    cwd: Option<OsString>,
+    pub(super) cwd: Option<OsString>,
 
     /// The guest's name [default: muslin]
     #[arg(long, value_name = "NAME")]
-    hostname: Option<OsString>,
+    pub(super) hostname: Option<OsString>,
 
     /// A variable for the guest's environment, which is empty otherwise; a name alone passes the
     /// one of ours
     #[arg(long, value_name = "NAME[=VALUE]")]
-    env: Vec<OsString>,
+    pub(super) env: Vec<OsString>,
 }
 
 impl GuestArgs {
