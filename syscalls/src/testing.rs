@@ -6,24 +6,25 @@ use core::mem::MaybeUninit;
 use std::boxed::Box;
 use std::vec::Vec;
 
+use muslin_abi::args::{from_raw, to_raw};
 use muslin_abi::layout::Pod;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_sim::Sim;
 
 use crate::context::{Context, Given, Process, Setup};
 use crate::memory::{Kind, Pages, Place};
-use crate::threads::{Attention, Kept, Machine, Scheduler, Thread};
+use crate::threads::{Attention, Call, Kept, Machine, Scheduler, Thread};
 use crate::user_mem::{self, UserBuf, UserBufMut};
 use muslin_platform::{Platform, Protection};
 
 /// A scheduler and its first thread, which know each other.
-fn first_thread() -> (&'static Scheduler, &'static Thread) {
+fn first_thread(attention: &'static Attention) -> (&'static Scheduler, &'static Thread) {
     let place: &'static mut MaybeUninit<(Scheduler, Thread)> = Box::leak(Box::new_uninit());
     let pair = place.as_mut_ptr();
     // SAFETY: places that live for ever, written before anybody reads them.
     unsafe {
         let (scheduler, thread) = (&raw mut (*pair).0, &raw mut (*pair).1);
-        scheduler.write(Scheduler::new(&*thread));
+        scheduler.write(Scheduler::new(&*thread, attention));
         thread.write(Thread::first(&*scheduler));
         (&*scheduler, &*thread)
     }
@@ -54,18 +55,16 @@ impl World {
         let sim: &'static Sim = Box::leak(Box::new(sim));
         // SAFETY: the simulated memory is new, and nothing else uses it.
         let pages = Box::leak(Box::new(unsafe { Pages::new(sim.memory()) }));
-        let (scheduler, first_thread) = first_thread();
+        let attention = Box::leak(Box::new(Attention::new()));
+        let (scheduler, first_thread) = first_thread(attention);
         let setup = Setup {
             pages,
             given,
             scheduler,
             first_thread,
-            attention: Box::leak(Box::new(Attention::new())),
+            attention,
             machine: Machine {
-                keep: || Kept {
-                    thread_pointer: 0,
-                    call_place: 0,
-                },
+                keep: || Kept::new(0),
                 put_back: |_| {},
             },
             set_thread_pointer: |_| Err(Errno::ENOSYS),
@@ -97,7 +96,21 @@ impl World {
     ) -> SyscallResult {
         let mut args = [0; 6];
         args[..N].copy_from_slice(&words);
-        handler(&self.context(), &SyscallArgs(args))
+        let context = self.context();
+        let attention = self.process.threads.attention;
+        loop {
+            let mut call = Call {
+                registers: [0; 6],
+                result: to_raw(handler(&context, &SyscallArgs(args))),
+                handler,
+                args: SyscallArgs(args),
+                return_address: 0,
+                nr: 0,
+            };
+            if !attention.is_demanded() || !attention.attend(&context, &mut call) {
+                return from_raw(call.result);
+            }
+        }
     }
 
     /// Memory of the program, zeros.

@@ -22,21 +22,29 @@ impl Gap {
     }
 }
 
-/// The gaps of the library OS without threads, whatever it runs on.
+/// The gaps of the library OS, whatever it runs on.
 pub const LIBRARY_OS: &[Gap] = &[
     Gap {
-        missing: "threads",
+        missing: "signals between threads",
         is_run: false,
-        programs: "asynchronous_io cancellation cancellation_points conditions errno_kept \
-            fork_in_threads futexes identity_in_threads locks_of_threads mutexes pi_futexes pi_mutex \
-            prctl robust_mutex robust_threads shared_memory signal_threads thread_attributes \
-            thread_local thread_names thread_scheduling threads timers_of_threads",
+        programs: "asynchronous_io cancellation identity_in_threads signal_threads",
+    },
+    Gap {
+        missing: "priority inheritance",
+        is_run: true,
+        programs: "futexes pi_futexes pi_mutex",
+    },
+    Gap {
+        missing: "what threads have to themselves: names, scheduling, robust locks, timers",
+        is_run: false,
+        programs: "prctl robust_threads thread_names thread_scheduling timers_of_threads",
     },
     Gap {
         missing: "processes",
         is_run: false,
-        programs: "clone exec exits fork locks newer_calls pipes signal_restart spawn tracing \
-            vfork waiting",
+        programs: "cancellation_points clone conditions exec exits fork fork_in_threads locks \
+            locks_of_threads mutexes newer_calls pipes robust_mutex shared_memory signal_restart \
+            spawn tracing vfork waiting",
     },
     Gap {
         missing: "signals that interrupt a wait",
@@ -46,7 +54,7 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "sockets",
         is_run: true,
-        programs: "ancillary bad_addresses tcp udp unix_sockets",
+        programs: "ancillary bad_addresses errno_kept tcp udp unix_sockets",
     },
     Gap {
         missing: "waits that other threads end",

@@ -163,7 +163,7 @@ syscall_table! {
     dup = passthrough::__muslin_passthrough, Full => files::sys_dup, Full;
     dup2 = passthrough::__muslin_passthrough, Full => files::sys_dup2, Full;
     pause = passthrough::__muslin_passthrough, Full => signals::sys_pause, Partial("where Linux would wait for ever, the program ends with a message and status 134");
-    nanosleep = passthrough::__muslin_passthrough, Full => time::sys_nanosleep, Partial("not interrupted by signals, so rem is never written");
+    nanosleep = passthrough::__muslin_passthrough, Full => time::sys_nanosleep, Full;
     getitimer = passthrough::__muslin_passthrough, Full => missing;
     alarm = passthrough::__muslin_passthrough, Full => missing;
     setitimer = passthrough::__muslin_passthrough, Full => missing;
@@ -358,7 +358,7 @@ syscall_table! {
     clock_settime = passthrough::__muslin_passthrough, Full => time::sys_clock_settime, Partial("nobody may set the wall clock: EPERM");
     clock_gettime = vdso::__muslin_clock_gettime, Full => time::sys_clock_gettime, Partial("the clocks of processor time count all time since the start, sleeps as well. The TAI clock is the wall clock. Coarse clocks are exact");
     clock_getres = passthrough::__muslin_passthrough, Full => time::sys_clock_getres, Full;
-    clock_nanosleep = passthrough::__muslin_passthrough, Full => time::sys_clock_nanosleep, Partial("not interrupted by signals, so remain is never written. If the wall clock is set while something sleeps by it, it wakes as if it had not been");
+    clock_nanosleep = passthrough::__muslin_passthrough, Full => time::sys_clock_nanosleep, Partial("if the wall clock is set while something sleeps by it, it wakes as if it had not been");
     exit_group = passthrough::__muslin_passthrough, Full => process::sys_exit_group, Full;
     epoll_wait = passthrough::__muslin_passthrough, Full => missing;
     epoll_ctl = passthrough::__muslin_passthrough, Full => missing;

@@ -31,34 +31,74 @@ pub struct Call {
 /// thread itself did it: no call is being answered meanwhile. `true` makes the call again.
 pub type AttendFn = fn(&Context<'_>, &mut Call) -> bool;
 
-/// What is done at the end of every call: nothing, most of the time. The word is the address of an
-/// [`AttendFn`] or 0; who calls looks at it.
-#[repr(transparent)]
-pub struct Attention(AtomicUsize);
+/// What is done at the end of every call: nothing, most of the time. The first word is 0 then; who calls
+/// looks at it.
+#[repr(C)]
+pub struct Attention {
+    /// The other two in one.
+    word: AtomicUsize,
+    /// The address of the [`AttendFn`] that delivers signals, or 0.
+    delivery: AtomicUsize,
+    /// The address of the one that ends a thread's turn, or 0.
+    turn: AtomicUsize,
+}
 
 impl Attention {
     /// Nothing is done.
     pub const fn new() -> Self {
-        Self(AtomicUsize::new(0))
-    }
-
-    /// From now on this is done.
-    pub fn demand(&self, attend: AttendFn) {
-        self.0.store(attend as usize, Ordering::Relaxed);
-    }
-
-    /// Nothing is done any more.
-    pub fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    /// What is done.
-    pub fn demanded(&self) -> Option<AttendFn> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            // SAFETY: only `demand` puts anything else there.
-            attend => Some(unsafe { core::mem::transmute::<usize, AttendFn>(attend) }),
+        Self {
+            word: AtomicUsize::new(0),
+            delivery: AtomicUsize::new(0),
+            turn: AtomicUsize::new(0),
         }
+    }
+
+    /// From now on this is done to deliver signals.
+    pub fn demand(&self, attend: AttendFn) {
+        self.delivery.store(attend as usize, Ordering::Relaxed);
+        self.word.store(attend as usize, Ordering::Relaxed);
+    }
+
+    /// Nothing is done for signals any more.
+    pub fn clear(&self) {
+        self.delivery.store(0, Ordering::Relaxed);
+        self.word
+            .store(self.turn.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// From now on this is done to end a turn that gets too long.
+    pub(super) fn demand_turn(&self, attend: AttendFn) {
+        self.turn.store(attend as usize, Ordering::Relaxed);
+        self.word.store(attend as usize, Ordering::Relaxed);
+    }
+
+    /// Turns may get as long as they want.
+    pub(super) fn clear_turn(&self) {
+        self.turn.store(0, Ordering::Relaxed);
+        self.word
+            .store(self.delivery.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Does what is to be done behind a call; whether the call is made again.
+    pub fn attend(&self, context: &Context<'_>, call: &mut Call) -> bool {
+        // A turn first: what others send meanwhile is delivered at once.
+        for word in [&self.turn, &self.delivery] {
+            let attend = word.load(Ordering::Relaxed);
+            if attend == 0 {
+                continue;
+            }
+            // SAFETY: only the two functions above put anything else there.
+            let attend = unsafe { core::mem::transmute::<usize, AttendFn>(attend) };
+            if attend(context, call) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether anything is to be done.
+    pub fn is_demanded(&self) -> bool {
+        self.word.load(Ordering::Relaxed) != 0
     }
 }
 

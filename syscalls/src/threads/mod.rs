@@ -90,7 +90,7 @@ impl Threads {
     /// Lets something happen when the steady clock says `deadline_ns`: when a thread waits or gives way
     /// then, or none can run.
     pub fn set_timer(&self, deadline_ns: u64, target: Target) -> TimerKey {
-        self.scheduler.timers.lock().insert(deadline_ns, target)
+        self.scheduler.set_timer(deadline_ns, target)
     }
 
     /// Takes that back; `false` if it has happened already.

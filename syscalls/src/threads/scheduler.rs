@@ -12,11 +12,12 @@ use muslin_abi::Errno;
 use muslin_arch::context;
 use muslin_platform::Platform;
 
+use super::attention::{Attention, Call};
 use super::deadlock;
 use super::thread::{Kept, Thread, Waiting};
 use crate::context::Context;
 use crate::lock::Mutex;
-use crate::time::{Target, TimerQueue};
+use crate::time::{Target, TimerKey, TimerQueue};
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +36,14 @@ const THREADS_MAX: usize = 32_768;
 const TIDS: i32 = 1 << 22;
 const TIDS_AGAIN: i32 = 300;
 
+/// A thread that makes so many calls in a row lets others run at the end of the last one: a loop that
+/// asks again and again comes to an end, if others can end it.
+const TURN_CALLS: u32 = 64;
+
 /// Who runs and who could.
 pub struct Scheduler {
     state: Mutex<State>,
+    attention: &'static Attention,
     /// What is to happen when.
     pub(super) timers: Mutex<TimerQueue>,
 }
@@ -52,11 +58,13 @@ struct State {
     /// Those that are over, to be used again.
     over: Vec<&'static Thread>,
     last_tid: i32,
+    /// Calls of the current turn, while others wait for theirs.
+    calls: u32,
 }
 
 impl Scheduler {
     /// The first thread runs.
-    pub const fn new(first: &'static Thread) -> Self {
+    pub const fn new(first: &'static Thread, attention: &'static Attention) -> Self {
         Self {
             state: Mutex::new(State {
                 current: first,
@@ -65,7 +73,9 @@ impl Scheduler {
                 is_first_over: false,
                 over: Vec::new(),
                 last_tid: crate::process::PID,
+                calls: 0,
             }),
+            attention,
             timers: Mutex::new(TimerQueue::new()),
         }
     }
@@ -144,6 +154,7 @@ impl Scheduler {
     /// Lets a thread run that [`add`](Self::add) made, when its turn comes.
     pub(super) fn start(&self, thread: &'static Thread) {
         self.state.lock().runnable.push_back(thread);
+        self.attention.demand_turn(count_call);
     }
 
     /// Ends a thread's wait, if it waits.
@@ -151,7 +162,7 @@ impl Scheduler {
         let mut wait = thread.wait.lock();
         if wait.waiting.take().is_some() {
             wait.woken = woken;
-            self.state.lock().runnable.push_back(thread);
+            self.start(thread);
         }
     }
 
@@ -171,7 +182,7 @@ impl Scheduler {
             return Woken::ByWake;
         }
         thread.wait.lock().waiting = Some(waiting);
-        let timer = deadline_ns.map(|at| self.timers.lock().insert(at, Target::Thread(thread)));
+        let timer = deadline_ns.map(|at| self.set_timer(at, Target::Thread(thread)));
         self.leave(context, thread);
         if let Some(timer) = timer {
             self.timers.lock().remove(timer);
@@ -237,15 +248,29 @@ impl Scheduler {
     fn next(&self, context: &Context<'_>) -> &'static Thread {
         loop {
             self.look_at_timers(context);
-            if let Some(thread) = self.state.lock().choose(context.platform) {
+            let next = self.timers.lock().next();
+            let mut state = self.state.lock();
+            if let Some(thread) = state.choose(context.platform) {
+                state.calls = 0;
+                if state.runnable.is_empty() && next.is_none() {
+                    self.attention.clear_turn();
+                }
                 return thread;
             }
-            let next = self.timers.lock().next();
+            drop(state);
             if next.is_none() {
+                let machine = &context.process.threads.machine;
+                *self.current().kept.lock() = (machine.keep)();
                 deadlock::end(context);
             }
             context.platform.wait().wait_until(next);
         }
+    }
+
+    /// Lets something happen later.
+    pub(super) fn set_timer(&self, deadline_ns: u64, target: Target) -> TimerKey {
+        self.attention.demand_turn(count_call);
+        self.timers.lock().insert(deadline_ns, target)
     }
 
     /// Does what is due.
@@ -263,6 +288,21 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// Counts a call of a thread while others could run, or could soon.
+fn count_call(context: &Context<'_>, _: &mut Call) -> bool {
+    let scheduler = context.process.threads.scheduler;
+    let is_over = {
+        let mut state = scheduler.state.lock();
+        state.calls += 1;
+        state.calls >= TURN_CALLS
+    };
+    if is_over {
+        scheduler.state.lock().calls = 0;
+        scheduler.give_way(context);
+    }
+    false
 }
 
 impl State {

@@ -23,8 +23,21 @@ pub struct Kept {
     /// The thread pointer.
     pub thread_pointer: usize,
     /// Where the return address of the call is that the thread makes, and behind it the call's number;
-    /// 0 while it makes none.
+    /// 0 in a new thread.
     pub call_place: usize,
+    /// Whether that call is being answered.
+    pub is_inside: bool,
+}
+
+impl Kept {
+    /// That of a new thread.
+    pub const fn new(thread_pointer: usize) -> Self {
+        Self {
+            thread_pointer,
+            call_place: 0,
+            is_inside: false,
+        }
+    }
 }
 
 /// A thread.
@@ -68,10 +81,7 @@ impl Thread {
             clear_child_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
             stack_pointer: AtomicUsize::new(0),
-            kept: Mutex::new(Kept {
-                thread_pointer: 0,
-                call_place: 0,
-            }),
+            kept: Mutex::new(Kept::new(0)),
             wait: Mutex::new(Wait {
                 waiting: None,
                 woken: Woken::ByWake,
@@ -122,10 +132,7 @@ impl Thread {
         clear_child_tid: usize,
     ) {
         self.stack_pointer.store(stack_pointer, Ordering::Relaxed);
-        *self.kept.lock() = Kept {
-            thread_pointer,
-            call_place: 0,
-        };
+        *self.kept.lock() = Kept::new(thread_pointer);
         self.clear_child_tid
             .store(clear_child_tid, Ordering::Relaxed);
         self.robust_list.store(0, Ordering::Relaxed);

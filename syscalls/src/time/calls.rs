@@ -6,6 +6,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use super::units::{NANOSECONDS, duration_ns, timespec_of, timeval_of};
 use crate::context::Context;
 use crate::gap::gap;
+use crate::threads::{Waiting, Woken, block, yield_now};
 use crate::user_mem;
 
 const CLOCK_REALTIME: i32 = 0;
@@ -185,26 +186,24 @@ pub fn sys_times(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// `nanosleep(duration, rem)` — sleeps. May wait: yes.
 ///
 /// # Errors
-/// `EINVAL` bad `duration` · `EFAULT` bad address of it.
-/// # Differs from Linux
-/// Not interrupted by signals, so `rem` is never written.
+/// `EINVAL` bad `duration` · `EFAULT` bad address of it · `EINTR` a signal ended the sleep: what remains
+/// is in `rem`.
 /// # Source
 /// nanosleep(2), man-pages 6.9
 pub fn sys_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let duration_ns = duration_ns(&user_mem::read(context, args.addr(0))?)?;
     let now_ns = context.platform.clock().monotonic_ns();
-    sleep_until(context, now_ns.saturating_add(duration_ns));
-    Ok(0)
+    sleep(context, now_ns.saturating_add(duration_ns), args.addr(1))
 }
 
 /// `clock_nanosleep(clockid, flags, t, remain)` — sleeps by a clock. May wait: yes.
 ///
 /// # Errors
 /// `EINVAL` unknown clock or flags, bad `t`, or the thread's processor time · `EOPNOTSUPP` the raw
-/// and coarse clocks and the process's processor time · `EFAULT` bad address of `t`.
+/// and coarse clocks and the process's processor time · `EFAULT` bad address of `t` · `EINTR` as
+/// [`sys_nanosleep`]; a point in time leaves no remainder.
 /// # Differs from Linux
-/// Not interrupted by signals, so `remain` is never written. If the wall clock is set while
-/// something sleeps by it, it wakes as if it had not been.
+/// If the wall clock is set while something sleeps by it, it wakes as if it had not been.
 /// # Source
 /// clock_nanosleep(2), man-pages 6.9
 pub fn sys_clock_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -231,15 +230,43 @@ pub fn sys_clock_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> Syscall
     } else {
         time_ns
     };
+    let remain = if flags & TIMER_ABSTIME == 0 {
+        args.addr(3)
+    } else {
+        0
+    };
     let now_ns = context.platform.clock().monotonic_ns();
-    sleep_until(context, now_ns.saturating_add(duration_ns));
-    Ok(0)
+    sleep(context, now_ns.saturating_add(duration_ns), remain)
 }
 
 /// Sleeps until the steady clock says `deadline_ns`, however often the platform wakes early.
 pub fn sleep_until(context: &Context<'_>, deadline_ns: u64) {
     while context.platform.clock().monotonic_ns() < deadline_ns {
         context.platform.wait().wait_until(Some(deadline_ns));
+    }
+}
+
+/// Sleeps until the steady clock says `deadline_ns`, and lets others run in any case. A signal ends it:
+/// what remains is written to `remain`, unless that is 0.
+fn sleep(context: &Context<'_>, deadline_ns: u64, remain: usize) -> SyscallResult {
+    let waiting = Waiting {
+        what: "a point in time, in ns",
+        object: deadline_ns as usize,
+    };
+    loop {
+        let now_ns = context.platform.clock().monotonic_ns();
+        if now_ns >= deadline_ns {
+            yield_now(context);
+            return Ok(0);
+        }
+        if block(context, waiting, Some(deadline_ns)) == Woken::BySignal {
+            let now_ns = context.platform.clock().monotonic_ns();
+            let left = timespec_of(deadline_ns.saturating_sub(now_ns).into());
+            if remain != 0 {
+                user_mem::write(context, remain, &left)?;
+            }
+            return Err(Errno::EINTR);
+        }
     }
 }
 

@@ -114,9 +114,7 @@ extern "C" fn answer(args: &SyscallArgs, handler: HandlerFn) -> isize {
     reason = "only the stub above calls it, with one word"
 )]
 extern "C" fn attend(call: &mut Call) -> bool {
-    ATTENTION
-        .demanded()
-        .is_some_and(|attend| attend(&context(), call))
+    ATTENTION.attend(&context(), call)
 }
 
 /// Whether a call is being answered: what goes wrong then is the library OS's doing.
@@ -136,13 +134,13 @@ fn keep() -> Kept {
     Kept {
         thread_pointer: thread_pointer::read() as usize,
         call_place: CALL_PLACE.load(Ordering::Relaxed),
+        is_inside: IS_INSIDE.load(Ordering::Relaxed),
     }
 }
 
-/// A thread that waits is inside of its call; one that is new is not.
 fn put_back(kept: &Kept) {
     // SAFETY: it was the thread's own, or the program says so for a new thread.
     unsafe { raw::set_thread_pointer(kept.thread_pointer as *mut u8) };
     CALL_PLACE.store(kept.call_place, Ordering::Relaxed);
-    IS_INSIDE.store(kept.call_place != 0, Ordering::Relaxed);
+    IS_INSIDE.store(kept.is_inside, Ordering::Relaxed);
 }

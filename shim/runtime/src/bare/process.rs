@@ -23,7 +23,7 @@ use crate::table::symbols::by_number;
 
 static PAGES: Once<Pages> = Once::new();
 static PROCESS: Once<Process> = Once::new();
-static SCHEDULER: Scheduler = Scheduler::new(&FIRST_THREAD);
+static SCHEDULER: Scheduler = Scheduler::new(&FIRST_THREAD, &answer::ATTENTION);
 static FIRST_THREAD: Thread = Thread::first(&SCHEDULER);
 
 /// Makes the process. Once, at boot.
