@@ -6,10 +6,12 @@
 use std::env;
 
 /// What the linker is told, after the words of rustc for a static-pie.
-const ARGUMENTS: [&str; 4] = [
+const ARGUMENTS: [&str; 5] = [
     "-no-pie",
     "-static",
     "-Wl,-Ttext-segment=0x550000000000",
+    // The linker would turn addresses of functions that are not there into constants of 32 bits.
+    "-Wl,--no-relax",
     // rustc adds the start code of a static-pie, which looks for relocations here: a zero says that
     // there are none.
     "-Wl,--defsym=_DYNAMIC=__bss_start",

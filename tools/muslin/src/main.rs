@@ -108,6 +108,12 @@ fn dispatch(words: Vec<OsString>) -> Result<u8, Failure> {
             Err(error) => answer(&error),
         };
     }
+    by_clap(words)
+}
+
+/// Apart from the rest, which would otherwise have the stack of all subcommands together.
+#[inline(never)]
+fn by_clap(words: Vec<OsString>) -> Result<u8, Failure> {
     let command = Cli::command();
     let matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,

@@ -202,9 +202,9 @@ pub(crate) fn drop_habits() -> Result<(), String> {
             return Err("this process would make all memory executable".to_owned());
         }
     }
-    // Rust handles faults and ignores a closed pipe; a program may do more. None of it is for guests.
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: a default action is no code. Those that cannot be changed stay as they are.
+    // Rust handles faults and ignores a closed pipe. What the tender's caller ignores the guest ignores.
+    for signal in [libc::SIGPIPE, libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: a default action is no code.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     // SAFETY: the set is ours, and empty.
@@ -260,6 +260,10 @@ unsafe fn load(address: u64, bytes: &[u8]) {
 }
 
 fn protect(segment: &Segment<'_>) -> Result<(), String> {
+    if segment.can_read && segment.can_write {
+        // As it is.
+        return Ok(());
+    }
     let mut flags = MprotectFlags::empty();
     flags.set(MprotectFlags::READ, segment.can_read);
     flags.set(MprotectFlags::WRITE, segment.can_write);
