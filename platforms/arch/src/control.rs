@@ -5,6 +5,7 @@ use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::ops::Range;
 
 use crate::paging::PAGE_BYTES;
+use crate::thread_pointer;
 use crate::vectors;
 
 /// Extended features.
@@ -113,11 +114,15 @@ pub unsafe fn enable_vectors() -> Option<usize> {
     if has_xsave {
         cr4 |= CR4_OSXSAVE;
     }
-    if __cpuid_count(7, 0).ebx & HAS_FSGSBASE != 0 {
+    let has_fsgsbase = __cpuid_count(7, 0).ebx & HAS_FSGSBASE != 0;
+    if has_fsgsbase {
         cr4 |= CR4_FSGSBASE;
     }
     // SAFETY: the processor has what these bits switch on.
     unsafe { asm!("mov cr4, {}", in(reg) cr4, options(nomem, nostack, preserves_flags)) };
+    if has_fsgsbase {
+        thread_pointer::allow_write();
+    }
     if !has_xsave {
         return None;
     }

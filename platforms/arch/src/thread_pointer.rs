@@ -1,6 +1,7 @@
 //! The thread pointer of x86_64: the base of segment FS, whose first word points to itself.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// The first word of the block that the thread pointer points to: the block's own address.
 ///
@@ -26,4 +27,26 @@ pub unsafe fn write(block: *mut u8) {
     unsafe {
         asm!("wrfsbase {}", in(reg) block, options(nostack, preserves_flags));
     }
+}
+
+/// Whether [`write`] is allowed here.
+static MAY_WRITE: AtomicBool = AtomicBool::new(false);
+
+/// Remembers that the processor and the kernel allow the instruction `wrfsbase`.
+pub fn allow_write() {
+    MAY_WRITE.store(true, Ordering::Relaxed);
+}
+
+/// As [`write`], if that is known to be allowed; whether it is.
+///
+/// # Safety
+/// `block` stays valid for as long as it is the thread pointer, and its first word holds its own
+/// address.
+pub unsafe fn try_write(block: *mut u8) -> bool {
+    let may_write = MAY_WRITE.load(Ordering::Relaxed);
+    if may_write {
+        // SAFETY: it is allowed; the rest the caller promises.
+        unsafe { write(block) };
+    }
+    may_write
 }

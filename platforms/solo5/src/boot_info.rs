@@ -35,6 +35,22 @@ impl BootInfo {
         unsafe { *(ADDRESS as *const Self) }
     }
 
+    /// Whether the tender says that the instruction `wrfsbase` is allowed, by its name behind the command
+    /// line. Those of Solo5 say nothing: there are zeros.
+    ///
+    /// # Safety
+    /// As [`read`](Self::read).
+    pub unsafe fn may_write_thread_pointer(&self) -> bool {
+        const NAME: &[u8; 8] = b"wrfsbase";
+        // SAFETY: as the caller promises; the command line ends below the image.
+        let behind = unsafe { self.command_line() }
+            .to_bytes_with_nul()
+            .as_ptr_range()
+            .end;
+        // SAFETY: still below the image.
+        unsafe { behind.cast::<[u8; 8]>().read() == *NAME }
+    }
+
     /// The command line.
     ///
     /// # Safety

@@ -5,6 +5,8 @@
 
 use core::arch::asm;
 
+use muslin_arch::thread_pointer;
+
 const WRITE: usize = 1;
 const PREAD64: usize = 17;
 const PWRITE64: usize = 18;
@@ -100,7 +102,11 @@ pub fn clock(id: ClockId) -> [i64; 2] {
 /// `block` stays valid for as long as it is the thread pointer.
 pub unsafe fn set_thread_pointer(block: *mut u8) {
     // SAFETY: as the caller promises.
-    unsafe { call(ARCH_PRCTL, [ARCH_SET_FS, block as usize, 0, 0, 0, 0]) };
+    unsafe {
+        if !thread_pointer::try_write(block) {
+            call(ARCH_PRCTL, [ARCH_SET_FS, block as usize, 0, 0, 0, 0]);
+        }
+    }
 }
 
 /// Arms the timer for a point of the monotonic clock; a point in the past fires at once.

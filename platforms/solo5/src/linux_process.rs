@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
 use muslin_abi::args::from_raw;
+use muslin_arch::thread_pointer;
 use muslin_platform::{
     BlockDevice, Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait,
 };
@@ -54,8 +55,11 @@ const AT_NULL: usize = 0;
 const AT_IGNORE: usize = 1;
 const AT_UID: usize = 11;
 const AT_EGID: usize = 14;
+const AT_HWCAP2: usize = 26;
 const AT_EXECFN: usize = 31;
 const AT_SYSINFO_EHDR: usize = 33;
+/// Bit of AT_HWCAP2: `wrfsbase` is allowed. Source: Linux `arch/x86/include/uapi/asm/hwcap2.h`.
+const HWCAP2_FSGSBASE: usize = 1 << 1;
 
 /// The variable that says how much memory the library OS gets, in MiB.
 pub const MEMORY_VARIABLE: &[u8] = b"MUSLIN_MEM=";
@@ -176,6 +180,7 @@ unsafe fn hide_host(mut entry: *mut [usize; 2]) -> *const u8 {
             AT_SYSINFO_EHDR => *kind = AT_IGNORE,
             AT_UID..=AT_EGID => *value = 0,
             AT_EXECFN => file_name = *value as *const u8,
+            AT_HWCAP2 if *value & HWCAP2_FSGSBASE != 0 => thread_pointer::allow_write(),
             _ => {}
         }
         // SAFETY: not past the last.

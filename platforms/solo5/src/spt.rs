@@ -9,6 +9,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use muslin_abi::Errno;
+use muslin_arch::thread_pointer;
 use muslin_platform::{
     BlockDevice, Clock, Console, Entropy, Memory, Platform, Power, Protection, Wait,
 };
@@ -53,6 +54,9 @@ impl Spt {
         self.timer_fd.store(info.timer_fd, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe {
+            if info.may_write_thread_pointer() {
+                thread_pointer::allow_write();
+            }
             BLOCKS.take(manifest::blocks(info.manifest), &HOST_FILES);
             info.command_line()
         }

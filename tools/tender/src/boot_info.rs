@@ -22,6 +22,8 @@ pub(crate) struct BootInfo {
     pub(crate) command_line: Vec<u8>,
     pub(crate) epoll_fd: i32,
     pub(crate) timer_fd: i32,
+    /// Whether the guest may set its thread pointer by the instruction `wrfsbase`.
+    pub(crate) may_write_thread_pointer: bool,
 }
 
 impl BootInfo {
@@ -43,6 +45,10 @@ impl BootInfo {
         bytes.extend_from_slice(&self.manifest);
         bytes.extend_from_slice(&self.command_line);
         bytes.push(0);
+        // Behind what stock tenders write, so that other guests do not see it.
+        if self.may_write_thread_pointer {
+            bytes.extend_from_slice(b"wrfsbase");
+        }
         bytes
     }
 }
@@ -81,6 +87,7 @@ mod tests {
             command_line: b"a b".to_vec(),
             epoll_fd: 5,
             timer_fd: 6,
+            may_write_thread_pointer: true,
         }
         .to_bytes();
         let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
@@ -89,7 +96,9 @@ mod tests {
         assert_eq!(word(24), 0x1_1000 + 40);
         assert_eq!(bytes[32..40], [5, 0, 0, 0, 6, 0, 0, 0]);
         assert_eq!(bytes[40..152], [7; 112]);
-        assert_eq!(&bytes[152..], b"a b\0");
+        assert_eq!(&bytes[152..156], b"a b\0");
+        // Where stock leaves zeros.
+        assert_eq!(&bytes[156..], b"wrfsbase");
     }
 
     #[test]

@@ -26,6 +26,15 @@ use crate::trace;
 /// Fewer bytes are copied sooner than their pages are moved.
 const MOVED_BYTES_MIN: u64 = 8 * PAGE_BYTES;
 
+/// Whether the processor and the kernel allow the instruction `wrfsbase`.
+fn may_write_thread_pointer() -> bool {
+    /// Source: Linux `arch/x86/include/uapi/asm/hwcap2.h`.
+    const HWCAP2_FSGSBASE: u64 = 1 << 1;
+    // SAFETY: reads what the kernel said at the start.
+    let features = unsafe { libc::getauxval(libc::AT_HWCAP2) };
+    features & HWCAP2_FSGSBASE != 0
+}
+
 /// Runs an image for spt.
 pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
     let image = launch.image;
@@ -40,6 +49,7 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
         command_line: launch.command_line.clone(),
         epoll_fd,
         timer_fd,
+        may_write_thread_pointer: may_write_thread_pointer(),
     };
     let plan = Plan {
         image,

@@ -22,8 +22,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::Errno;
 use muslin_abi::fault::{Cause, FaultRecord};
-use muslin_arch::control;
 use muslin_arch::traps::Frame;
+use muslin_arch::{control, thread_pointer};
 use muslin_platform::{
     BlockDevice, Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait,
 };
@@ -183,7 +183,11 @@ impl Scene for Hvt {
 impl Host for Hvt {
     unsafe fn set_thread_pointer(&self, block: *mut u8) {
         // SAFETY: as the caller promises; this is ring 0.
-        unsafe { control::write_msr(control::FS_BASE, block as u64) };
+        unsafe {
+            if !thread_pointer::try_write(block) {
+                control::write_msr(control::FS_BASE, block as u64);
+            }
+        }
     }
     fn show(&self, addresses: Range<usize>) {
         let start = addresses.start & !(PAGE_BYTES - 1);
