@@ -41,7 +41,7 @@ mod tests {
     use crate::context::Context;
     use crate::files::{sys_fcntl, sys_getxattr, sys_memfd_create};
     use crate::memory::{sys_mmap, sys_mremap};
-    use crate::process::{sys_prctl, sys_sched_setscheduler};
+    use crate::process::sys_prctl;
     use crate::testing::World;
     use crate::threads::{sys_arch_prctl, sys_futex};
     use crate::time::sys_clock_settime;
@@ -54,10 +54,9 @@ mod tests {
         let name = world.text("x");
         let lists = world.text("system.posix_acl_access");
         let time = world.value(&[1_usize, 0]);
-        let priority = world.value(&1_i32);
         let fd = world.call(sys_memfd_create, [name, 0]).unwrap();
         let (root, word) = (world.text("/"), world.room(8));
-        let cases: [(Handler, [usize; 5], &str, Errno); 10] = [
+        let cases: [(Handler, [usize; 5], &str, Errno); 9] = [
             (
                 sys_mmap,
                 [0, 4096, 3, 0x4_0022, 0],
@@ -102,20 +101,14 @@ mod tests {
             ),
             (
                 sys_futex,
-                [word, 6, 0, 0, 0],
-                "futex for priority inheritance",
+                [word, 5, 0, 0, 0],
+                "futex for FUTEX_WAKE_OP",
                 Errno::ENOSYS,
             ),
             (
                 sys_clock_settime,
                 [0, time, 0, 0, 0],
                 "clock_settime for setting the clock",
-                Errno::EPERM,
-            ),
-            (
-                sys_sched_setscheduler,
-                [0, 1, priority, 0, 0],
-                "sched_setscheduler for another policy",
                 Errno::EPERM,
             ),
         ];

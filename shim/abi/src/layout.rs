@@ -119,6 +119,25 @@ structs! {
         /// When first; 0 is never.
         it_value: Timespec,
     }
+    /// `struct sched_attr`, as it was first.
+    SchedAttr {
+        /// Bytes.
+        size: u32,
+        /// `SCHED_*`.
+        sched_policy: u32,
+        /// `SCHED_FLAG_*`.
+        sched_flags: u64,
+        /// -20 to 19.
+        sched_nice: i32,
+        /// 0, or 1 to 99.
+        sched_priority: u32,
+        /// Of `SCHED_DEADLINE`.
+        sched_runtime: u64,
+        /// Of `SCHED_DEADLINE`.
+        sched_deadline: u64,
+        /// Of `SCHED_DEADLINE`.
+        sched_period: u64,
+    }
     /// `struct itimerval`.
     Itimerval {
         /// How often; 0 is once.
@@ -493,5 +512,6 @@ mod tests {
         assert_eq!(Itimerspec::BYTES, 32);
         assert_eq!(Itimerval::BYTES, 32);
         assert_eq!(Sigevent::BYTES, 64);
+        assert_eq!(SchedAttr::BYTES, 48);
     }
 }

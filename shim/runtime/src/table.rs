@@ -226,7 +226,7 @@ syscall_table! {
     umask = passthrough::__muslin_passthrough, Full => files::sys_umask, Full;
     gettimeofday = passthrough::__muslin_passthrough, Full => time::sys_gettimeofday, Full;
     getrlimit = passthrough::__muslin_passthrough, Full => process::sys_getrlimit, Full;
-    getrusage = passthrough::__muslin_passthrough, Full => process::sys_getrusage, Partial("all time is the program's, sleeps as well; faults, switches and transfers are not counted");
+    getrusage = passthrough::__muslin_passthrough, Full => process::sys_getrusage, Partial("all processor time is the program's own; faults, switches and transfers are not counted");
     sysinfo = passthrough::__muslin_passthrough, Full => process::sys_sysinfo, Partial("load averages are 0");
     times = passthrough::__muslin_passthrough, Full => time::sys_times, Partial("all time since the start is the program's");
     ptrace = passthrough::__muslin_passthrough, Full => missing;
@@ -272,7 +272,7 @@ syscall_table! {
     setpriority = passthrough::__muslin_passthrough, Full => process::sys_setpriority, Partial("the value is kept and changes nothing");
     sched_setparam = passthrough::__muslin_passthrough, Full => process::sys_sched_setparam, Full;
     sched_getparam = passthrough::__muslin_passthrough, Full => process::sys_sched_getparam, Full;
-    sched_setscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_setscheduler, Partial("SCHED_OTHER alone; the other policies are EPERM");
+    sched_setscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_setscheduler, Partial("policies and priorities are kept and told; threads take turns whatever they say");
     sched_getscheduler = passthrough::__muslin_passthrough, Full => process::sys_sched_getscheduler, Full;
     sched_get_priority_max = passthrough::__muslin_passthrough, Full => process::sys_sched_get_priority_max, Full;
     sched_get_priority_min = passthrough::__muslin_passthrough, Full => process::sys_sched_get_priority_min, Full;
@@ -330,7 +330,7 @@ syscall_table! {
     fremovexattr = passthrough::__muslin_passthrough, Full => files::sys_fremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     tkill = passthrough::__muslin_passthrough, Full => process::sys_tkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
     time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
-    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words. Operations with priority inheritance are ENOSYS");
+    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words");
     sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
     sched_getaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_getaffinity, Full;
     set_thread_area = passthrough::__muslin_passthrough, Full => missing;
@@ -356,7 +356,7 @@ syscall_table! {
     timer_getoverrun = passthrough::__muslin_passthrough, Full => missing;
     timer_delete = passthrough::__muslin_passthrough, Full => missing;
     clock_settime = passthrough::__muslin_passthrough, Full => time::sys_clock_settime, Partial("nobody may set the wall clock: EPERM");
-    clock_gettime = vdso::__muslin_clock_gettime, Full => time::sys_clock_gettime, Partial("the clocks of processor time count all time since the start, sleeps as well. The TAI clock is the wall clock. Coarse clocks are exact");
+    clock_gettime = vdso::__muslin_clock_gettime, Full => time::sys_clock_gettime, Partial("the clocks of processor time count all time in which a thread could run. The TAI clock is the wall clock. Coarse clocks are exact");
     clock_getres = passthrough::__muslin_passthrough, Full => time::sys_clock_getres, Full;
     clock_nanosleep = passthrough::__muslin_passthrough, Full => time::sys_clock_nanosleep, Partial("if the wall clock is set while something sleeps by it, it wakes as if it had not been");
     exit_group = passthrough::__muslin_passthrough, Full => process::sys_exit_group, Full;
@@ -401,7 +401,7 @@ syscall_table! {
     pselect6 = passthrough::__muslin_passthrough, Full => files::sys_pselect6, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
     ppoll = passthrough::__muslin_passthrough, Full => files::sys_ppoll, Partial("the time left is not written back; a wait that no other thread could end ends the program, and says so");
     unshare = passthrough::__muslin_passthrough, Full => missing;
-    set_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_set_robust_list, Partial("the list is kept and given back, and nobody is told of locks that the end leaves");
+    set_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_set_robust_list, Full;
     get_robust_list = passthrough::__muslin_passthrough, Full => threads::sys_get_robust_list, Full;
     splice = passthrough::__muslin_passthrough, Full => files::sys_splice, Full;
     tee = passthrough::__muslin_passthrough, Full => files::sys_tee, Partial("never waits");
@@ -442,8 +442,8 @@ syscall_table! {
     process_vm_writev = passthrough::__muslin_passthrough, Full => missing;
     kcmp = passthrough::__muslin_passthrough, Full => missing;
     finit_module = passthrough::__muslin_passthrough, Full => missing;
-    sched_setattr = passthrough::__muslin_passthrough, Full => missing;
-    sched_getattr = passthrough::__muslin_passthrough, Full => missing;
+    sched_setattr = passthrough::__muslin_passthrough, Full => process::sys_sched_setattr, Partial("policies and priorities are kept and told; threads take turns whatever they say. SCHED_DEADLINE is EINVAL");
+    sched_getattr = passthrough::__muslin_passthrough, Full => process::sys_sched_getattr, Full;
     renameat2 = passthrough::__muslin_passthrough, Full => files::sys_renameat2, Full;
     seccomp = passthrough::__muslin_passthrough, Full => missing;
     getrandom = passthrough::__muslin_passthrough, Full => random::sys_getrandom, Full;

@@ -10,6 +10,7 @@ use muslin_platform::Platform;
 use super::limits::{LIMITS_COUNT, LIMITS_DEFAULT};
 use crate::context::{Context, Given};
 use crate::gap::gap;
+use crate::threads::{COMM_BYTES, Thread, Traits};
 use crate::user_mem::{self, UserBuf, UserBufMut};
 use muslin_abi::layout::Rlimit;
 
@@ -28,9 +29,6 @@ pub const VERSION: &str = "#1";
 
 /// The machine's name if nobody says one.
 const HOST_NAME: &[u8] = b"muslin";
-
-/// Longest name of a thread with its final 0.
-const COMM_BYTES: usize = 16;
 
 const PR_SET_PDEATHSIG: i32 = 1;
 const PR_GET_PDEATHSIG: i32 = 2;
@@ -60,7 +58,6 @@ pub(super) struct State {
     groups: [u32; 3],
     supplementary: Vec<u32>,
     pub(super) limits: [Rlimit; LIMITS_COUNT],
-    pub(super) nice: i32,
 }
 
 impl Identity {
@@ -80,10 +77,14 @@ impl Identity {
                 groups: [0; 3],
                 supplementary: Vec::new(),
                 limits,
-                nice: 0,
             }),
             start_ns: platform.clock().monotonic_ns(),
         }
+    }
+
+    /// When the program started, by the steady clock.
+    pub fn start_ns(&self) -> u64 {
+        self.start_ns
     }
 
     /// Nanoseconds since the start.
@@ -92,11 +93,6 @@ impl Identity {
             .clock()
             .monotonic_ns()
             .saturating_sub(self.start_ns)
-    }
-
-    /// Names the program: the first 15 bytes count.
-    pub fn set_comm(&self, name: &[u8]) {
-        self.state.lock().comm = cut(name);
     }
 
     /// The machine's name.
@@ -112,8 +108,32 @@ impl Identity {
 
     /// The program's name.
     pub fn comm(&self) -> Vec<u8> {
-        let comm = self.state.lock().comm;
-        comm.iter().copied().take_while(|&byte| byte != 0).collect()
+        without_zeros(&self.state.lock().comm)
+    }
+
+    /// The name of a thread: that of the first one is the program's.
+    pub fn comm_of(&self, thread: &Thread) -> [u8; COMM_BYTES] {
+        match thread.tid() {
+            PID => self.state.lock().comm,
+            _ => thread.traits.lock().comm,
+        }
+    }
+
+    /// Names a thread: the first 15 bytes count.
+    pub fn set_comm_of(&self, thread: &Thread, name: &[u8]) {
+        match thread.tid() {
+            PID => self.state.lock().comm = cut(name),
+            _ => thread.traits.lock().comm = cut(name),
+        }
+    }
+
+    /// The traits of a thread that this one begins.
+    pub fn traits_of_child(&self, thread: &Thread) -> Traits {
+        let traits = *thread.traits.lock();
+        Traits {
+            comm: self.comm_of(thread),
+            ..traits.of_child()
+        }
     }
 }
 
@@ -121,6 +141,11 @@ impl Identity {
 fn host_name(given: &Given) -> Vec<u8> {
     let name = given.host_name.unwrap_or(HOST_NAME);
     name[..name.len().min(NAME_MAX)].to_vec()
+}
+
+/// A name without what fills its room.
+pub fn without_zeros(comm: &[u8]) -> Vec<u8> {
+    comm.iter().copied().take_while(|&byte| byte != 0).collect()
 }
 
 fn cut(name: &[u8]) -> [u8; COMM_BYTES] {
@@ -454,11 +479,11 @@ pub fn sys_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
                 other => other?,
             };
             name.truncate(COMM_BYTES - 1);
-            identity.set_comm(&name);
+            identity.set_comm_of(context.process.threads.current(), &name);
             Ok(0)
         }
         PR_GET_NAME => {
-            let comm = identity.state.lock().comm;
+            let comm = identity.comm_of(context.process.threads.current());
             UserBufMut::new(context, args.addr(1), COMM_BYTES)?.copy_in(0, &comm);
             Ok(0)
         }

@@ -6,7 +6,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use super::identity::own;
 use crate::context::Context;
 use crate::gap::gap;
-use crate::time::{NANOSECONDS, timeval_of};
+use crate::time::{NANOSECONDS, process_cpu_ns, timeval_of};
 use crate::user_mem;
 
 /// Kinds of limits.
@@ -84,12 +84,12 @@ pub fn sys_prlimit64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
     Ok(0)
 }
 
-/// `getrusage(who, usage)` — what was used: time since the start, and the most memory at once.
+/// `getrusage(who, usage)` — what was used: processor time, and the most memory at once.
 ///
 /// # Errors
 /// `EINVAL` unknown `who` · `EFAULT` bad `usage`.
 /// # Differs from Linux
-/// All time is the program's, sleeps as well; faults, switches and transfers are not counted.
+/// All processor time is the program's own; faults, switches and transfers are not counted.
 pub fn sys_getrusage(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     const RUSAGE_CHILDREN: i32 = -1;
     const RUSAGE_SELF: i32 = 0;
@@ -99,11 +99,18 @@ pub fn sys_getrusage(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
     let most_bytes = process.memory.usage().peak + context.platform.memory().stack().len();
     let usage = match args.int(0) {
         RUSAGE_CHILDREN => Rusage::default(),
-        RUSAGE_SELF | RUSAGE_THREAD => Rusage {
-            ru_utime: timeval_of(process.identity.age_ns(context.platform).into()),
-            ru_maxrss: (most_bytes / 1024) as i64,
-            ..Rusage::default()
-        },
+        who @ (RUSAGE_SELF | RUSAGE_THREAD) => {
+            let threads = &process.threads;
+            let cpu_ns = match who {
+                RUSAGE_SELF => process_cpu_ns(context),
+                _ => threads.cpu_ns(context, threads.current()),
+            };
+            Rusage {
+                ru_utime: timeval_of(cpu_ns.into()),
+                ru_maxrss: (most_bytes / 1024) as i64,
+                ..Rusage::default()
+            }
+        }
         _ => return Err(Errno::EINVAL),
     };
     user_mem::write(context, args.addr(1), &usage)?;

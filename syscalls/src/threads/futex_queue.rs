@@ -1,10 +1,12 @@
 //! Futexes with several threads: queues of those that wait, found by the word's address.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
 use super::futex::{Command, check, deadline, parse};
+use super::pi_locks::PiLocks;
 use super::{Thread, Waiting, Woken, block};
 use crate::context::Context;
 use crate::list::{Key, List};
@@ -18,6 +20,8 @@ const QUEUES: usize = 256;
 pub struct Futexes {
     /// Empty until somebody waits.
     queues: Mutex<Vec<List<Waiter>>>,
+    /// Threads that wait to be moved to a lock with priority inheritance.
+    moving: AtomicUsize,
 }
 
 struct Waiter {
@@ -25,6 +29,8 @@ struct Waiter {
     word: usize,
     /// A wake for none of these bits is not for this one.
     set: u32,
+    /// The lock with priority inheritance that it is to be moved to, or 0.
+    pi_word: usize,
 }
 
 /// Where a thread waits.
@@ -36,8 +42,9 @@ pub struct Place {
 
 /// As [`sys_futex`](super::sys_futex), with several threads.
 pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let futexes = &context.process.threads.futexes;
-    let (command, is_by_wall) = parse(context, args)?;
+    let threads = &context.process.threads;
+    let (futexes, locks) = (&threads.futexes, &threads.pi_locks);
+    let (command, is_by_wall) = parse(args)?;
     let (word, count, other) = (args.addr(0), args.int(2), args.addr(4));
     match command {
         Command::Wait | Command::WaitBits => {
@@ -49,9 +56,16 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             };
             futexes.wait(context, word, set, deadline_ns)
         }
-        Command::Wake => Ok(futexes.wake(word, count, u32::MAX)),
-        Command::WakeBits => Ok(futexes.wake(word, count, args.int(5) as u32)),
+        Command::Wake | Command::WakeBits => {
+            futexes.check_plain(locks, word)?;
+            let set = match command {
+                Command::Wake => u32::MAX,
+                _ => args.int(5) as u32,
+            };
+            Ok(futexes.wake(word, count, set))
+        }
         Command::Requeue | Command::CompareRequeue => {
+            futexes.check_plain(locks, word)?;
             if count < 0 || args.int(3) < 0 || !other.is_multiple_of(4) {
                 return Err(Errno::EINVAL);
             }
@@ -68,6 +82,27 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
                 false => 0,
             };
             Ok(woken + also)
+        }
+        Command::LockPi => {
+            let deadline_ns = deadline(context, args, command, is_by_wall)?;
+            locks.lock(context, word, deadline_ns, true)
+        }
+        Command::TryLockPi => locks.lock(context, word, None, false),
+        Command::UnlockPi => locks.unlock(context, word),
+        Command::WaitRequeuePi => {
+            if other == word || !other.is_multiple_of(4) {
+                return Err(Errno::EINVAL);
+            }
+            let deadline_ns = deadline(context, args, command, is_by_wall)?;
+            check(context, word, args.int(2) as u32)?;
+            futexes.wait_to_be_moved(context, word, other, deadline_ns)
+        }
+        Command::CompareRequeuePi => {
+            if count != 1 || args.int(3) < 0 || other == word || !other.is_multiple_of(4) {
+                return Err(Errno::EINVAL);
+            }
+            check(context, word, args.int(5) as u32)?;
+            futexes.move_to_lock(context, word, other, args.int(3) as usize)
         }
     }
 }
@@ -116,6 +151,7 @@ impl Futexes {
     pub const fn new() -> Self {
         Self {
             queues: Mutex::new(Vec::new()),
+            moving: AtomicUsize::new(0),
         }
     }
 
@@ -127,7 +163,12 @@ impl Futexes {
         deadline_ns: Option<u64>,
     ) -> SyscallResult {
         let thread = context.process.threads.current();
-        self.add(Waiter { thread, word, set });
+        self.add(Waiter {
+            thread,
+            word,
+            set,
+            pi_word: 0,
+        });
         let waiting = Waiting {
             what: "a futex",
             object: word,
@@ -143,6 +184,116 @@ impl Futexes {
             Woken::BySignal if deadline_ns.is_some() => Err(Errno::EINTR),
             Woken::BySignal => Err(Errno::RESTART),
         }
+    }
+
+    /// Waits for a word until [`move_to_lock`](Self::move_to_lock), and then for the lock.
+    fn wait_to_be_moved(
+        &self,
+        context: &Context<'_>,
+        word: usize,
+        pi_word: usize,
+        deadline_ns: Option<u64>,
+    ) -> SyscallResult {
+        let thread = context.process.threads.current();
+        self.add(Waiter {
+            thread,
+            word,
+            set: u32::MAX,
+            pi_word,
+        });
+        self.moving.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting {
+            what: "a futex, then a lock with priority inheritance",
+            object: word,
+        };
+        let locks = &context.process.threads.pi_locks;
+        let result = loop {
+            let woken = block(context, waiting, deadline_ns);
+            let has_moved = !self.is_there(thread);
+            if has_moved && !thread.waits_for_pi() {
+                // With the lock.
+                break Ok(0);
+            }
+            break match woken {
+                Woken::ByWake => continue,
+                Woken::ByTime => Err(Errno::ETIMEDOUT),
+                Woken::BySignal if has_moved => Err(Errno::EAGAIN),
+                Woken::BySignal => Err(Errno::RESTART),
+            };
+        };
+        self.moving.fetch_sub(1, Ordering::Relaxed);
+        self.remove(thread);
+        if result.is_err() && thread.waits_for_pi() {
+            locks.give_up(thread);
+        }
+        result
+    }
+
+    /// Lets those that wait so for a word take a lock or wait for it, one and `moves` more; how many.
+    fn move_to_lock(
+        &self,
+        context: &Context<'_>,
+        word: usize,
+        pi_word: usize,
+        moves: usize,
+    ) -> SyscallResult {
+        let locks = &context.process.threads.pi_locks;
+        let mut count = 0;
+        while count <= moves {
+            let Some(thread) = self.first_to_move(word, pi_word)? else {
+                break;
+            };
+            let has_lock = locks.take_or_queue(context, pi_word, thread)?;
+            self.remove(thread);
+            if has_lock {
+                thread.wake();
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Who has waited longest for a word to be moved to a lock.
+    ///
+    /// # Errors
+    /// `EINVAL` it does not wait to be moved, or to another lock.
+    fn first_to_move(&self, word: usize, pi_word: usize) -> Result<Option<&'static Thread>, Errno> {
+        let queues = self.queues.lock();
+        let Some(queue) = queues.get(queue_of(word)) else {
+            return Ok(None);
+        };
+        let mut next = queue.first();
+        while let Some(key) = next {
+            next = queue.after(key);
+            match queue.get(key) {
+                Some(waiter) if waiter.word == word && waiter.pi_word == pi_word => {
+                    return Ok(Some(waiter.thread));
+                }
+                Some(waiter) if waiter.word == word => return Err(Errno::EINVAL),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether those that wait for a word may be woken as they are.
+    ///
+    /// # Errors
+    /// `EINVAL` they wait for a lock with priority inheritance.
+    fn check_plain(&self, locks: &PiLocks, word: usize) -> Result<(), Errno> {
+        let is_moving = || matches!(self.first_to_move(word, 0), Err(Errno::EINVAL));
+        if locks.has_waiters(word) || self.moving.load(Ordering::Relaxed) != 0 && is_moving() {
+            return Err(Errno::EINVAL);
+        }
+        Ok(())
+    }
+
+    /// Whether a thread waits in a queue.
+    fn is_there(&self, thread: &Thread) -> bool {
+        let Some(Place { queue, key }) = *thread.futex.lock() else {
+            return false;
+        };
+        self.queues.lock()[queue].get(key).is_some()
     }
 
     fn add(&self, waiter: Waiter) {

@@ -2,7 +2,9 @@
 //!
 //! - `scheduler`: who runs; `thread`: one of them; `wait_queue`: who waits for an object
 //! - `clone`: a thread's beginning and end; `deadlock`: when nobody can go on
-//! - `futex`, `futex_queue`: waiting for words of memory, with one thread and with several
+//! - `futex`, `futex_queue`: waiting for words of memory, with one thread and with several;
+//!   `pi_locks`: words that hold their owner; `robust_list`: locks that say that their owner has ended
+//! - `traits`: names and priorities
 //! - `attention`: what is done at the end of a call
 //! - `calls`: the rest
 //!
@@ -16,9 +18,12 @@ mod clone;
 mod deadlock;
 mod futex;
 mod futex_queue;
+mod pi_locks;
+mod robust_list;
 #[allow(unsafe_code, reason = "goes on with another stack")]
 mod scheduler;
 mod thread;
+mod traits;
 mod wait_queue;
 
 pub use attention::{AttendFn, Attention, Call, HandlerFn};
@@ -27,9 +32,11 @@ pub use clone::sys_clone;
 pub use futex::sys_futex;
 pub use scheduler::{Machine, Scheduler, Woken};
 pub use thread::{Kept, Thread, Waiting};
+pub use traits::{COMM_BYTES, Traits};
 pub use wait_queue::{Key, WaitQueue, Waiter, Watch, wait_on};
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use muslin_abi::Errno;
 
@@ -37,6 +44,7 @@ use crate::context::{Context, Setup};
 use crate::lock::Mutex;
 use crate::time::{Target, TimerKey};
 use futex_queue::Futexes;
+use pi_locks::PiLocks;
 
 /// The threads.
 pub struct Threads {
@@ -48,6 +56,7 @@ pub struct Threads {
     pub attention: &'static Attention,
     complete: Mutex<Option<&'static Complete>>,
     futexes: Futexes,
+    pi_locks: PiLocks,
 }
 
 /// What calls do once there may be several threads. Calls that every program holds reach it only when
@@ -68,6 +77,7 @@ impl Threads {
             attention: setup.attention,
             complete: Mutex::new(None),
             futexes: Futexes::new(),
+            pi_locks: PiLocks::new(),
         }
     }
 
@@ -85,6 +95,26 @@ impl Threads {
     /// All threads, by their numbers.
     pub fn all(&self) -> Vec<&'static Thread> {
         self.scheduler.all(self.first)
+    }
+
+    /// How long a thread has run.
+    pub fn cpu_ns(&self, context: &Context<'_>, thread: &Thread) -> u64 {
+        self.scheduler.cpu_ns(context, thread)
+    }
+
+    /// Sleeps where no other thread could run.
+    pub fn sleep(&self, context: &Context<'_>, deadline_ns: Option<u64>) {
+        self.scheduler.sleep(context, deadline_ns);
+    }
+
+    /// How long nobody could run.
+    pub fn idle_ns(&self) -> u64 {
+        self.scheduler.idle_ns.load(Ordering::Relaxed)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.scheduler.count()
     }
 
     /// Lets something happen when the steady clock says `deadline_ns`: when a thread waits or gives way

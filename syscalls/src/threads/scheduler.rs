@@ -6,7 +6,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use muslin_abi::Errno;
 use muslin_arch::context;
@@ -46,6 +46,10 @@ pub struct Scheduler {
     attention: &'static Attention,
     /// What is to happen when.
     pub(super) timers: Mutex<TimerQueue>,
+    /// How long nobody could run.
+    pub(super) idle_ns: AtomicU64,
+    /// Since when the current thread runs; 0 is the beginning of the program.
+    turn_ns: AtomicU64,
 }
 
 struct State {
@@ -77,6 +81,8 @@ impl Scheduler {
             }),
             attention,
             timers: Mutex::new(TimerQueue::new()),
+            idle_ns: AtomicU64::new(0),
+            turn_ns: AtomicU64::new(0),
         }
     }
 
@@ -223,12 +229,51 @@ impl Scheduler {
         unreachable!("nobody goes on with a thread that is over")
     }
 
+    /// How long a thread has run.
+    pub(super) fn cpu_ns(&self, context: &Context<'_>, thread: &Thread) -> u64 {
+        let turns_ns = thread.cpu_ns.load(Ordering::Relaxed);
+        if !core::ptr::eq(thread, self.current()) {
+            return turns_ns;
+        }
+        let now_ns = context.platform.clock().monotonic_ns();
+        turns_ns + self.turn_until(context, now_ns)
+    }
+
+    /// How long the turn of the current thread has been at `now_ns`.
+    fn turn_until(&self, context: &Context<'_>, now_ns: u64) -> u64 {
+        let start_ns = match self.turn_ns.load(Ordering::Relaxed) {
+            0 => context.process.identity.start_ns(),
+            start_ns => start_ns,
+        };
+        now_ns.saturating_sub(start_ns)
+    }
+
+    /// Counts the current thread's turn, which is over at `now_ns`; the next one begins.
+    fn end_turn(&self, context: &Context<'_>, thread: &Thread, now_ns: u64) {
+        let turn_ns = self.turn_until(context, now_ns);
+        thread.cpu_ns.fetch_add(turn_ns, Ordering::Relaxed);
+        self.turn_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// Sleeps until the deadline, or until the platform has something: nobody's time.
+    pub(super) fn sleep(&self, context: &Context<'_>, deadline_ns: Option<u64>) {
+        let clock = context.platform.clock();
+        let start_ns = clock.monotonic_ns();
+        self.end_turn(context, self.current(), start_ns);
+        context.platform.wait().wait_until(deadline_ns);
+        let end_ns = clock.monotonic_ns();
+        let idle_ns = end_ns.saturating_sub(start_ns);
+        self.idle_ns.fetch_add(idle_ns, Ordering::Relaxed);
+        self.turn_ns.store(end_ns, Ordering::Relaxed);
+    }
+
     /// Goes on with who can run, and comes back when `thread`, the current one, is chosen.
     fn leave(&self, context: &Context<'_>, thread: &'static Thread) {
         let next = self.next(context);
         if core::ptr::eq(next, thread) {
             return;
         }
+        self.end_turn(context, thread, context.platform.clock().monotonic_ns());
         let machine = &context.process.threads.machine;
         *thread.kept.lock() = (machine.keep)();
         self.state.lock().current = next;
@@ -263,7 +308,7 @@ impl Scheduler {
                 *self.current().kept.lock() = (machine.keep)();
                 deadlock::end(context);
             }
-            context.platform.wait().wait_until(next);
+            self.sleep(context, next);
         }
     }
 

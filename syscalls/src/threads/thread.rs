@@ -1,10 +1,11 @@
 //! A thread, as long as it lives and afterwards: threads are used again, so that a reference to one
 //! always names a thread, though perhaps not the one that was meant.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use super::futex_queue::Place;
 use super::scheduler::{Scheduler, Woken};
+use super::traits::Traits;
 use crate::lock::Mutex;
 use crate::signals::ThreadSignals;
 
@@ -55,6 +56,12 @@ pub struct Thread {
     pub(super) wait: Mutex<Wait>,
     /// Where it waits for a futex.
     pub(super) futex: Mutex<Option<Place>>,
+    /// The word of the lock with priority inheritance that it waits for, or 0.
+    pub(super) pi_word: AtomicUsize,
+    /// How long it has run, up to its last turn.
+    pub(super) cpu_ns: AtomicU64,
+    /// Its name and what it says about its importance.
+    pub(crate) traits: Mutex<Traits>,
     /// What it blocks, what waits to be delivered, and where.
     pub signals: Mutex<ThreadSignals>,
 }
@@ -87,6 +94,9 @@ impl Thread {
                 woken: Woken::ByWake,
             }),
             futex: Mutex::new(None),
+            pi_word: AtomicUsize::new(0),
+            cpu_ns: AtomicU64::new(0),
+            traits: Mutex::new(Traits::new()),
             signals: Mutex::new(ThreadSignals::new()),
         }
     }
@@ -124,6 +134,16 @@ impl Thread {
         self.scheduler.end_wait(self, Woken::ByTime);
     }
 
+    /// How important the program says it is.
+    pub(super) fn priority(&self) -> i32 {
+        self.traits.lock().priority
+    }
+
+    /// Whether it waits for a lock with priority inheritance.
+    pub(super) fn waits_for_pi(&self) -> bool {
+        self.pi_word.load(Ordering::Relaxed) != 0
+    }
+
     /// Makes it what a new thread is: `stack_pointer` is as a switch would have left it.
     pub(super) fn prepare(
         &self,
@@ -137,6 +157,7 @@ impl Thread {
             .store(clear_child_tid, Ordering::Relaxed);
         self.robust_list.store(0, Ordering::Relaxed);
         self.has_signal.store(false, Ordering::Relaxed);
+        self.cpu_ns.store(0, Ordering::Relaxed);
         *self.signals.lock() = ThreadSignals::new();
     }
 

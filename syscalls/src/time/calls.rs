@@ -3,6 +3,7 @@
 use muslin_abi::layout::{Timespec, Timezone, Tms};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
+use super::cpu_clock::{CpuClock, process_cpu_ns};
 use super::units::{NANOSECONDS, duration_ns, timespec_of, timeval_of};
 use crate::context::Context;
 use crate::gap::gap;
@@ -33,12 +34,12 @@ enum Base {
     Wall,
     /// Some point before the start.
     Steady,
-    /// The start of the program: one machine runs one program, so its time is all its own.
-    Program,
+    /// The beginning of who is meant, without sleeps.
+    Cpu(CpuClock),
 }
 
 #[inline]
-fn base_of(clock: i32) -> Result<Base, Errno> {
+fn base_of(context: &Context<'_>, clock: i32) -> Result<Base, Errno> {
     match clock {
         CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_REALTIME_ALARM | CLOCK_TAI => Ok(Base::Wall),
         CLOCK_MONOTONIC
@@ -46,11 +47,12 @@ fn base_of(clock: i32) -> Result<Base, Errno> {
         | CLOCK_MONOTONIC_COARSE
         | CLOCK_BOOTTIME
         | CLOCK_BOOTTIME_ALARM => Ok(Base::Steady),
-        CLOCK_PROCESS_CPUTIME_ID | CLOCK_THREAD_CPUTIME_ID => Ok(Base::Program),
-        // -6 and -2 are those of process 0 and thread 0, which is the caller, as
-        // clock_getcpuclockid makes them; then those of process and thread 1.
-        -6 | -2 | -14 | -10 => Ok(Base::Program),
-        _ => Err(Errno::EINVAL),
+        CLOCK_PROCESS_CPUTIME_ID => Ok(Base::Cpu(CpuClock::Process)),
+        CLOCK_THREAD_CPUTIME_ID => {
+            let tid = context.process.threads.current().tid();
+            Ok(Base::Cpu(CpuClock::Thread(tid)))
+        }
+        clock => CpuClock::of(context, clock).map(Base::Cpu),
     }
 }
 
@@ -64,7 +66,7 @@ fn now(context: &Context<'_>, base: Base) -> Timespec {
             Err(_) => return timespec_of(now_ns(context, base)),
         },
         Base::Steady => clock.monotonic_ns(),
-        Base::Program => context.process.identity.age_ns(context.platform),
+        Base::Cpu(clock) => clock.now_ns(context),
     };
     Timespec {
         tv_sec: (ns / NANOSECONDS as u64) as i64,
@@ -77,7 +79,7 @@ fn now_ns(context: &Context<'_>, base: Base) -> i128 {
     match base {
         Base::Wall => clock.realtime_ns().into(),
         Base::Steady => clock.monotonic_ns().into(),
-        Base::Program => context.process.identity.age_ns(context.platform).into(),
+        Base::Cpu(clock) => clock.now_ns(context).into(),
     }
 }
 
@@ -86,12 +88,12 @@ fn now_ns(context: &Context<'_>, base: Base) -> i128 {
 /// # Errors
 /// `EINVAL` unknown clock · `EFAULT` bad `tp`.
 /// # Differs from Linux
-/// The clocks of processor time count all time since the start, sleeps as well. The TAI clock is
-/// the wall clock. Coarse clocks are exact.
+/// The clocks of processor time count time in which a thread could run, in the library OS as well.
+/// The TAI clock is the wall clock. Coarse clocks are exact.
 /// # Source
 /// clock_gettime(2), man-pages 6.9
 pub fn sys_clock_gettime(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let now = now(context, base_of(args.int(0))?);
+    let now = now(context, base_of(context, args.int(0))?);
     user_mem::write(context, args.addr(1), &now)?;
     Ok(0)
 }
@@ -103,7 +105,7 @@ pub fn sys_clock_gettime(context: &Context<'_>, args: &SyscallArgs) -> SyscallRe
 /// # Source
 /// clock_getres(2), man-pages 6.9
 pub fn sys_clock_getres(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    base_of(args.int(0))?;
+    base_of(context, args.int(0))?;
     if args.addr(1) != 0 {
         user_mem::write(context, args.addr(1), &timespec_of(1))?;
     }
@@ -114,12 +116,16 @@ pub fn sys_clock_getres(context: &Context<'_>, args: &SyscallArgs) -> SyscallRes
 ///
 /// # Errors
 /// `EINVAL` unknown clock, one that cannot be set, or a bad time · `EFAULT` bad `tp` · `EPERM`
-/// the wall clock.
+/// the wall clock, and processor time by its number.
 /// # Differs from Linux
 /// Nobody may set the wall clock: `EPERM`.
 /// # Source
 /// clock_settime(2), man-pages 6.9
 pub fn sys_clock_settime(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    if args.int(0) < 0 {
+        CpuClock::of(context, args.int(0))?;
+        return Err(Errno::EPERM);
+    }
     if args.int(0) != CLOCK_REALTIME {
         return Err(Errno::EINVAL);
     }
@@ -168,14 +174,14 @@ pub fn sys_time(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// # Errors
 /// `EFAULT` bad `buf`.
 /// # Differs from Linux
-/// All time since the start is the program's.
+/// All processor time is the program's own.
 /// # Source
 /// times(2), man-pages 6.9
 pub fn sys_times(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let tick_ns = NANOSECONDS as u64 / TICKS;
     if args.addr(0) != 0 {
         let times = Tms {
-            tms_utime: (context.process.identity.age_ns(context.platform) / tick_ns) as i64,
+            tms_utime: (process_cpu_ns(context) / tick_ns) as i64,
             ..Tms::default()
         };
         user_mem::write(context, args.addr(0), &times)?;
@@ -208,7 +214,7 @@ pub fn sys_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// clock_nanosleep(2), man-pages 6.9
 pub fn sys_clock_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let clock = args.int(0);
-    let base = base_of(clock)?;
+    let base = base_of(context, clock)?;
     if clock == CLOCK_THREAD_CPUTIME_ID {
         return Err(Errno::EINVAL);
     }
@@ -216,7 +222,7 @@ pub fn sys_clock_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> Syscall
         clock,
         CLOCK_MONOTONIC_RAW | CLOCK_REALTIME_COARSE | CLOCK_MONOTONIC_COARSE
     );
-    if base == Base::Program || is_coarse {
+    if matches!(base, Base::Cpu(_)) || is_coarse {
         return Err(Errno::EOPNOTSUPP);
     }
     let flags = args.int(1) as u32;
@@ -242,7 +248,7 @@ pub fn sys_clock_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> Syscall
 /// Sleeps until the steady clock says `deadline_ns`, however often the platform wakes early.
 pub fn sleep_until(context: &Context<'_>, deadline_ns: u64) {
     while context.platform.clock().monotonic_ns() < deadline_ns {
-        context.platform.wait().wait_until(Some(deadline_ns));
+        context.process.threads.sleep(context, Some(deadline_ns));
     }
 }
 
