@@ -27,17 +27,8 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "signals between threads",
         is_run: false,
-        programs: "asynchronous_io cancellation identity_in_threads signal_threads",
-    },
-    Gap {
-        missing: "priority inheritance",
-        is_run: true,
-        programs: "futexes pi_futexes pi_mutex",
-    },
-    Gap {
-        missing: "what threads have to themselves: names, scheduling, robust locks, timers",
-        is_run: false,
-        programs: "prctl robust_threads thread_names thread_scheduling timers_of_threads",
+        programs: "asynchronous_io cancellation identity_in_threads prctl robust_threads \
+            signal_threads timers_of_threads",
     },
     Gap {
         missing: "processes",

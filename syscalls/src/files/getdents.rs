@@ -97,6 +97,15 @@ fn each_from(
                 }
             }
         }
+        Body::Threads => {
+            for thread in context.process.threads.all() {
+                let (tid, at) = (thread.tid(), FIRST_PLACE + thread.tid() as u64);
+                let name = alloc::format!("{tid}");
+                if at >= place && !take(at + 1, name.as_bytes(), at, S_IFDIR) {
+                    break;
+                }
+            }
+        }
         _ => {
             let open: Vec<i32> = files.table().lock().open().collect();
             for fd in open {

@@ -19,6 +19,7 @@ use super::file::File;
 use super::pipe::Pipe;
 use super::proc::Report;
 use super::range_locks::RangeLocks;
+use super::thread_files::ThreadFile;
 
 /// The one file system's number.
 pub const DEVICE_NUMBER: u64 = 1;
@@ -89,6 +90,10 @@ pub enum Body {
     Descriptor(Arc<File>),
     /// A link of `/proc/self`.
     Own(OwnLink),
+    /// `/proc/self/task`: the names are the threads' numbers.
+    Threads,
+    /// A file of the thread with this number.
+    Thread(ThreadFile, i32),
 }
 
 /// Where a link of `/proc/self` leads.
@@ -100,6 +105,8 @@ pub enum OwnLink {
     WorkingDirectory,
     /// `root`.
     Root,
+    /// To the current thread, `/proc/thread-self`.
+    Thread,
 }
 
 /// A point in time; before 1970 the seconds are negative and the nanoseconds still count upwards.
@@ -178,8 +185,8 @@ impl Inode {
     /// `S_IF*`.
     pub fn kind(&self) -> u32 {
         match &self.body {
-            Body::Regular(_) | Body::Report(_) => S_IFREG,
-            Body::Directory(_) | Body::Descriptors => S_IFDIR,
+            Body::Regular(_) | Body::Report(_) | Body::Thread(..) => S_IFREG,
+            Body::Directory(_) | Body::Descriptors | Body::Threads => S_IFDIR,
             Body::Symlink(_) | Body::Descriptor(_) | Body::Own(_) => S_IFLNK,
             Body::Pipe(_) => S_IFIFO,
             Body::Device(device) => device.kind(),

@@ -38,6 +38,7 @@ mod size;
 mod stat;
 #[cfg(test)]
 mod tests;
+mod thread_files;
 mod tree;
 
 pub use attributes::*;

@@ -11,6 +11,7 @@ use super::devices::Device;
 use super::directory;
 use super::inode::{Body, Inode, OwnLink, Time};
 use super::open::{new_regular, path_of_file};
+use super::thread_files::own_path;
 use super::walk::{self, Last, Place};
 use crate::context::Context;
 use crate::user_mem::{self, UserBufMut};
@@ -358,6 +359,7 @@ fn readlink(
             walk::path_of(files, &files.working_directory())?
         }
         Body::Own(OwnLink::Root) => b"/".to_vec(),
+        Body::Own(OwnLink::Thread) => own_path(context),
         Body::Descriptor(file) => path_of_file(context, file),
         _ if user_mem::path(context, address)?.is_empty() => return Err(Errno::ENOENT),
         _ => return Err(Errno::EINVAL),

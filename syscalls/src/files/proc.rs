@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use crate::context::Context;
 use crate::memory::Kind;
-use crate::process::{PID, RELEASE, SYSTEM, VERSION};
+use crate::process::{PID, RELEASE, SYSTEM, VERSION, without_zeros};
+use crate::threads::Thread;
+use crate::time::process_cpu_ns;
 use crate::user_mem::UserBufMut;
 
 /// A text that is made when it is opened.
@@ -138,9 +140,11 @@ impl Report {
             Self::Stat => {
                 let age_ns = process.identity.age_ns(context.platform);
                 let start_ns = context.platform.clock().realtime_ns() - age_ns as i64;
-                let (ticks, start) = (age_ns / TICK_NS, start_ns / 1_000_000_000);
+                let start = start_ns / 1_000_000_000;
+                let ticks = process_cpu_ns(context) / TICK_NS;
+                let idle = process.threads.idle_ns() / TICK_NS;
                 format!(
-                    "cpu  {ticks} 0 0 0 0 0 0 0 0 0\ncpu0 {ticks} 0 0 0 0 0 0 0 0 0\n\
+                    "cpu  {ticks} 0 0 {idle} 0 0 0 0 0 0\ncpu0 {ticks} 0 0 {idle} 0 0 0 0 0 0\n\
                      btime {start}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n"
                 )
             }
@@ -148,8 +152,8 @@ impl Report {
             Self::Release => format!("{RELEASE}\n"),
             Self::Uuid => uuid(context),
             Self::BootId => process.files.boot_id.call_once(|| uuid(context)).clone(),
-            Self::Status => status(context),
-            Self::OwnStat => own_stat(context),
+            Self::Status => status(context, first_thread(context)),
+            Self::OwnStat => stat(context, first_thread(context), process_cpu_ns(context)),
             Self::Statm => {
                 let pages = process.memory.mapped_bytes() / context.platform.memory().page_bytes();
                 format!("{pages} {pages} 0 0 0 {pages} 0\n")
@@ -186,35 +190,62 @@ fn uuid(context: &Context<'_>) -> String {
     )
 }
 
-fn status(context: &Context<'_>) -> String {
+/// The first thread, by whose number and name the process goes.
+fn first_thread(context: &Context<'_>) -> &'static Thread {
+    let threads = &context.process.threads;
+    threads.find(PID).unwrap_or_else(|| threads.current())
+}
+
+/// The letter of a thread's state, and the word.
+fn state_of(thread: &'static Thread) -> (char, &'static str) {
+    match thread.waiting() {
+        Some(_) => ('S', "sleeping"),
+        None => ('R', "running"),
+    }
+}
+
+/// What there is to know of a thread, for people.
+pub fn status(context: &Context<'_>, thread: &'static Thread) -> String {
     let process = context.process;
-    let comm = process.identity.comm();
+    let comm = without_zeros(&process.identity.comm_of(thread));
     let name = String::from_utf8_lossy(&comm);
+    let (tid, (letter, state)) = (thread.tid(), state_of(thread));
     let (users, groups) = process.identity.numbers();
     let mapped_kib = process.memory.mapped_bytes() / 1024;
     let [user, effective_user, saved_user] = users;
     let [group, effective_group, saved_group] = groups;
     format!(
-        "Name:\t{name}\nUmask:\t{:04o}\nState:\tR (running)\nTgid:\t{PID}\nPid:\t{PID}\nPPid:\t0\n\
+        "Name:\t{name}\nUmask:\t{:04o}\nState:\t{letter} ({state})\nTgid:\t{PID}\nPid:\t{tid}\nPPid:\t0\n\
          TracerPid:\t0\nUid:\t{user}\t{effective_user}\t{saved_user}\t{effective_user}\n\
          Gid:\t{group}\t{effective_group}\t{saved_group}\t{effective_group}\n\
-         VmPeak:\t{:8} kB\nVmSize:\t{mapped_kib:8} kB\nVmRSS:\t{mapped_kib:8} kB\nThreads:\t1\n",
+         VmPeak:\t{:8} kB\nVmSize:\t{mapped_kib:8} kB\nVmRSS:\t{mapped_kib:8} kB\nThreads:\t{}\n",
         process.files.umask(),
         process.memory.usage().peak / 1024,
+        process.threads.count(),
     )
 }
 
-fn own_stat(context: &Context<'_>) -> String {
+/// The same for programs.
+pub fn stat(context: &Context<'_>, thread: &'static Thread, cpu_ns: u64) -> String {
     let process = context.process;
-    let comm = process.identity.comm();
+    let comm = without_zeros(&process.identity.comm_of(thread));
     let name = String::from_utf8_lossy(&comm);
-    let ticks = process.identity.age_ns(context.platform) / TICK_NS;
+    let (tid, (letter, _)) = (thread.tid(), state_of(thread));
+    let ticks = cpu_ns / TICK_NS;
+    let traits = *thread.traits.lock();
+    let nice = traits.nice;
+    let priority = match traits.priority {
+        0 => 20 + nice,
+        priority => -1 - priority,
+    };
+    let threads = process.threads.count();
     let bytes = process.memory.mapped_bytes();
     let pages = bytes / context.platform.memory().page_bytes();
     // Fields 4 to 52 of proc_pid_stat(5): parent, group, session, no terminal, flags and faults;
     // times; priority, nice, threads; the start; sizes; what is not said.
     format!(
-        "{PID} ({name}) R 0 {PID} {PID} 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 0 {bytes} {pages} \
+        "{tid} ({name}) {letter} 0 {PID} {PID} 0 -1 0 0 0 0 0 {ticks} 0 0 0 {priority} {nice} \
+         {threads} 0 0 {bytes} {pages} \
          18446744073709551615{}\n",
         " 0".repeat(27)
     )

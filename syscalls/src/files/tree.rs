@@ -105,6 +105,8 @@ fn furnish(root: &Arc<Inode>, platform: &dyn Platform, now: Time) -> Option<Arc<
     for &(name, target) in PROC_LINKS {
         put(&proc, name, Body::Symlink(target.into()), 0o777, now);
     }
+    let thread_self = Body::Own(OwnLink::Thread);
+    put(&proc, "thread-self", thread_self, 0o777, now);
     let own = directory_in(&proc, "1", 0o555, now)?;
     for (name, link) in [
         ("exe", OwnLink::Executable),
@@ -114,6 +116,7 @@ fn furnish(root: &Arc<Inode>, platform: &dyn Platform, now: Time) -> Option<Arc<
         put(&own, name, Body::Own(link), 0o777, now);
     }
     put(&own, "fd", Body::Descriptors, 0o500, now);
+    put(&own, "task", Body::Threads, 0o555, now);
     Some(own)
 }
 

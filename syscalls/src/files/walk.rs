@@ -9,6 +9,7 @@ use muslin_abi::flags::*;
 use super::Files;
 use super::directory::NAME_BYTES_MAX;
 use super::inode::{Body, Inode, OwnLink, Time};
+use super::thread_files;
 use crate::context::Context;
 use crate::user_mem::{self, PATH_MAX};
 
@@ -210,7 +211,7 @@ pub fn walk(
                 AtEnd::Stay => false,
             };
         match next {
-            Some(next) if goes_on => match target_of(files, &next)? {
+            Some(next) if goes_on => match target_of(context, &next)? {
                 Target::Itself if is_last => {
                     return Ok(Place {
                         parent: current,
@@ -271,12 +272,14 @@ enum Target {
     File(Arc<Inode>),
 }
 
-fn target_of(files: &Files, inode: &Arc<Inode>) -> Result<Target, Errno> {
+fn target_of(context: &Context<'_>, inode: &Arc<Inode>) -> Result<Target, Errno> {
+    let files = &context.process.files;
     match &inode.body {
         Body::Symlink(target) => Ok(Target::Path(target.clone())),
         Body::Own(OwnLink::Executable) => Ok(Target::Path(files.executable())),
         Body::Own(OwnLink::WorkingDirectory) => Ok(Target::File(files.working_directory())),
         Body::Own(OwnLink::Root) => Ok(Target::File(files.root().clone())),
+        Body::Own(OwnLink::Thread) => Ok(Target::Path(thread_files::own_path(context))),
         Body::Descriptor(file) => file.inode.clone().map(Target::File).ok_or(Errno::ENXIO),
         _ => Ok(Target::Itself),
     }
@@ -285,7 +288,7 @@ fn target_of(files: &Files, inode: &Arc<Inode>) -> Result<Target, Errno> {
 fn parent_of(files: &Files, inode: &Arc<Inode>) -> Result<Arc<Inode>, Errno> {
     match inode.directory() {
         Ok(directory) => directory.lock().parent.upgrade().ok_or(Errno::ENOENT),
-        // The only directory that is not kept as one lies below /proc.
+        // The only directories that are not kept as such lie below /proc/self.
         Err(_) => files.proc_self().ok_or(Errno::ENOENT),
     }
 }
@@ -302,6 +305,9 @@ fn lookup(
         let file = number.and_then(|fd: i32| context.process.files.any(fd).ok());
         let now = Time::now(context.platform);
         return Ok(file.map(|file| Inode::new(Body::Descriptor(file), 0o700, now)));
+    }
+    if let Body::Threads = directory.body {
+        return Ok(thread_files::lookup(context, directory, name));
     }
     Ok(directory.directory()?.lock().get(name).cloned())
 }
@@ -329,7 +335,11 @@ pub fn path_of(files: &Files, directory: &Arc<Inode>) -> Result<Vec<u8>, Errno> 
                 directory.parent.upgrade().ok_or(Errno::ENOENT)?
             }
             Err(_) => {
-                path.extend(b"fd".iter().rev());
+                let name = match current.body {
+                    Body::Threads => &b"task"[..],
+                    _ => b"fd",
+                };
+                path.extend(name.iter().rev());
                 files.proc_self().ok_or(Errno::ENOENT)?
             }
         };

@@ -92,7 +92,11 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         }
         Command::Wake | Command::WakeBits | Command::Requeue => Ok(0),
         Command::WakeOp => Err(gap!(context, Sysno::futex, "FUTEX_WAKE_OP", ENOSYS)),
-        Command::LockPi | Command::TryLockPi => lock_alone(context, args.addr(0)),
+        Command::LockPi => {
+            deadline(context, args, command, is_by_wall)?;
+            lock_alone(context, args.addr(0))
+        }
+        Command::TryLockPi => lock_alone(context, args.addr(0)),
         Command::UnlockPi => unlock_alone(context, args.addr(0)),
         Command::WaitRequeuePi | Command::CompareRequeuePi => Err(gap!(
             context,
