@@ -122,14 +122,14 @@ int main(void)
 	CHECK("the word is the thread", word == gettid_());
 	FAILS("a bad address", futex((void *)8, FUTEX_LOCK_PI, 0, NULL, NULL, 0), EFAULT);
 	FAILS("an odd address", futex((void *)((char *)&word + 1), FUTEX_LOCK_PI, 0, NULL, NULL, 0), EINVAL);
-	FAILS("a bad time", futex(&word, FUTEX_LOCK_PI, 0, (void *)8, NULL, 0), EFAULT);
-	FAILS("a wrong time", futex(&word, FUTEX_LOCK_PI, 0, &(struct timespec){ 0, 1000000000 }, NULL, 0), EINVAL);
 
 	/* Held: others fail, or wait so long. */
 	job = elsewhere(FUTEX_TRYLOCK_PI, NULL);
 	CHECK("try elsewhere", job.result == -1 && job.error == EAGAIN);
 	job = elsewhere(FUTEX_UNLOCK_PI, NULL);
 	CHECK("unlock elsewhere", job.result == -1 && job.error == EPERM);
+	FAILS("a bad time", futex(&word, FUTEX_LOCK_PI, 0, (void *)8, NULL, 0), EFAULT);
+	FAILS("a wrong time", futex(&word, FUTEX_LOCK_PI, 0, &(struct timespec){ 0, 1000000000 }, NULL, 0), EINVAL);
 	soon = in_ms(CLOCK_REALTIME, 10);
 	job = elsewhere(FUTEX_LOCK_PI, &soon);
 	CHECK("lock elsewhere, by the wall clock", job.result == -1 && job.error == ETIMEDOUT);

@@ -19,7 +19,7 @@ use super::file::File;
 use super::pipe::Pipe;
 use super::proc::Report;
 use super::range_locks::RangeLocks;
-use super::thread_files::ThreadFile;
+use super::thread_files::OpenFn;
 
 /// The one file system's number.
 pub const DEVICE_NUMBER: u64 = 1;
@@ -92,8 +92,8 @@ pub enum Body {
     Own(OwnLink),
     /// `/proc/self/task`: the names are the threads' numbers.
     Threads,
-    /// A file of the thread with this number.
-    Thread(ThreadFile, i32),
+    /// A file of the thread with this number, and what opens it.
+    Thread(OpenFn, i32),
 }
 
 /// Where a link of `/proc/self` leads.

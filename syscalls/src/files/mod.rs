@@ -54,6 +54,7 @@ pub use poll::*;
 pub use read_write::*;
 pub use size::*;
 pub use stat::*;
+pub use thread_files::{LookupFn, lookup as lookup_thread};
 
 use alloc::string::String;
 use alloc::sync::Arc;

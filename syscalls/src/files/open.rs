@@ -321,7 +321,7 @@ fn ops_of(
     Ok(match &inode.body {
         Body::Regular(_) => Box::new(RegularFile::new(inode.clone(), flags)),
         Body::Directory(_) | Body::Descriptors | Body::Threads => Box::new(OpenDirectory),
-        Body::Thread(file, tid) => file.open(context, *tid)?,
+        Body::Thread(open, tid) => open(context, *tid)?,
         Body::Device(device) => device.open(),
         Body::Block(block) => Box::new(*block),
         Body::Report(report) => Box::new(Snapshot(report.text(context))),

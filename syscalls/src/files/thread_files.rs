@@ -18,21 +18,16 @@ use crate::process::without_zeros;
 use crate::threads::{COMM_BYTES, Thread};
 use crate::user_mem::{UserBuf, UserBufMut};
 
-/// A file in the directory of a thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThreadFile {
-    /// The name, which can be changed here.
-    Comm,
-    /// What there is to know, for people.
-    Status,
-    /// The same for programs.
-    Stat,
-}
+/// Opens a file of the thread with this number.
+pub type OpenFn = fn(&Context<'_>, i32) -> Result<Box<dyn FileOps>, Errno>;
 
-const FILES: [(&str, ThreadFile, u32); 3] = [
-    ("comm", ThreadFile::Comm, 0o644),
-    ("status", ThreadFile::Status, 0o444),
-    ("stat", ThreadFile::Stat, 0o444),
+/// Finds the directory of a thread in the directory of all.
+pub type LookupFn = fn(&Context<'_>, &Arc<Inode>, &[u8]) -> Option<Arc<Inode>>;
+
+const FILES: [(&str, OpenFn, u32); 3] = [
+    ("comm", open_comm, 0o644),
+    ("status", open_status, 0o444),
+    ("stat", open_stat, 0o444),
 ];
 
 /// The directory of a thread in the directory of all.
@@ -42,29 +37,28 @@ pub fn lookup(context: &Context<'_>, all: &Arc<Inode>, name: &[u8]) -> Option<Ar
     let now = Time::now(context.platform);
     let made = Inode::new_directory(Some(all), 0o555, now);
     made.directory().ok()?.lock().name = Name::from(name);
-    for (name, file, mode) in FILES {
-        let inode = Inode::new(Body::Thread(file, tid), mode, now);
+    for (name, open, mode) in FILES {
+        let inode = Inode::new(Body::Thread(open, tid), mode, now);
         directory::insert(&made, name.as_bytes(), &inode, now).ok()?;
     }
     Some(made)
 }
 
-impl ThreadFile {
-    /// Opens the file of a thread.
-    ///
-    /// # Errors
-    /// `ESRCH` it has ended.
-    pub fn open(self, context: &Context<'_>, tid: i32) -> Result<Box<dyn FileOps>, Errno> {
-        let thread = find(context, tid)?;
-        Ok(match self {
-            Self::Comm => Box::new(Comm(tid)),
-            Self::Status => Box::new(Snapshot(proc::status(context, thread).into_bytes())),
-            Self::Stat => {
-                let cpu_ns = context.process.threads.cpu_ns(context, thread);
-                Box::new(Snapshot(proc::stat(context, thread, cpu_ns).into_bytes()))
-            }
-        })
-    }
+fn open_comm(context: &Context<'_>, tid: i32) -> Result<Box<dyn FileOps>, Errno> {
+    find(context, tid)?;
+    Ok(Box::new(Comm(tid)))
+}
+
+fn open_status(context: &Context<'_>, tid: i32) -> Result<Box<dyn FileOps>, Errno> {
+    let text = proc::status(context, find(context, tid)?);
+    Ok(Box::new(Snapshot(text.into_bytes())))
+}
+
+fn open_stat(context: &Context<'_>, tid: i32) -> Result<Box<dyn FileOps>, Errno> {
+    let thread = find(context, tid)?;
+    let cpu_ns = context.process.threads.cpu_ns(context, thread);
+    let text = proc::stat(context, thread, cpu_ns);
+    Ok(Box::new(Snapshot(text.into_bytes())))
 }
 
 fn find(context: &Context<'_>, tid: i32) -> Result<&'static Thread, Errno> {

@@ -307,7 +307,12 @@ fn lookup(
         return Ok(file.map(|file| Inode::new(Body::Descriptor(file), 0o700, now)));
     }
     if let Body::Threads = directory.body {
-        return Ok(thread_files::lookup(context, directory, name));
+        return match context.process.threads.files() {
+            Some(lookup) => Ok(lookup(context, directory, name)),
+            // The only thread's directory is that of the process.
+            None if name == b"1" => Ok(context.process.files.proc_self()),
+            None => Ok(None),
+        };
     }
     Ok(directory.directory()?.lock().get(name).cloned())
 }

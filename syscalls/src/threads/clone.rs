@@ -11,6 +11,7 @@ use super::futex_queue;
 use super::robust_list;
 use super::thread::Thread;
 use crate::context::Context;
+use crate::files::lookup_thread;
 use crate::gap::gap;
 use crate::user_mem;
 
@@ -91,6 +92,7 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 static COMPLETE: Complete = Complete {
     exit,
     futex: futex_queue::sys_futex,
+    files: lookup_thread,
 };
 
 /// Ends the current thread; the program with the last one.

@@ -2,7 +2,7 @@
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
-use super::pi_locks::{lock_alone, unlock_alone};
+use super::pi_locks::change_alone;
 use crate::context::Context;
 use crate::gap::gap;
 use crate::process::exit_by_deadlock;
@@ -82,7 +82,7 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
                 exit_by_deadlock(context, "a futex without a timeout (a lock taken twice?)");
             };
             while context.platform.clock().monotonic_ns() < deadline_ns {
-                context.process.threads.sleep(context, Some(deadline_ns));
+                context.platform.wait().wait_until(Some(deadline_ns));
             }
             Err(Errno::ETIMEDOUT)
         }
@@ -92,18 +92,7 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         }
         Command::Wake | Command::WakeBits | Command::Requeue => Ok(0),
         Command::WakeOp => Err(gap!(context, Sysno::futex, "FUTEX_WAKE_OP", ENOSYS)),
-        Command::LockPi => {
-            deadline(context, args, command, is_by_wall)?;
-            lock_alone(context, args.addr(0))
-        }
-        Command::TryLockPi => lock_alone(context, args.addr(0)),
-        Command::UnlockPi => unlock_alone(context, args.addr(0)),
-        Command::WaitRequeuePi | Command::CompareRequeuePi => Err(gap!(
-            context,
-            Sysno::futex,
-            "FUTEX_WAIT_REQUEUE_PI where there is one thread",
-            ENOSYS
-        )),
+        command => change_alone(context, args.addr(0), command),
     }
 }
 

@@ -41,6 +41,7 @@ use core::sync::atomic::Ordering;
 use muslin_abi::Errno;
 
 use crate::context::{Context, Setup};
+use crate::files::LookupFn;
 use crate::lock::Mutex;
 use crate::time::{Target, TimerKey};
 use futex_queue::Futexes;
@@ -64,6 +65,7 @@ pub struct Threads {
 struct Complete {
     exit: fn(&Context<'_>, i32) -> !,
     futex: HandlerFn,
+    files: LookupFn,
 }
 
 impl Threads {
@@ -131,6 +133,11 @@ impl Threads {
     /// Does what is due by now.
     pub fn look_at_timers(&self, context: &Context<'_>) {
         self.scheduler.look_at_timers(context);
+    }
+
+    /// Finds the directory of a thread, once there may be several.
+    pub fn files(&self) -> Option<LookupFn> {
+        self.complete().map(|complete| complete.files)
     }
 
     fn complete(&self) -> Option<&'static Complete> {

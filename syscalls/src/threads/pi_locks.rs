@@ -8,9 +8,11 @@ use core::sync::atomic::Ordering;
 
 use muslin_abi::{Errno, SyscallResult};
 
+use super::futex::Command;
 use super::{Thread, Waiting, Woken, block};
 use crate::context::Context;
 use crate::lock::Mutex;
+use crate::process::PID;
 use crate::user_mem;
 
 /// Somebody waits: the owner must ask the kernel.
@@ -228,33 +230,25 @@ impl PiLocks {
     }
 }
 
-/// Takes a lock where there is one thread.
+/// Takes or gives away a lock where there is one thread, so that nobody waits and nobody is moved.
 ///
 /// # Errors
-/// `EDEADLK` it holds it · `ESRCH` another thread does, which is not there · `EFAULT`.
-pub fn lock_alone(context: &Context<'_>, word: usize) -> SyscallResult {
+/// `EDEADLK` the thread holds it · `EPERM` it does not hold what it gives away · `ESRCH` another thread
+/// holds it, which is not there · `EAGAIN` it would wait to be moved · `EFAULT`.
+#[cold]
+pub fn change_alone(context: &Context<'_>, word: usize, command: Command) -> SyscallResult {
     let value: u32 = user_mem::read(context, word)?;
-    let tid = context.process.threads.current().tid();
-    match owner_of(value) {
-        0 => {
-            user_mem::write(context, word, &(tid as u32 | value & OWNER_DIED))?;
-            Ok(0)
-        }
-        owner if owner == tid => Err(Errno::EDEADLK),
-        _ => Err(Errno::ESRCH),
-    }
-}
-
-/// Gives a lock away where there is one thread.
-///
-/// # Errors
-/// `EPERM` it does not hold it · `EFAULT`.
-pub fn unlock_alone(context: &Context<'_>, word: usize) -> SyscallResult {
-    let tid = context.process.threads.current().tid();
-    if owner_of(user_mem::read(context, word)?) != tid {
-        return Err(Errno::EPERM);
-    }
-    user_mem::write(context, word, &0_u32)?;
+    let (owner, own) = (owner_of(value), PID);
+    let new = match command {
+        Command::UnlockPi if owner == own => 0,
+        Command::UnlockPi => return Err(Errno::EPERM),
+        Command::WaitRequeuePi => return Err(Errno::EAGAIN),
+        Command::CompareRequeuePi => return Ok(0),
+        _ if owner == own => return Err(Errno::EDEADLK),
+        _ if owner != 0 => return Err(Errno::ESRCH),
+        _ => own as u32 | value & OWNER_DIED,
+    };
+    user_mem::write(context, word, &new)?;
     Ok(0)
 }
 

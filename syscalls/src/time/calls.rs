@@ -63,7 +63,7 @@ fn now(context: &Context<'_>, base: Base) -> Timespec {
     let ns = match base {
         Base::Wall => match u64::try_from(clock.realtime_ns()) {
             Ok(ns) => ns,
-            Err(_) => return timespec_of(now_ns(context, base)),
+            Err(_) => return timespec_of(clock.realtime_ns().into()),
         },
         Base::Steady => clock.monotonic_ns(),
         Base::Cpu(clock) => clock.now_ns(context),
@@ -146,7 +146,7 @@ pub fn sys_clock_settime(context: &Context<'_>, args: &SyscallArgs) -> SyscallRe
 /// gettimeofday(2), man-pages 6.9
 pub fn sys_gettimeofday(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     if args.addr(0) != 0 {
-        let now = timeval_of(now_ns(context, Base::Wall));
+        let now = timeval_of(context.platform.clock().realtime_ns().into());
         user_mem::write(context, args.addr(0), &now)?;
     }
     if args.addr(1) != 0 {
@@ -162,7 +162,7 @@ pub fn sys_gettimeofday(context: &Context<'_>, args: &SyscallArgs) -> SyscallRes
 /// # Source
 /// time(2), man-pages 6.9
 pub fn sys_time(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let seconds = timespec_of(now_ns(context, Base::Wall)).tv_sec;
+    let seconds = timespec_of(context.platform.clock().realtime_ns().into()).tv_sec;
     if args.addr(0) != 0 {
         user_mem::write(context, args.addr(0), &seconds)?;
     }
