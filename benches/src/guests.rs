@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::images::Time;
 use crate::programs::{self, link};
 use crate::{Places, Result};
 
@@ -20,9 +21,9 @@ pub struct Call {
     /// What was called.
     pub name: String,
     /// By a native program on Linux.
-    pub native: f64,
+    pub native: Time,
     /// By a guest.
-    pub guest: f64,
+    pub guest: Time,
 }
 
 /// A program in both worlds.
@@ -85,30 +86,36 @@ fn guest(places: &Places, image: &Path, options: &[String]) -> Command {
 fn calls(places: &Places) -> Result<Vec<Call>> {
     let native = built(places, &places.stock, "calls.c", "calls", &["-O2"])?;
     let image = built(places, &places.solo5, "calls.c", "calls.spt", &["-O2"])?;
-    let mut calls: Vec<Call> = Vec::new();
+    let (mut natively, mut in_guest) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         // Both write to files in memory.
-        let natively = lines(Command::new(&native).arg("/dev/shm"))?;
-        let in_guest = lines(&mut guest(places, &image, &[]))?;
-        if calls.is_empty() {
-            calls.extend(natively.iter().map(|(name, _)| Call {
-                name: name.clone(),
-                native: f64::INFINITY,
-                guest: f64::INFINITY,
-            }));
-        }
-        for (call, ((_, native), (_, guest))) in
-            calls.iter_mut().zip(natively.iter().zip(&in_guest))
-        {
-            call.native = call.native.min(*native);
-            call.guest = call.guest.min(*guest);
-        }
+        natively.push(lines(Command::new(&native).arg("/dev/shm"))?);
+        in_guest.push(lines(&mut guest(places, &image, &[]))?);
     }
-    Ok(calls)
+    let rows = natively.iter().chain(&in_guest).map(Vec::len);
+    let rows = rows.min().unwrap_or(0);
+    Ok((0..rows)
+        .map(|row| Call {
+            name: natively[0][row].0.clone(),
+            native: of_rounds(natively.iter().map(|lines| lines[row].1)),
+            guest: of_rounds(in_guest.iter().map(|lines| lines[row].1)),
+        })
+        .collect())
 }
 
-/// Runs a program that prints lines `name=number`.
-fn lines(command: &mut Command) -> Result<Vec<(String, f64)>> {
+/// The quickest of all rounds, and the median of their medians.
+fn of_rounds(rounds: impl Iterator<Item = Time>) -> Time {
+    let (mut fastest, mut medians) = (f64::INFINITY, Vec::new());
+    for time in rounds {
+        fastest = fastest.min(time.fastest);
+        medians.push(time.median);
+    }
+    let (_, median) = quickest_and_median(medians);
+    Time { fastest, median }
+}
+
+/// Runs a program that prints lines `name=quickest median`.
+fn lines(command: &mut Command) -> Result<Vec<(String, Time)>> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -121,11 +128,16 @@ fn lines(command: &mut Command) -> Result<Vec<(String, f64)>> {
         .ok_or_else(|| format!("{command:?} prints no numbers"))
 }
 
-fn numbers(text: &str) -> Option<Vec<(String, f64)>> {
+fn numbers(text: &str) -> Option<Vec<(String, Time)>> {
     text.lines()
         .map(|line| {
-            let (name, number) = line.split_once('=')?;
-            Some((name.to_owned(), number.parse().ok()?))
+            let (name, numbers) = line.split_once('=')?;
+            let (fastest, median) = numbers.split_once(' ')?;
+            let time = Time {
+                fastest: fastest.parse().ok()?,
+                median: median.parse().ok()?,
+            };
+            Some((name.to_owned(), time))
         })
         .collect()
 }
@@ -203,13 +215,28 @@ fn address(symbols: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, numbers, quickest_and_median};
+    use super::{Time, address, numbers, of_rounds, quickest_and_median};
 
     #[test]
     fn lines_are_names_and_numbers() {
-        let expected = vec![("a call".to_owned(), 1.5), ("b".to_owned(), 2.0)];
-        assert_eq!(numbers("a call=1.5\nb=2\n"), Some(expected));
-        assert_eq!(numbers("a call: 1.5\n"), None);
+        let time = |fastest, median| Time { fastest, median };
+        let expected = vec![
+            ("a call".to_owned(), time(1.5, 2.0)),
+            ("b".to_owned(), time(2.0, 2.5)),
+        ];
+        assert_eq!(numbers("a call=1.5 2\nb=2 2.5\n"), Some(expected));
+        assert_eq!(numbers("a call=1.5\n"), None);
+    }
+
+    #[test]
+    fn rounds_give_the_quickest_and_the_median_of_medians() {
+        let rounds = [(3.0, 9.0), (1.0, 4.0), (2.0, 5.0)];
+        let times = rounds.map(|(fastest, median)| Time { fastest, median });
+        let expected = Time {
+            fastest: 1.0,
+            median: 5.0,
+        };
+        assert_eq!(of_rounds(times.into_iter()), expected);
     }
 
     #[test]

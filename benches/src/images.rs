@@ -19,7 +19,7 @@ pub struct Images {
 const ROUNDS: usize = 5;
 
 /// What a bench took, in ns for one iteration.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Time {
     /// The quickest of all samples.
     pub fastest: f64,
