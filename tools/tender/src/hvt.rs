@@ -30,7 +30,7 @@ pub(crate) use report::nothing;
 pub(crate) use steps::steps;
 
 /// Guest memory comes in pieces of this many MiB: the tables map it so.
-pub(crate) const MEMORY_STEP_MIB: u64 = 2;
+pub const MEMORY_STEP_MIB: u64 = 2;
 
 /// What the tables can map.
 pub(crate) const MEMORY_MIB_MAX: u64 = 4096;

@@ -7,6 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use muslin_tender::hvt::MEMORY_STEP_MIB;
+use muslin_tender::image::{Target, target_of};
 use muslin_tender::{BlockFile, NetAddress, NetTap, Options, Refusal, SECTOR_BYTES};
 
 use super::{CANNOT_RUN, stock};
@@ -179,7 +181,7 @@ pub fn run(
     }
     let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
     let options = Options {
-        memory_mib: args.mem.unwrap_or(MEMORY_MIB),
+        memory_mib: memory_mib(image, bytes, args),
         blocks,
         nets,
         addresses,
@@ -193,6 +195,21 @@ pub fn run(
         print_error(&report.details);
     }
     Ok(outcome.status)
+}
+
+/// The guest's memory. As in the stock tender, a machine gets whole steps of what was asked for.
+fn memory_mib(image: &Path, bytes: &[u8], args: &GuestArgs) -> u64 {
+    let asked_mib = args.mem.unwrap_or(MEMORY_MIB);
+    let rest_mib = asked_mib % MEMORY_STEP_MIB;
+    let given_mib = asked_mib - rest_mib;
+    if rest_mib == 0 || given_mib == 0 || target_of(bytes) != Some(Target::Hvt) {
+        return asked_mib;
+    }
+    complain(&format!(
+        "{}: the guest gets {given_mib} MiB of memory, not {asked_mib}: on solo5-hvt it is a multiple of {MEMORY_STEP_MIB}",
+        shown(image)
+    ));
+    given_mib
 }
 
 fn refused(image: &Path, refusal: &Refusal) -> Failure {
