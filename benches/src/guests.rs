@@ -7,12 +7,15 @@ use std::process::{Command, Stdio};
 
 use crate::images::Time;
 use crate::programs::{self, link};
+use crate::tenders::Tenders;
 use crate::{Places, Result};
 
 /// How often the calls are measured in turn.
 const ROUNDS: usize = 5;
 /// How often each program is started.
 const STARTS: usize = 200;
+/// The name of the image that is measured.
+const IMAGE: &str = "image";
 /// Memory that images are tried with, in MiB.
 const MEMORY_MIB: std::ops::RangeInclusive<u32> = 1..=16;
 
@@ -48,17 +51,20 @@ pub struct Guests {
     pub calls: Vec<Call>,
     /// Small programs.
     pub programs: Vec<Program>,
+    /// The C one beside stock Solo5's; `None` where that is not.
+    pub tenders: Option<Tenders>,
 }
 
 impl Guests {
     /// Links and runs everything.
     pub fn measure(places: &Places) -> Result<Self> {
+        let c_hello = program(places, "C hello", "hello.c", &["-O2"])?;
+        let tenders = Tenders::measure(places, &places.scratch.join(IMAGE))?;
+        let rust_hello = program(places, "Rust hello", "hello.rs", &["-Copt-level=3"])?;
         Ok(Self {
             calls: calls(places)?,
-            programs: vec![
-                program(places, "C hello", "hello.c", &["-O2"])?,
-                program(places, "Rust hello", "hello.rs", &["-Copt-level=3"])?,
-            ],
+            programs: vec![c_hello, rust_hello],
+            tenders,
         })
     }
 }
@@ -144,7 +150,7 @@ fn numbers(text: &str) -> Option<Vec<(String, Time)>> {
 
 fn program(places: &Places, name: &'static str, file: &str, flags: &[&str]) -> Result<Program> {
     let native = built(places, &places.stock, file, "native", flags)?;
-    let image = built(places, &places.solo5, file, "image", flags)?;
+    let image = built(places, &places.solo5, file, IMAGE, flags)?;
     let to_main = to_main(places, &image);
     // gcc and rustc have different words for it.
     for program in [&native, &image] {
@@ -181,7 +187,8 @@ fn runs(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn quickest_and_median(mut times: Vec<f64>) -> (f64, f64) {
+/// The least of some times, and the one in their middle.
+pub fn quickest_and_median(mut times: Vec<f64>) -> (f64, f64) {
     times.sort_by(f64::total_cmp);
     (times[0], times[times.len() / 2])
 }

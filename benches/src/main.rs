@@ -4,6 +4,7 @@
 //! - `programs`: small programs: size and start
 //! - `guests`: guests of spt beside native programs
 //! - `database`: SQLite's own benchmark in both worlds
+//! - `tenders`: the built-in tender beside stock Solo5's
 //! - `report`: the table, and which targets are met
 
 mod database;
@@ -11,6 +12,7 @@ mod guests;
 mod images;
 mod programs;
 mod report;
+mod tenders;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

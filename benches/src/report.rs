@@ -4,6 +4,7 @@ use crate::database::Database;
 use crate::guests::Guests;
 use crate::images::Times;
 use crate::programs::{Size, Start};
+use crate::tenders::STOCK_VARIABLE;
 
 /// Prints everything. The quickest samples are compared: the others say how busy the machine was.
 pub fn print(
@@ -105,6 +106,20 @@ fn print_guests(guests: &Guests) {
             "  {:34}{:>10}{memory:>10}{to_main:>14}",
             program.name, program.bytes
         );
+    }
+    println!("\nStart of a guest of spt, spawn to end in µs; the quickest, then the median");
+    let Some(tenders) = &guests.tenders else {
+        println!(
+            "  skipped: {STOCK_VARIABLE} names no directory with stock Solo5's solo5-spt and test_hello.spt"
+        );
+        return;
+    };
+    for (what, (quickest, median)) in [
+        ("stock hello in stock solo5-spt", tenders.stock_us),
+        ("  in muslin run", tenders.same_us),
+        ("C hello in muslin run", tenders.muslin_us),
+    ] {
+        println!("  {what:34}{quickest:>10.0}{median:>10.0}");
     }
 }
 
@@ -258,6 +273,14 @@ fn targets_of(guests: &Guests) -> Vec<Target> {
             let what = format!("{name}, instructions from entry to main");
             targets.push(at_most(&what, 10_000.0, count as f64, ""));
         }
+    }
+    if let Some(tenders) = &guests.tenders {
+        targets.push(at_most(
+            "start of C hello in muslin run, to stock Solo5's in its own tender",
+            1.0,
+            tenders.muslin_us.0 / tenders.stock_us.0,
+            "",
+        ));
     }
     targets
 }
