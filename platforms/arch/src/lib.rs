@@ -6,6 +6,7 @@
 pub mod code;
 pub mod context;
 pub mod control;
+pub mod interrupted;
 pub mod paging;
 pub mod privilege;
 pub mod pthread;

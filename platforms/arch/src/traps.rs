@@ -9,7 +9,7 @@ use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::code::Code;
-use crate::control;
+use crate::{control, vectors};
 
 /// Exceptions of the architecture.
 const VECTORS: usize = 32;
@@ -139,6 +139,23 @@ impl Descriptors {
             control::write_msr(control::SFMASK, FLAGS_CLEARED);
             control::write_msr(control::EFER, efer | control::EFER_SYSCALL);
         }
+    }
+}
+
+/// Bytes that `xsave` stores; 0 where it is not used.
+pub fn xsave_bytes() -> usize {
+    match HAS_XSAVE.load(Ordering::Relaxed) {
+        0 => 0,
+        _ => VECTOR_BYTES.load(Ordering::Relaxed),
+    }
+}
+
+/// The vector states that the processor has switched on, where `xsave` is used; else none.
+pub fn vector_states() -> u64 {
+    match xsave_bytes() {
+        0 => 0,
+        // SAFETY: `install` has switched the instruction on.
+        _ => unsafe { vectors::enabled_states() },
     }
 }
 

@@ -1,8 +1,7 @@
-//! The end of the process, signals to oneself, and children that there are not.
+//! The end of the process, and children that there are not.
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
-use super::identity::{PID, own};
 use crate::context::Context;
 use crate::threads::exit_current;
 
@@ -52,57 +51,6 @@ pub fn exit_by_deadlock(context: &Context<'_>, what: &str) -> ! {
     exit_by_signal(context, SIGABRT)
 }
 
-/// `kill(pid, sig)` — sends a signal to the process: pid 0, 1 or -1, which are all the caller.
-/// Signal 0 only asks.
-///
-/// # Errors
-/// `EINVAL` no such signal · `ESRCH` no such process.
-/// # Differs from Linux
-/// -1 reaches the caller. Signals that stop a program do nothing: nobody could continue it. What waits
-/// comes once, real-time signals too, and a function sees it as from `tkill`.
-/// # Source
-/// kill(2), man-pages 6.9
-pub fn sys_kill(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let pid = args.int(0);
-    if pid != -PID {
-        own(pid)?;
-    }
-    crate::signals::send(context, args.int(1))
-}
-
-/// `tkill(tid, sig)` — sends a signal to a thread: 1.
-///
-/// # Errors
-/// `EINVAL` no such signal, or not a thread's number · `ESRCH` no such thread.
-/// # Differs from Linux
-/// Signals that stop a program do nothing; what waits comes once, real-time signals too.
-/// # Source
-/// tkill(2), man-pages 6.9
-pub fn sys_tkill(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    if args.int(0) <= 0 {
-        return Err(Errno::EINVAL);
-    }
-    own(args.int(0))?;
-    crate::signals::send(context, args.int(1))
-}
-
-/// `tgkill(tgid, tid, sig)` — sends a signal to a thread of a process: 1 and 1.
-///
-/// # Errors
-/// `EINVAL` no such signal, or not a number of either · `ESRCH` no such thread.
-/// # Differs from Linux
-/// Signals that stop a program do nothing; what waits comes once, real-time signals too.
-/// # Source
-/// tkill(2), man-pages 6.9
-pub fn sys_tgkill(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    if args.int(0) <= 0 || args.int(1) <= 0 {
-        return Err(Errno::EINVAL);
-    }
-    own(args.int(0))?;
-    own(args.int(1))?;
-    crate::signals::send(context, args.int(2))
-}
-
 /// `wait4(pid, wstatus, options, rusage)` — there are no children.
 ///
 /// # Errors
@@ -149,17 +97,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "exit 134")]
     fn an_abort_ends_as_a_shell_says() {
-        let _ = World::new().call(sys_tkill, [1, 6]);
+        exit_by_signal(&World::new().context(), 6);
     }
 
     #[test]
     fn nobody_else_is_there() {
         let world = World::new();
-        assert_eq!(world.call(sys_kill, [2, 9]), Err(Errno::ESRCH));
-        assert_eq!(world.call(sys_kill, [1, 0]), Ok(0));
-        assert_eq!(world.call(sys_kill, [1, 65]), Err(Errno::EINVAL));
-        assert_eq!(world.call(sys_tkill, [0, 9]), Err(Errno::EINVAL));
-        assert_eq!(world.call(sys_tgkill, [1, 3, 9]), Err(Errno::ESRCH));
         assert_eq!(world.call(sys_wait4, [usize::MAX]), Err(Errno::ECHILD));
         assert_eq!(world.call(sys_wait4, [0, 0, 0x10]), Err(Errno::EINVAL));
         assert_eq!(world.call(sys_waitid, [0, 0, 0, 4]), Err(Errno::ECHILD));

@@ -523,7 +523,7 @@ pub fn sys_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 }
 
 /// Whether a process number means the caller.
-pub(super) fn own(pid: i32) -> Result<(), Errno> {
+pub(crate) fn own(pid: i32) -> Result<(), Errno> {
     if pid == 0 || pid == PID {
         Ok(())
     } else {

@@ -1,190 +1,257 @@
-//! Delivery: a call that sends or unblocks a signal runs the program's function before it returns,
-//! as the kernel does at the end of a call. No lock is held meanwhile, so that the function may make
-//! calls, and may leave by `longjmp`.
+//! Delivery: a signal makes the code that it comes to go on in the program's function. What was
+//! interrupted lies in a frame on the stack, as the kernel's does, and the code goes on with whatever
+//! the frame says when the function returns. Several signals at once are frames above each other, so
+//! the last of them runs first, as on Linux.
+//!
+//! Source: sigaction(2), sigreturn(2), sigaltstack(2), man-pages 6.9; the frame: Linux
+//! `arch/x86/kernel/signal_64.c`, `arch/x86/kernel/fpu/signal.c`.
 
-use muslin_abi::SyscallResult;
+use core::mem::offset_of;
 
-use super::{SIGNALS_COUNT, bit, index_of};
+use muslin_abi::Errno;
+use muslin_abi::layout::{Pod, Registers, Sigaction, Siginfo, SignalStack, UserContext};
+use muslin_arch::interrupted::{FXSAVE_BYTES, Interrupted};
+
+use super::actions::is_on_stack;
+use super::siginfo::SIGINFO_BYTES;
+use super::stubs::return_address;
+use super::{IGNORED, NO_STACK, SIG_DFL, SIG_IGN, SS_AUTODISARM, UNBLOCKABLE, bit, index_of};
+use super::{take, update};
 use crate::context::Context;
-use crate::process::{PID, exit_by_signal};
+use crate::process::exit_by_signal;
+use crate::user_mem::{self, UserBuf, UserBufMut};
 
-const SIG_DFL: usize = 0;
-const SIG_IGN: usize = 1;
+const SIGSEGV: i32 = 11;
 
+const SA_ONSTACK: u64 = 0x0800_0000;
+const SA_RESTART: u64 = 0x1000_0000;
 const SA_NODEFER: u64 = 0x4000_0000;
 const SA_RESETHAND: u64 = 0x8000_0000;
 
-const SI_TKILL: i32 = -6;
+/// `uc_flags`: the vector registers are as `xsave` stores them.
+const UC_FP_XSTATE: u64 = 1;
+/// Bytes below the stack pointer that code may use.
+const RED_ZONE_BYTES: usize = 128;
+/// What programs expect in the segment registers.
+const SEGMENTS: u64 = 0x002b_0000_0000_0033;
+/// Alignment of what `xsave` stores.
+const VECTORS_ALIGN: usize = 64;
 
-/// What the default action ignores: SIGCHLD, SIGCONT, SIGURG, SIGWINCH, and those that stop, since
-/// nobody could continue the program: SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU.
-const IGNORED: u64 = bit(17) | bit(18) | bit(23) | bit(28) | bit(19) | bit(20) | bit(21) | bit(22);
+/// The frame, from the word that the function returns to: that word, the context, the information.
+const CONTEXT_AT: usize = 8;
+const INFORMATION_AT: usize = CONTEXT_AT + UserContext::BYTES;
+const FRAME_BYTES: usize = INFORMATION_AT + SIGINFO_BYTES;
 
-/// `siginfo_t`.
-#[repr(C, align(16))]
-struct Information([i32; 32]);
+/// How a call is made again that a signal interrupted.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    /// Where the code for that is.
+    pub rip: usize,
+    /// The stack pointer that it wants.
+    pub rsp: usize,
+}
 
-/// Room for a `ucontext_t`, all zeros: there is no interrupted instruction to tell of.
-#[repr(C, align(16))]
-struct Interrupted([u64; 128]);
+/// A signal whose function is to run.
+struct Taken {
+    info: Siginfo,
+    action: Sigaction,
+    /// The mask that comes back afterwards.
+    mask_after: u64,
+}
 
-/// Sends the program a signal; 0 only asks.
+/// Lets the current thread's signals do what they do to `code`: its own code, which comes from a call.
+/// If a signal ended the call's wait, `again` says how the call is made again: it is, unless the
+/// function that runs first wants `EINTR`. `false`: no function is to run.
+pub fn deliver(context: &Context<'_>, code: &mut Interrupted, mut again: Option<Again>) -> bool {
+    let mut has_begun = false;
+    while let Some(taken) = next(context) {
+        if let Some(again) = again.take() {
+            if taken.action.flags & SA_RESTART != 0 {
+                code.registers.rip = again.rip as u64;
+                code.registers.rsp = again.rsp as u64;
+            } else {
+                code.registers.rax = (-(Errno::EINTR.raw() as i64)) as u64;
+            }
+        }
+        begin(context, code, &taken);
+        has_begun = true;
+    }
+    update(context, context.process.threads.current());
+    has_begun
+}
+
+/// Whether a fault's signal runs a function in the current thread.
+pub fn is_caught(context: &Context<'_>, signal: i32) -> bool {
+    let Ok(index) = index_of(signal) else {
+        return false;
+    };
+    let action = context.process.signals.state.lock().actions[index];
+    let mask = context.process.threads.current().signals.lock().mask;
+    !matches!(action.handler, SIG_DFL | SIG_IGN) && mask & bit(signal) == 0
+}
+
+/// Lets the signal of a fault do what it does to `code`. `false`: no function is to run.
+pub fn deliver_fault(context: &Context<'_>, code: &mut Interrupted, info: &Siginfo) -> bool {
+    let is_caught = is_caught(context, info.si_signo);
+    if let Some(taken) = prepare(context, info).filter(|_| is_caught) {
+        begin(context, code, &taken);
+    }
+    is_caught
+}
+
+/// The next signal of the current thread whose function is to run.
+fn next(context: &Context<'_>) -> Option<Taken> {
+    loop {
+        let mask = context.process.threads.current().signals.lock().mask;
+        let info = take(context, !mask)?;
+        if let Some(taken) = prepare(context, &info) {
+            return Some(taken);
+        }
+    }
+}
+
+/// Does what a signal does besides its function. `None`: it has none.
+fn prepare(context: &Context<'_>, info: &Siginfo) -> Option<Taken> {
+    let signal = info.si_signo;
+    let mut state = context.process.signals.state.lock();
+    let action = &mut state.actions[index_of(signal).ok()?];
+    let taken_action = *action;
+    match action.handler {
+        SIG_IGN => return None,
+        SIG_DFL if IGNORED & bit(signal) != 0 => return None,
+        SIG_DFL => {
+            drop(state);
+            exit_by_signal(context, signal);
+        }
+        _ => {}
+    }
+    if action.flags & SA_RESETHAND != 0 {
+        action.handler = SIG_DFL;
+        if IGNORED & bit(signal) != 0 {
+            state.ignored |= bit(signal);
+        }
+    }
+    let mut own = context.process.threads.current().signals.lock();
+    let mask_after = own.mask_after.take().unwrap_or(own.mask);
+    let itself = match taken_action.flags & SA_NODEFER {
+        0 => bit(signal),
+        _ => 0,
+    };
+    own.mask = (own.mask | taken_action.mask | itself) & !UNBLOCKABLE;
+    Some(Taken {
+        info: *info,
+        action: taken_action,
+        mask_after,
+    })
+}
+
+/// Makes `code` the beginning of the function, with a frame that holds what `code` was.
+fn begin(context: &Context<'_>, code: &mut Interrupted, taken: &Taken) {
+    let rsp = code.registers.rsp as usize;
+    let stack = {
+        let mut own = context.process.threads.current().signals.lock();
+        let stack = own.stack;
+        if stack.ss_flags as u32 & SS_AUTODISARM != 0 {
+            own.stack = NO_STACK;
+        }
+        stack
+    };
+    let is_on_other = is_on_stack(&stack, rsp);
+    let goes_to_other = taken.action.flags & SA_ONSTACK != 0 && stack.ss_size != 0 && !is_on_other;
+    let top = match goes_to_other {
+        true => stack.ss_sp.saturating_add(stack.ss_size),
+        false => rsp.saturating_sub(RED_ZONE_BYTES),
+    };
+    let frame = put_frame(context, code, taken, &stack, top);
+    let is_beyond = is_on_other && frame.is_ok_and(|frame| !is_on_stack(&stack, frame));
+    let Some(frame) = frame.ok().filter(|_| !is_beyond) else {
+        let console = context.platform.console();
+        console.write_error(b"muslin: a signal's function has no room on its stack\n");
+        exit_by_signal(context, SIGSEGV);
+    };
+    let arguments = [
+        taken.info.si_signo as usize,
+        frame + INFORMATION_AT,
+        frame + CONTEXT_AT,
+    ];
+    code.begin(taken.action.handler, arguments, frame);
+}
+
+/// Puts a frame below `top`; where it is.
 ///
 /// # Errors
-/// `EINVAL` no such signal.
-pub fn send(context: &Context<'_>, signal: i32) -> SyscallResult {
-    if signal == 0 {
-        return Ok(0);
-    }
-    let index = index_of(signal)?;
-    {
-        let mut state = context.process.signals.state.lock();
-        if state.actions[index].handler != SIG_IGN {
-            state.pending |= bit(signal);
-        }
-    }
-    deliver_pending(context);
-    Ok(0)
-}
-
-/// Runs the actions of all signals that are pending and not blocked; whether a function of the
-/// program ran.
-pub fn deliver_pending(context: &Context<'_>) -> bool {
-    let mut has_run = false;
-    loop {
-        let mut state = context.process.signals.state.lock();
-        let ready = state.pending & !state.mask;
-        let index = ready.trailing_zeros() as usize;
-        if index >= SIGNALS_COUNT {
-            return has_run;
-        }
-        let signal = index as i32 + 1;
-        state.pending &= !bit(signal);
-        let action = state.actions[index];
-        match action.handler {
-            SIG_IGN => continue,
-            SIG_DFL if IGNORED & bit(signal) != 0 => continue,
-            SIG_DFL => {
-                drop(state);
-                exit_by_signal(context, signal);
-            }
-            _ => {}
-        }
-        if action.flags & SA_RESETHAND != 0 {
-            state.actions[index].handler = SIG_DFL;
-        }
-        let mask = state.mask;
-        let own = if action.flags & SA_NODEFER == 0 {
-            bit(signal)
-        } else {
-            0
-        };
-        state.mask = (mask | action.mask | own) & !super::UNBLOCKABLE;
-        drop(state);
-        run(action.handler, signal);
-        context.process.signals.set_mask(mask);
-        has_run = true;
-    }
-}
-
-/// Runs a function of the program with all that `SA_SIGINFO` promises; without it the function
-/// takes the number alone, and does not look at the rest.
-fn run(handler: usize, signal: i32) {
-    let mut information = Information([0; 32]);
-    information.0[0] = signal;
-    information.0[2] = SI_TKILL;
-    information.0[4] = PID;
-    let mut interrupted = Interrupted([0; 128]);
-    // SAFETY: the program says by rt_sigaction that this is the address of such a function. An
-    // address that is none faults here as it would on Linux.
-    let function = unsafe {
-        core::mem::transmute::<usize, extern "C" fn(i32, *mut Information, *mut Interrupted)>(
-            handler,
-        )
+/// `EFAULT` there is no room.
+fn put_frame(
+    context: &Context<'_>,
+    code: &Interrupted,
+    taken: &Taken,
+    stack: &SignalStack,
+    top: usize,
+) -> Result<usize, Errno> {
+    let vectors = code.vectors();
+    let mark = code.mark_behind().to_le_bytes();
+    let vectors_at = top.checked_sub(vectors.len() + mark.len()).ok_or(Errno::EFAULT)?;
+    let vectors_at = vectors_at & !(VECTORS_ALIGN - 1);
+    // A function finds the stack as behind a call: aligned, but for the word to return to.
+    let frame = vectors_at.checked_sub(FRAME_BYTES).ok_or(Errno::EFAULT)?;
+    let frame = (frame & !15).checked_sub(8).ok_or(Errno::EFAULT)?;
+    let user_context = UserContext {
+        uc_flags: if vectors.len() > FXSAVE_BYTES { UC_FP_XSTATE } else { 0 },
+        uc_stack: *stack,
+        registers: Registers {
+            csgsfs: SEGMENTS,
+            oldmask: taken.mask_after,
+            ..code.registers
+        },
+        fpregs: vectors_at,
+        uc_sigmask: core::array::from_fn(|word| if word == 0 { taken.mask_after } else { 0 }),
+        ..UserContext::default()
     };
-    function(signal, &raw mut information, &raw mut interrupted);
+    let mut place = UserBufMut::new(context, frame, top - frame)?;
+    place.copy_in(0, &return_address().to_le_bytes());
+    user_mem::write(context, frame + CONTEXT_AT, &user_context)?;
+    user_mem::write(context, frame + INFORMATION_AT, &taken.info)?;
+    let rest = INFORMATION_AT + Siginfo::BYTES;
+    place.fill(rest, SIGINFO_BYTES - Siginfo::BYTES, 0);
+    place.copy_in(vectors_at - frame, vectors);
+    place.copy_in(vectors_at - frame + vectors.len(), &mark);
+    Ok(frame)
 }
 
-#[cfg(test)]
-mod tests {
-    use core::sync::atomic::{AtomicI32, Ordering};
-
-    use muslin_abi::layout::Sigaction;
-
-    use super::*;
-    use crate::process::sys_kill;
-    use crate::signals::{sys_rt_sigaction, sys_rt_sigpending, sys_rt_sigprocmask};
-    use crate::testing::World;
-
-    const SIGUSR1: usize = 10;
-
-    fn set(world: &World, signal: usize, handler: usize, flags: u64) {
-        let action = world.value(&Sigaction {
-            handler,
-            flags,
-            restorer: 0,
-            mask: 0,
-        });
-        assert_eq!(world.call(sys_rt_sigaction, [signal, action, 0, 8]), Ok(0));
+/// Goes on where a function was begun, with what it left of its context at `address`, unless other
+/// signals come first.
+pub fn return_to(context: &Context<'_>, code: &mut Interrupted, address: usize) {
+    if take_context(context, code, address).is_err() {
+        let console = context.platform.console();
+        console.write_error(b"muslin: a signal's function returned to no context\n");
+        exit_by_signal(context, SIGSEGV);
     }
-
-    #[test]
-    fn a_function_runs_with_the_number_and_who_sent_it() {
-        static SEEN: AtomicI32 = AtomicI32::new(0);
-        extern "C" fn seen(signal: i32, information: *const Information, _: *const Interrupted) {
-            // SAFETY: delivery passes an Information.
-            let words = unsafe { &(*information).0 };
-            assert_eq!((words[0], words[2], words[4]), (signal, SI_TKILL, 1));
-            SEEN.fetch_add(signal, Ordering::Relaxed);
-        }
-        let world = World::new();
-        set(&world, SIGUSR1, seen as *const () as usize, 4);
-        assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
-        assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
-        assert_eq!(SEEN.load(Ordering::Relaxed), 20);
-    }
-
-    #[test]
-    fn a_blocked_signal_waits_and_comes_once() {
-        static SEEN: AtomicI32 = AtomicI32::new(0);
-        extern "C" fn seen(_: i32) {
-            SEEN.fetch_add(1, Ordering::Relaxed);
-        }
-        let world = World::new();
-        set(&world, SIGUSR1, seen as *const () as usize, 0);
-        let mask = world.value(&bit(SIGUSR1 as i32));
-        let room = world.room(8);
-        assert_eq!(world.call(sys_rt_sigprocmask, [0, mask, 0, 8]), Ok(0));
-        for _ in 0..3 {
-            assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
-        }
-        assert_eq!(SEEN.load(Ordering::Relaxed), 0);
-        assert_eq!(world.call(sys_rt_sigpending, [room, 8]), Ok(0));
-        assert_eq!(world.get_value::<u64>(room), bit(SIGUSR1 as i32));
-        assert_eq!(world.call(sys_rt_sigprocmask, [1, mask, room, 8]), Ok(0));
-        assert_eq!(world.get_value::<u64>(room), bit(SIGUSR1 as i32));
-        assert_eq!(SEEN.load(Ordering::Relaxed), 1);
-        assert_eq!(world.call(sys_rt_sigpending, [room, 8]), Ok(0));
-        assert_eq!(world.get_value::<u64>(room), 0);
-    }
-
-    #[test]
-    #[should_panic(expected = "exit 138")]
-    fn resethand_lasts_once() {
-        extern "C" fn nothing(_: i32) {}
-        let world = World::new();
-        set(&world, SIGUSR1, nothing as *const () as usize, SA_RESETHAND);
-        assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
-        let _ = world.call(sys_kill, [1, SIGUSR1]);
-    }
-
-    #[test]
-    fn ignored_signals_do_nothing() {
-        let world = World::new();
-        set(&world, SIGUSR1, SIG_IGN, 0);
-        for signal in [SIGUSR1, 17, 18, 19, 20, 28] {
-            assert_eq!(world.call(sys_kill, [1, signal]), Ok(0));
-        }
-        set(&world, 17, SIG_DFL, 0);
-    }
+    deliver(context, code, None);
 }
+
+/// Takes what a program's context says.
+fn take_context(
+    context: &Context<'_>,
+    code: &mut Interrupted,
+    address: usize,
+) -> Result<(), Errno> {
+    // Not the whole mask: a kernel's has one word.
+    let user_context: UserContext = user_mem::read(context, address)?;
+    code.reset_vectors();
+    if user_context.fpregs != 0 {
+        let start: [u8; FXSAVE_BYTES] = user_mem::read(context, user_context.fpregs)?;
+        let mut vectors = [0; Interrupted::VECTORS_BYTES_MAX];
+        let vectors = &mut vectors[..Interrupted::vectors_bytes_of(&start)];
+        UserBuf::new(context, user_context.fpregs, vectors.len())?.copy_out(0, vectors);
+        code.set_vectors(vectors);
+    }
+    code.set_registers(&user_context.registers);
+    let mut own = context.process.threads.current().signals.lock();
+    own.mask = user_context.uc_sigmask[0] & !UNBLOCKABLE;
+    if !is_on_stack(&own.stack, code.registers.rsp as usize) {
+        own.stack = user_context.uc_stack;
+    }
+    Ok(())
+}
+
+const _: () = assert!(offset_of!(UserContext, uc_sigmask) == 296, "as Linux has it");

@@ -1,40 +1,89 @@
-//! Signals that the program sends to itself: nobody else sends any, and faults end the program.
+//! Signals: what the program does about them, who blocks and awaits them, and how they arrive.
 //!
-//! - `calls`: the handlers
-//! - `deliver`: runs the program's functions, when a call sends or unblocks a signal
+//! - `siginfo`: what is told about a signal; `pending`: signals that wait
+//! - `send`: to a thread, or to the process, which is to one of its threads
+//! - `deliver`: what a signal does to the code that it comes to, which is always at the end of a call
+//!   or at a fault; `stubs`: the code around it that is not C
+//! - `actions`, `waits`, `kill`: the calls
+//!
+//! A signal arrives as on Linux: a frame on the program's stack holds the registers of what was
+//! interrupted, and the function returns into code that goes on with whatever the frame says then. No
+//! code of the library OS is left in between, so the function may leave by `longjmp` as well.
+//!
+//! Lock order: the process's state, then a thread's.
 
-mod calls;
-#[allow(unsafe_code, reason = "calls the program's functions")]
+mod actions;
 mod deliver;
-mod thread_signals;
+mod kill;
+mod pending;
+mod send;
+pub mod siginfo;
+#[allow(unsafe_code, reason = "leaves and enters code of the program")]
+mod stubs;
+mod waits;
 
-pub use calls::*;
-pub use deliver::{deliver_pending, send};
-pub use thread_signals::ThreadSignals;
+pub use actions::*;
+pub use deliver::Again;
+pub use kill::*;
+pub use send::{raise, send_to_process, send_to_thread};
+pub use stubs::{fault, is_caught};
+pub use waits::*;
 
-use crate::lock::Mutex;
 use muslin_abi::Errno;
-use muslin_abi::layout::{Sigaction, SignalStack};
+use muslin_abi::layout::{Sigaction, SignalStack, Siginfo};
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::context::Context;
+use crate::lock::Mutex;
+use crate::threads::{Thread, WaitQueue};
+use pending::Pending;
 
 /// Signals, numbered from 1.
 pub const SIGNALS_COUNT: usize = 64;
 
 const SIGKILL: i32 = 9;
 const SIGSTOP: i32 = 19;
+/// The first signal of those that queue. musl keeps three of them for itself.
+const SIGRTMIN: i32 = 32;
+
+const SIG_DFL: usize = 0;
+const SIG_IGN: usize = 1;
 
 /// Nothing blocks these.
 const UNBLOCKABLE: u64 = bit(SIGKILL) | bit(SIGSTOP);
 
-/// Actions, the mask and the alternate stack.
+/// What the default action ignores: SIGCHLD, SIGCONT, SIGURG, SIGWINCH, and those that stop, since
+/// nobody could continue the program: SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU.
+const IGNORED: u64 = bit(17) | bit(18) | bit(23) | bit(28) | bit(19) | bit(20) | bit(21) | bit(22);
+
+/// What is the process's: actions, and signals that any of its threads may take.
 pub struct Signals {
     state: Mutex<State>,
+    /// Who waits for signals to read: descriptors of `signalfd`.
+    pub readers: WaitQueue,
+    /// Timers that send signals when their time comes.
+    timers: AtomicUsize,
 }
 
 struct State {
     actions: [Sigaction; SIGNALS_COUNT],
-    /// Bit n is signal n + 1.
+    /// Signals whose action does nothing.
+    ignored: u64,
+    pending: Pending,
+    /// Threads that have a signal to take.
+    attentive: usize,
+}
+
+/// What is a thread's own.
+pub struct ThreadSignals {
+    /// Signals that are blocked; bit n is signal n + 1.
     mask: u64,
-    pending: u64,
+    /// The mask that comes back once the call under way is over.
+    mask_after: Option<u64>,
+    /// Signals that the thread waits for in `sigtimedwait`.
+    awaited: u64,
+    pending: Pending,
     stack: SignalStack,
 }
 
@@ -45,33 +94,147 @@ impl Default for Signals {
 }
 
 impl Signals {
-    /// All actions are the default, nothing is blocked, there is no alternate stack.
+    /// All actions are the default, and nothing waits.
     pub fn new() -> Self {
         Self {
             state: Mutex::new(State {
-                actions: [Sigaction {
-                    handler: 0,
-                    flags: 0,
-                    restorer: 0,
-                    mask: 0,
-                }; SIGNALS_COUNT],
-                mask: 0,
-                pending: 0,
-                stack: SignalStack {
-                    ss_sp: 0,
-                    ss_flags: calls::SS_DISABLE as i32,
-                    pad: 0,
-                    ss_size: 0,
-                },
+                actions: [Sigaction::default(); SIGNALS_COUNT],
+                ignored: IGNORED,
+                pending: Pending::new(),
+                attentive: 0,
             }),
+            readers: WaitQueue::new(),
+            timers: AtomicUsize::new(0),
         }
     }
 
-    /// Blocks these signals, in place of those that are blocked; which were.
-    pub fn set_mask(&self, mask: u64) -> u64 {
-        let mut state = self.state.lock();
-        core::mem::replace(&mut state.mask, mask & !UNBLOCKABLE)
+    /// Whether the end of each call looks at the clock.
+    fn is_clock_watched(&self) -> bool {
+        self.timers.load(Ordering::Relaxed) > 0
     }
+}
+
+/// A timer that will send a signal is set: from now on the end of each call looks at the clock.
+pub fn watch_clock(context: &Context<'_>) {
+    context.process.signals.timers.fetch_add(1, Ordering::Relaxed);
+    context.process.threads.attention.demand(stubs::attend);
+}
+
+/// Such a timer has sent its last signal, or is taken back.
+pub fn unwatch_clock(context: &Context<'_>) {
+    context.process.signals.timers.fetch_sub(1, Ordering::Relaxed);
+}
+
+impl ThreadSignals {
+    /// Nothing is blocked, and there is no alternate stack.
+    pub const fn new() -> Self {
+        Self {
+            mask: 0,
+            mask_after: None,
+            awaited: 0,
+            pending: Pending::new(),
+            stack: NO_STACK,
+        }
+    }
+
+    /// Those of a thread that begins: it blocks what its maker blocks.
+    #[must_use]
+    pub fn of_child(&self) -> Self {
+        Self {
+            mask: self.mask_after.unwrap_or(self.mask),
+            ..Self::new()
+        }
+    }
+
+    /// Signals that are blocked; bit n is signal n + 1.
+    pub fn mask(&self) -> u64 {
+        self.mask
+    }
+
+    /// Signals that wait for this thread alone.
+    pub fn pending(&self) -> u64 {
+        self.pending.set()
+    }
+}
+
+impl Default for ThreadSignals {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Size of the kernel's set of signals in bytes.
+const SET_BYTES: usize = 8;
+
+const SS_DISABLE: u32 = 2;
+const SS_AUTODISARM: u32 = 1 << 31;
+
+/// No alternate stack.
+const NO_STACK: SignalStack = SignalStack {
+    ss_sp: 0,
+    ss_flags: SS_DISABLE as i32,
+    pad: 0,
+    ss_size: 0,
+};
+
+/// Says of a thread whether it has a signal to take: one that runs a function or ends the program.
+/// Called whenever that may have changed.
+fn update(context: &Context<'_>, thread: &'static Thread) {
+    let had_signal = thread.has_signal();
+    let (has_signal, attentive) = {
+        let mut state = context.process.signals.state.lock();
+        let own = thread.signals.lock();
+        let pending = own.pending.set() | state.pending.set();
+        let has_signal = pending & !own.mask & !state.ignored != 0;
+        state.attentive = match (had_signal, has_signal) {
+            (false, true) => state.attentive + 1,
+            (true, false) => state.attentive - 1,
+            _ => state.attentive,
+        };
+        (has_signal, state.attentive)
+    };
+    thread.set_has_signal(has_signal);
+    if attentive > 0 {
+        context.process.threads.attention.demand(stubs::attend);
+    }
+}
+
+/// Says so of all threads.
+fn update_all(context: &Context<'_>) {
+    for thread in context.process.threads.all() {
+        update(context, thread);
+    }
+}
+
+/// Whether any thread has a signal to take.
+fn is_any_attentive(context: &Context<'_>) -> bool {
+    context.process.signals.state.lock().attentive > 0
+}
+
+/// Which signals of a set wait for the current thread or the process.
+pub fn pending_among(context: &Context<'_>, set: u64) -> u64 {
+    let shared = context.process.signals.state.lock().pending.set();
+    let own = context.process.threads.current().signals.lock().pending();
+    (shared | own) & set
+}
+
+/// Takes a signal of a set that waits for the current thread or the process, the lowest first.
+pub fn take(context: &Context<'_>, set: u64) -> Option<Siginfo> {
+    let thread = context.process.threads.current();
+    let own = thread.signals.lock().pending.take(set);
+    let info = own.or_else(|| context.process.signals.state.lock().pending.take(set))?;
+    if is_any_attentive(context) {
+        update_all(context);
+    }
+    Some(info)
+}
+
+/// Blocks these signals in the current thread, in place of those that are blocked; which were.
+pub fn set_mask(context: &Context<'_>, mask: u64) -> u64 {
+    let thread = context.process.threads.current();
+    let old = core::mem::replace(&mut thread.signals.lock().mask, mask & !UNBLOCKABLE);
+    update(context, thread);
+    old
 }
 
 /// The bit of a signal, which is one.

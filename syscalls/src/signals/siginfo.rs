@@ -1,0 +1,71 @@
+//! What a function is told about its signal, by who sent it.
+//!
+//! Source: sigaction(2), man-pages 6.9; Linux `include/uapi/asm-generic/siginfo.h`.
+
+use muslin_abi::layout::Siginfo;
+
+use crate::process::PID;
+
+/// Sent by `kill`.
+const SI_USER: i32 = 0;
+/// Sent by the kernel.
+const SI_KERNEL: i32 = 0x80;
+/// Sent by a timer.
+pub(super) const SI_TIMER: i32 = -2;
+/// Sent by `tkill` and `tgkill`.
+pub(super) const SI_TKILL: i32 = -6;
+
+/// Bytes of what a function sees.
+pub(super) const SIGINFO_BYTES: usize = 128;
+
+fn siginfo(si_signo: i32, si_code: i32, fields: [u64; 4]) -> Siginfo {
+    Siginfo {
+        si_signo,
+        si_code,
+        fields,
+        ..Siginfo::default()
+    }
+}
+
+/// A signal that a thread of the program sends to the process. The user is root.
+pub fn by_user(signal: i32) -> Siginfo {
+    siginfo(signal, SI_USER, [PID as u64, 0, 0, 0])
+}
+
+/// A signal that a thread sends to a thread.
+pub fn by_thread(signal: i32) -> Siginfo {
+    siginfo(signal, SI_TKILL, [PID as u64, 0, 0, 0])
+}
+
+/// A signal that nobody sent: `alarm`, for one.
+pub fn by_kernel(signal: i32) -> Siginfo {
+    siginfo(signal, SI_KERNEL, [0; 4])
+}
+
+/// The signal of a timer, with the value that the program gave. While it waits, more of the same timer
+/// are counted as overruns.
+pub fn by_timer(signal: i32, timer: i32, value: usize) -> Siginfo {
+    let timer = u64::from(timer as u32);
+    siginfo(signal, SI_TIMER, [timer, value as u64, 0, 0])
+}
+
+/// The signal of a fault at an address.
+pub fn by_fault(signal: i32, code: i32, address: usize) -> Siginfo {
+    siginfo(signal, code, [address as u64, 0, 0, 0])
+}
+
+/// The timer that sent it, if one did.
+pub fn timer_of(info: &Siginfo) -> Option<i32> {
+    (info.si_code == SI_TIMER).then_some(info.fields[0] as i32)
+}
+
+/// How often the timer expired besides while its signal waited.
+pub fn overruns_of(info: &Siginfo) -> i32 {
+    (info.fields[0] >> 32) as i32
+}
+
+/// Counts an overrun: no more than a program can be told.
+pub(super) fn count_overrun(info: &mut Siginfo) {
+    let overruns = overruns_of(info).saturating_add(1);
+    info.fields[0] = info.fields[0] & 0xffff_ffff | (overruns as u64) << 32;
+}

@@ -1,0 +1,179 @@
+//! The code around delivery: it leaves the stack that the program's frames go to, and never comes back
+//! to it.
+//!
+//! One thread runs at a time, delivery neither waits nor runs code of the program, so one stack and one
+//! place for registers do for all threads.
+
+use core::arch::naked_asm;
+use core::cell::UnsafeCell;
+use core::mem::{MaybeUninit, offset_of};
+
+use muslin_abi::Errno;
+use muslin_abi::layout::{Registers, Siginfo};
+use muslin_arch::interrupted::{Interrupted, resume};
+use muslin_arch::{pthread, stack, thread_pointer};
+
+use super::deliver::{Again, deliver, deliver_fault, return_to};
+use super::{is_any_attentive, update};
+use crate::context::Context;
+use crate::threads::Call;
+
+/// What delivery itself needs.
+const STACK_BYTES: usize = 16 * 1024;
+
+#[repr(C, align(64))]
+struct Place {
+    code: Interrupted,
+    context: MaybeUninit<Context<'static>>,
+    stack: [u8; STACK_BYTES],
+}
+
+struct Shared(UnsafeCell<Place>);
+
+// SAFETY: used by one thread at a time, from the beginning of a delivery to its end.
+unsafe impl Sync for Shared {}
+
+static PLACE: Shared = Shared(UnsafeCell::new(Place {
+    code: Interrupted::new(),
+    context: MaybeUninit::uninit(),
+    stack: [0; STACK_BYTES],
+}));
+
+/// The end of a call while somebody asks for attention: does what is due, and runs functions of signals.
+/// Does not return if one is to run. `true` makes the call again.
+pub fn attend(context: &Context<'_>, call: &mut Call) -> bool {
+    context.process.threads.look_at_timers(context);
+    let is_interrupted = call.result == -(Errno::RESTART.raw() as isize);
+    let thread = context.process.threads.current();
+    if thread.has_signal() {
+        let top = (PLACE.0.get() as usize + size_of::<Place>()) as *mut u8;
+        let arguments = (context, call);
+        // SAFETY: 1. the stack is free: who uses it does not come here. 2. The function takes the
+        // address of these arguments, and no other.
+        unsafe { stack::call_on(deliver_at, (&raw const arguments).cast(), top, top) };
+    }
+    put_back_mask(context);
+    is_interrupted
+}
+
+/// The end of a call without a function to run: a mask that was for the call alone is over.
+fn put_back_mask(context: &Context<'_>) {
+    let thread = context.process.threads.current();
+    {
+        let mut own = thread.signals.lock();
+        if let Some(mask) = own.mask_after.take() {
+            own.mask = mask;
+        }
+    }
+    update(context, thread);
+    let signals = &context.process.signals;
+    if !is_any_attentive(context) && !signals.is_clock_watched() {
+        context.process.threads.attention.clear();
+    }
+}
+
+/// Delivers at the end of a call. Returns if no function is to run.
+///
+/// # Safety
+/// `arguments` is what [`attend`] says, and this stack is that of [`PLACE`].
+unsafe extern "C" fn deliver_at(arguments: *const u8, _: *mut u8) -> isize {
+    // SAFETY: as the caller promises.
+    let (context, call) = unsafe { &*arguments.cast::<(&Context<'static>, &Call)>() };
+    // SAFETY: nobody else has it: delivery is not interrupted by another.
+    let place = unsafe { &mut *(&raw mut (*PLACE.0.get()).code) };
+    // SAFETY: as above. The process of a program that runs is there for ever.
+    unsafe { (&raw mut (*PLACE.0.get()).context).write(MaybeUninit::new(**context)) };
+    let at = core::ptr::from_ref::<Call>(call) as usize;
+    let [r15, r14, r13, r12, rbp, rbx] = call.registers.map(|word| word as u64);
+    place.registers = Registers {
+        r15,
+        r14,
+        r13,
+        r12,
+        rbp,
+        rbx,
+        rax: call.result as u64,
+        rip: call.return_address as u64,
+        rsp: (at + offset_of!(Call, nr)) as u64,
+        ..Registers::default()
+    };
+    place.set_registers(&{ place.registers });
+    place.save_after_call();
+    let again = (call.result == -(Errno::RESTART.raw() as isize)).then(|| {
+        mark_cancellation_point(at);
+        Again {
+            rip: context.process.threads.again(),
+            rsp: at,
+        }
+    });
+    if deliver(context, place, again) {
+        // SAFETY: the registers are the program's; nothing of this stack is needed any more.
+        unsafe { resume(place) };
+    }
+    0
+}
+
+/// Says for musl's `cancel_handler` that the call of this place can still be cancelled, if it is a
+/// cancellation point's own (musl-patches/0002).
+fn mark_cancellation_point(at: usize) {
+    let block = thread_pointer::read();
+    // SAFETY: fields of the block of the thread that runs (checked where musl is built).
+    unsafe {
+        let in_cp = block.add(pthread::IN_CP_OFFSET);
+        let cp_stack = block.add(pthread::CP_STACK_OFFSET).cast::<usize>();
+        if *in_cp != 0 && (*cp_stack).wrapping_sub(at) < pthread::CP_NEAR_BYTES {
+            *in_cp = 0;
+            *cp_stack = at;
+        }
+    }
+}
+
+/// Lets the signal of a fault do what it does to code with these registers, which are the interrupted
+/// code's and are changed, as are the vector registers. `false`: no function is to run, nothing changed.
+///
+/// # Safety
+/// The vector registers are those of the interrupted code. This code is not the library OS's.
+pub unsafe fn fault(context: &Context<'static>, registers: &mut Registers, info: &Siginfo) -> bool {
+    // SAFETY: as in `deliver_at`: this is not in the middle of a delivery.
+    let place = unsafe { &mut *(&raw mut (*PLACE.0.get()).code) };
+    // SAFETY: as above.
+    unsafe { (&raw mut (*PLACE.0.get()).context).write(MaybeUninit::new(*context)) };
+    place.registers = *registers;
+    place.save_all();
+    let is_caught = deliver_fault(context, place, info);
+    if is_caught {
+        *registers = place.registers;
+        place.load_vectors();
+    }
+    is_caught
+}
+
+/// Where the functions of signals return to.
+pub fn return_address() -> usize {
+    function_returned as *const () as usize
+}
+
+/// Code that a function returns to: what is left of its frame begins with the context.
+#[unsafe(naked)]
+unsafe extern "C" fn function_returned() {
+    naked_asm!(
+        "mov rdi, rsp",
+        "lea rsp, [rip + {place} + {place_bytes}]",
+        "call {go_on}",
+        place = sym PLACE,
+        place_bytes = const size_of::<Place>(),
+        go_on = sym go_on,
+    )
+}
+
+/// Goes on with what a function left of its context.
+unsafe extern "C" fn go_on(address: usize) -> ! {
+    // SAFETY: as in `deliver_at`; a function began, so the context is there.
+    let (place, context) = unsafe {
+        let place = PLACE.0.get();
+        (&mut (*place).code, (*place).context.assume_init())
+    };
+    return_to(&context, place, address);
+    // SAFETY: the registers are the program's; nothing of this stack is needed any more.
+    unsafe { resume(place) }
+}
