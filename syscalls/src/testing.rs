@@ -30,6 +30,9 @@ fn first_thread(attention: &'static Attention) -> (&'static Scheduler, &'static 
     }
 }
 
+/// No code that a test goes on with.
+unsafe extern "C" fn nothing() {}
+
 /// A machine of its own.
 pub struct World {
     pub sim: &'static Sim,
@@ -66,6 +69,7 @@ impl World {
             machine: Machine {
                 keep: || Kept::new(0),
                 put_back: |_| {},
+                again: nothing,
             },
             set_thread_pointer: |_| Err(Errno::ENOSYS),
             report_gap: |platform, call, text| {

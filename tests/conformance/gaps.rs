@@ -27,15 +27,14 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "signals between threads",
         is_run: false,
-        programs: "asynchronous_io cancellation identity_in_threads prctl robust_threads \
-            signal_threads timers_of_threads",
+        programs: "asynchronous_io cancellation prctl robust_threads timers_of_threads",
     },
     Gap {
         missing: "processes",
         is_run: false,
         programs: "cancellation_points clone conditions exec exits fork fork_in_threads locks \
-            locks_of_threads mutexes newer_calls pipes robust_mutex shared_memory signal_restart \
-            spawn tracing vfork waiting",
+            locks_of_threads memory_faults_end mutexes newer_calls pipes robust_mutex \
+            shared_memory signal_defaults signal_restart spawn tracing vfork waiting",
     },
     Gap {
         missing: "signals that interrupt a wait",
@@ -62,16 +61,6 @@ pub const LIBRARY_OS: &[Gap] = &[
         missing: "timers that send signals",
         is_run: true,
         programs: "poll_select signal_waiting timers",
-    },
-    Gap {
-        missing: "signals with a value, and on another stack",
-        is_run: true,
-        programs: "signal_actions signal_stack",
-    },
-    Gap {
-        missing: "signals for faults",
-        is_run: true,
-        programs: "memory_protection",
     },
     Gap {
         missing: "fork, and on spt addresses without memory and code in new memory",

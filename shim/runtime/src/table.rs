@@ -190,7 +190,7 @@ syscall_table! {
     execve = passthrough::__muslin_passthrough, Full => missing;
     exit = passthrough::__muslin_passthrough, Full => process::sys_exit, Full;
     wait4 = passthrough::__muslin_passthrough, Full => process::sys_wait4, Full;
-    kill = passthrough::__muslin_passthrough, Full => process::sys_kill, Partial("-1 reaches the caller. Signals that stop a program do nothing: nobody could continue it. What waits comes once, real-time signals too, and a function sees it as from tkill");
+    kill = passthrough::__muslin_passthrough, Full => signals::sys_kill, Partial("-1 reaches the caller. Signals that stop a program do nothing: nobody could continue it. What waits comes once, real-time signals too, and a function sees it as from tkill");
     uname = passthrough::__muslin_passthrough, Full => process::sys_uname, Full;
     semget = passthrough::__muslin_passthrough, Full => missing;
     semop = passthrough::__muslin_passthrough, Full => missing;
@@ -328,7 +328,7 @@ syscall_table! {
     removexattr = passthrough::__muslin_passthrough, Full => files::sys_removexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     lremovexattr = passthrough::__muslin_passthrough, Full => files::sys_lremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     fremovexattr = passthrough::__muslin_passthrough, Full => files::sys_fremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
-    tkill = passthrough::__muslin_passthrough, Full => process::sys_tkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
+    tkill = passthrough::__muslin_passthrough, Full => signals::sys_tkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
     time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
     futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words");
     sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
@@ -362,7 +362,7 @@ syscall_table! {
     exit_group = passthrough::__muslin_passthrough, Full => process::sys_exit_group, Full;
     epoll_wait = passthrough::__muslin_passthrough, Full => missing;
     epoll_ctl = passthrough::__muslin_passthrough, Full => missing;
-    tgkill = passthrough::__muslin_passthrough, Full => process::sys_tgkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
+    tgkill = passthrough::__muslin_passthrough, Full => signals::sys_tgkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
     utimes = passthrough::__muslin_passthrough, Full => files::sys_utimes, Full;
     vserver = passthrough::__muslin_passthrough, Full => missing;
     mbind = passthrough::__muslin_passthrough, Full => missing;
@@ -425,7 +425,7 @@ syscall_table! {
     inotify_init1 = passthrough::__muslin_passthrough, Full => missing;
     preadv = passthrough::__muslin_passthrough, Full => files::sys_preadv, Full;
     pwritev = passthrough::__muslin_passthrough, Full => files::sys_pwritev, Full;
-    rt_tgsigqueueinfo = passthrough::__muslin_passthrough, Full => missing;
+    rt_tgsigqueueinfo = passthrough::__muslin_passthrough, Full => signals::sys_rt_tgsigqueueinfo, Full;
     perf_event_open = passthrough::__muslin_passthrough, Full => missing;
     recvmmsg = passthrough::__muslin_passthrough, Full => missing;
     fanotify_init = passthrough::__muslin_passthrough, Full => missing;

@@ -96,7 +96,7 @@ pub struct Files {
 fn room_for(context: &Context<'_>, offset_bytes: u64, len: u64) -> Result<u64, Errno> {
     let max = context.process.files.file_bytes_max.load(Ordering::Relaxed);
     if len > 0 && offset_bytes >= max {
-        crate::signals::send(context, SIGXFSZ)?;
+        crate::signals::raise(context, SIGXFSZ);
         return Err(Errno::EFBIG);
     }
     Ok(len.min(max.saturating_sub(offset_bytes)))

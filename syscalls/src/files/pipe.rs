@@ -237,7 +237,7 @@ impl FileOps for PipeEnd {
     fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
         let result = self.fill(src);
         if result == Err(Errno::EPIPE) {
-            signals::send(context, SIGPIPE)?;
+            signals::raise(context, SIGPIPE);
         }
         result
     }

@@ -8,14 +8,13 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
 use crate::context::Context;
 use crate::process::exit_by_deadlock;
-use crate::signals::deliver_pending;
+use crate::signals;
 use crate::time::duration_ns;
 use crate::user_mem::{self, UserBuf, UserBufMut};
 
 /// Descriptors in an `fd_set`.
 const WORD_BITS: usize = 64;
 /// The size of the kernel's signal set.
-const SIGNAL_SET_BYTES: usize = 8;
 
 /// What says "ready" in each of `select`'s three sets.
 const SELECT_READ: u16 = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR;
@@ -114,30 +113,14 @@ fn deadline_of_timespec(context: &Context<'_>, address: usize) -> Result<Option<
     Ok(Some(deadline(context, duration_ns(&time)?)))
 }
 
-/// Waits with another mask of signals: those that it lets in run first.
-///
-/// # Errors
-/// `EINTR` one ran.
+/// Waits with another mask of signals, where the program names one.
 fn with_mask(
     context: &Context<'_>,
     (address, size): (usize, usize),
     wait: impl FnOnce() -> SyscallResult,
 ) -> SyscallResult {
-    if address == 0 {
-        return wait();
-    }
-    if size != SIGNAL_SET_BYTES {
-        return Err(Errno::EINVAL);
-    }
-    let mask: u64 = user_mem::read(context, address)?;
-    let old = context.process.signals.set_mask(mask);
-    let result = if deliver_pending(context) {
-        Err(Errno::EINTR)
-    } else {
-        wait()
-    };
-    context.process.signals.set_mask(old);
-    result
+    let mask = signals::read_mask(context, address, size)?;
+    signals::with_mask(context, mask, wait)
 }
 
 /// Repeats `look` until it counts something or the time is over.

@@ -3,7 +3,7 @@
 //! - `identity`: process and user numbers, names, `uname`, `prctl`
 //! - `limits`: resource limits and what was used
 //! - `scheduling`: priorities and processors
-//! - `exit`: the end, and signals to oneself that cause it
+//! - `exit`: the end
 
 mod exit;
 mod identity;

@@ -5,7 +5,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
 use super::{
     IGNORED, NO_STACK, SET_BYTES, SIG_DFL, SIG_IGN, SIGKILL, SIGSTOP, SS_AUTODISARM, SS_DISABLE,
-    UNBLOCKABLE, bit, index_of, pending_among, set_mask, update_all,
+    UNBLOCKABLE, bit, index_of, pending_among, set_mask, stubs, update_all,
 };
 use crate::context::Context;
 use crate::user_mem;
@@ -69,6 +69,7 @@ fn change(context: &Context<'_>, signal: i32, index: usize, new: Sigaction) -> S
             state.pending.forget(bit);
         } else {
             state.ignored &= !bit;
+            state.fault = Some(stubs::fault);
         }
         let new = Sigaction {
             mask: new.mask & !UNBLOCKABLE,
@@ -175,7 +176,10 @@ pub fn sys_sigaltstack(context: &Context<'_>, args: &SyscallArgs) -> SyscallResu
 /// Whether a stack pointer is on an alternate stack that stays one meanwhile.
 pub(super) fn is_on_stack(stack: &SignalStack, rsp: usize) -> bool {
     let is_kept = stack.ss_flags as u32 & (SS_AUTODISARM | SS_DISABLE) == 0;
-    is_kept && rsp.checked_sub(stack.ss_sp).is_some_and(|at| at > 0 && at <= stack.ss_size)
+    is_kept
+        && rsp
+            .checked_sub(stack.ss_sp)
+            .is_some_and(|at| at > 0 && at <= stack.ss_size)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub fn deliver(context: &Context<'_>, code: &mut Interrupted, mut again: Option<
 }
 
 /// Whether a fault's signal runs a function in the current thread.
-pub fn is_caught(context: &Context<'_>, signal: i32) -> bool {
+fn is_caught(context: &Context<'_>, signal: i32) -> bool {
     let Ok(index) = index_of(signal) else {
         return false;
     };
@@ -92,11 +92,13 @@ pub fn is_caught(context: &Context<'_>, signal: i32) -> bool {
 
 /// Lets the signal of a fault do what it does to `code`. `false`: no function is to run.
 pub fn deliver_fault(context: &Context<'_>, code: &mut Interrupted, info: &Siginfo) -> bool {
-    let is_caught = is_caught(context, info.si_signo);
-    if let Some(taken) = prepare(context, info).filter(|_| is_caught) {
+    if !is_caught(context, info.si_signo) {
+        return false;
+    }
+    if let Some(taken) = prepare(context, info) {
         begin(context, code, &taken);
     }
-    is_caught
+    true
 }
 
 /// The next signal of the current thread whose function is to run.
@@ -190,13 +192,19 @@ fn put_frame(
 ) -> Result<usize, Errno> {
     let vectors = code.vectors();
     let mark = code.mark_behind().to_le_bytes();
-    let vectors_at = top.checked_sub(vectors.len() + mark.len()).ok_or(Errno::EFAULT)?;
+    let vectors_at = top
+        .checked_sub(vectors.len() + mark.len())
+        .ok_or(Errno::EFAULT)?;
     let vectors_at = vectors_at & !(VECTORS_ALIGN - 1);
     // A function finds the stack as behind a call: aligned, but for the word to return to.
     let frame = vectors_at.checked_sub(FRAME_BYTES).ok_or(Errno::EFAULT)?;
     let frame = (frame & !15).checked_sub(8).ok_or(Errno::EFAULT)?;
     let user_context = UserContext {
-        uc_flags: if vectors.len() > FXSAVE_BYTES { UC_FP_XSTATE } else { 0 },
+        uc_flags: if vectors.len() > FXSAVE_BYTES {
+            UC_FP_XSTATE
+        } else {
+            0
+        },
         uc_stack: *stack,
         registers: Registers {
             csgsfs: SEGMENTS,
@@ -254,4 +262,321 @@ fn take_context(
     Ok(())
 }
 
-const _: () = assert!(offset_of!(UserContext, uc_sigmask) == 296, "as Linux has it");
+const _: () = assert!(
+    offset_of!(UserContext, uc_sigmask) == 296,
+    "as Linux has it"
+);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::super::*;
+    use super::*;
+    use crate::testing::World;
+
+    const SIGUSR1: usize = 10;
+    const SIGUSR2: usize = 12;
+    const STACK_BYTES: usize = 8192;
+    const AGAIN: Again = Again {
+        rip: 0x6000,
+        rsp: 0x7000,
+    };
+
+    fn act(world: &World, signal: usize, handler: usize, flags: u64, mask: u64) {
+        let action = world.value(&Sigaction {
+            handler,
+            flags,
+            restorer: 0,
+            mask,
+        });
+        assert_eq!(world.call(sys_rt_sigaction, [signal, action, 0, 8]), Ok(0));
+    }
+
+    fn block(world: &World, mask: u64) {
+        let mask = world.value(&mask);
+        assert_eq!(world.call(sys_rt_sigprocmask, [2, mask, 0, 8]), Ok(0));
+    }
+
+    /// Code that called something, on a stack of its own; the stack's end.
+    fn code(world: &World) -> (Interrupted, usize) {
+        let top = world.room(STACK_BYTES) + STACK_BYTES;
+        let mut code = Interrupted::new();
+        code.registers = Registers {
+            rbx: 77,
+            rax: 5,
+            rip: 0x5000,
+            rsp: top as u64,
+            ..Registers::default()
+        };
+        (code, top)
+    }
+
+    fn context_of(world: &World, code: &Interrupted) -> UserContext {
+        world.get_value(code.registers.rdx as usize)
+    }
+
+    #[test]
+    fn a_function_finds_all_that_it_is_promised() {
+        let world = World::new();
+        let context = world.context();
+        act(&world, SIGUSR1, 0x1234, 4, bit(SIGUSR2 as i32));
+        assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+        assert!(context.process.threads.current().has_signal());
+        let (mut code, top) = code(&world);
+        let before = code.registers;
+        assert!(deliver(&context, &mut code, None));
+        let now = code.registers;
+        assert_eq!((now.rip, now.rdi, now.rax), (0x1234, 10, 0));
+        assert_eq!(now.rsp % 16, 8);
+        assert!((now.rsp as usize) < top - RED_ZONE_BYTES);
+        let return_word: usize = world.get_value(now.rsp as usize);
+        assert_eq!(return_word, return_address());
+        let info: Siginfo = world.get_value(now.rsi as usize);
+        assert_eq!((info.si_signo, info.si_code, info.fields[0]), (10, 0, 1));
+        let frame = context_of(&world, &code);
+        assert_eq!(frame.registers.rbx, 77);
+        assert_eq!(frame.uc_sigmask[0], 0);
+        let both = bit(10) | bit(SIGUSR2 as i32);
+        assert_eq!(context.process.threads.current().signals.lock().mask, both);
+        assert!(!context.process.threads.current().has_signal());
+        // The function returns.
+        return_to(&context, &mut code, now.rdx as usize);
+        assert_eq!(code.registers.rip, before.rip);
+        assert_eq!(code.registers.rsp, before.rsp);
+        assert_eq!((code.registers.rbx, code.registers.rax), (77, 5));
+        assert_eq!(context.process.threads.current().signals.lock().mask, 0);
+    }
+
+    #[test]
+    fn what_a_function_changes_counts() {
+        let world = World::new();
+        let context = world.context();
+        act(&world, SIGUSR1, 0x1234, 4, 0);
+        assert_eq!(world.call(sys_tkill, [1, SIGUSR1]), Ok(0));
+        let (mut code, _) = code(&world);
+        assert!(deliver(&context, &mut code, None));
+        let at = code.registers.rdx as usize;
+        let mut frame = context_of(&world, &code);
+        frame.registers.rip = 0x9999;
+        frame.registers.eflags = u64::MAX;
+        frame.uc_sigmask[0] = u64::MAX;
+        user_mem::write(&context, at, &frame).unwrap();
+        return_to(&context, &mut code, at);
+        assert_eq!(code.registers.rip, 0x9999);
+        assert_eq!(code.registers.eflags & (1 << 9), 0);
+        let mask = context.process.threads.current().signals.lock().mask;
+        assert_eq!(mask, !UNBLOCKABLE);
+    }
+
+    #[test]
+    fn two_signals_are_two_frames_and_the_second_runs_first() {
+        let world = World::new();
+        let context = world.context();
+        act(&world, SIGUSR1, 0x1000, 0, 0);
+        act(&world, SIGUSR2, 0x2000, 0, 0);
+        assert_eq!(world.call(sys_kill, [1, SIGUSR2]), Ok(0));
+        assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+        let (mut code, _) = code(&world);
+        assert!(deliver(&context, &mut code, None));
+        assert_eq!((code.registers.rip, code.registers.rdi), (0x2000, 12));
+        let second = code.registers.rdx as usize;
+        return_to(&context, &mut code, second);
+        assert_eq!((code.registers.rip, code.registers.rdi), (0x1000, 10));
+        let first = code.registers.rdx as usize;
+        return_to(&context, &mut code, first);
+        assert_eq!(code.registers.rip, 0x5000);
+    }
+
+    #[test]
+    fn a_call_is_made_again_or_answers_eintr() {
+        let world = World::new();
+        let context = world.context();
+        for (flags, rip, rsp) in [(SA_RESTART, 0x6000, 0x7000), (0, 0x5000, 0)] {
+            act(&world, SIGUSR1, 0x1234, flags, 0);
+            assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+            let (mut code, top) = code(&world);
+            // Its own stack, where a restarted call's words would be.
+            let again = Again {
+                rsp: top - 256,
+                ..AGAIN
+            };
+            assert!(deliver(&context, &mut code, Some(again)));
+            let frame = context_of(&world, &code).registers;
+            assert_eq!(frame.rip, rip);
+            match rsp {
+                0 => assert_eq!((frame.rsp as usize, frame.rax as i64), (top, -4)),
+                _ => assert_eq!(frame.rsp as usize, top - 256),
+            }
+            let at = code.registers.rdx as usize;
+            return_to(&context, &mut code, at);
+        }
+    }
+
+    #[test]
+    fn a_blocked_signal_waits_and_comes_once() {
+        let world = World::new();
+        let context = world.context();
+        act(&world, SIGUSR1, 0x1234, 0, 0);
+        block(&world, bit(SIGUSR1 as i32));
+        for _ in 0..3 {
+            assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+        }
+        let (mut code, _) = code(&world);
+        assert!(!deliver(&context, &mut code, None));
+        let room = world.room(8);
+        assert_eq!(world.call(sys_rt_sigpending, [room, 8]), Ok(0));
+        assert_eq!(world.get_value::<u64>(room), bit(SIGUSR1 as i32));
+        block(&world, 0);
+        assert!(context.process.threads.current().has_signal());
+        assert!(deliver(&context, &mut code, None));
+        assert!(!deliver(&context, &mut code, None));
+    }
+
+    #[test]
+    fn queued_signals_keep_their_values() {
+        let world = World::new();
+        let context = world.context();
+        act(&world, 40, 0x1234, 4, 0);
+        block(&world, bit(40));
+        for value in 1..=3 {
+            let info = world.value(&Siginfo {
+                si_code: -1,
+                fields: [1, value, 0, 0],
+                ..Siginfo::default()
+            });
+            assert_eq!(world.call(sys_rt_sigqueueinfo, [1, 40, info]), Ok(0));
+        }
+        block(&world, 0);
+        let (mut code, _) = code(&world);
+        for value in 1..=3 {
+            assert!(value > 1 || deliver(&context, &mut code, None));
+            let info: Siginfo = world.get_value(code.registers.rsi as usize);
+            assert_eq!((info.si_signo, info.si_code), (40, -1));
+            assert_eq!(info.fields[1], value);
+            let at = code.registers.rdx as usize;
+            return_to(&context, &mut code, at);
+        }
+        assert_eq!(code.registers.rip, 0x5000);
+    }
+
+    #[test]
+    #[should_panic(expected = "exit 138")]
+    fn resethand_lasts_once() {
+        let world = World::new();
+        act(&world, SIGUSR1, 0x1234, SA_RESETHAND, 0);
+        let (mut code, _) = code(&world);
+        for _ in 0..2 {
+            assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+            assert!(deliver(&world.context(), &mut code, None));
+            let at = code.registers.rdx as usize;
+            return_to(&world.context(), &mut code, at);
+        }
+    }
+
+    #[test]
+    fn nodefer_lets_the_signal_in_again() {
+        let world = World::new();
+        act(&world, SIGUSR1, 0x1234, SA_NODEFER, bit(5));
+        let (mut code, _) = code(&world);
+        assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+        assert!(deliver(&world.context(), &mut code, None));
+        let mask = world
+            .context()
+            .process
+            .threads
+            .current()
+            .signals
+            .lock()
+            .mask;
+        assert_eq!(mask, bit(5));
+    }
+
+    #[test]
+    fn ignored_signals_do_nothing() {
+        let world = World::new();
+        act(&world, SIGUSR1, SIG_IGN, 0, 0);
+        for signal in [SIGUSR1, 17, 18, 19, 20, 28] {
+            assert_eq!(world.call(sys_kill, [1, signal]), Ok(0));
+        }
+        assert!(!world.context().process.threads.current().has_signal());
+        // One that waits is forgotten when it is ignored, and one that is ignored later does nothing.
+        act(&world, SIGUSR1, 0x1234, 0, 0);
+        block(&world, bit(SIGUSR1 as i32));
+        assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+        act(&world, SIGUSR1, SIG_IGN, 0, 0);
+        act(&world, SIGUSR1, 0x1234, 0, 0);
+        block(&world, 0);
+        assert!(!world.context().process.threads.current().has_signal());
+    }
+
+    #[test]
+    fn a_function_runs_on_the_other_stack() {
+        let world = World::new();
+        let context = world.context();
+        let other = world.room(STACK_BYTES);
+        for flags in [0, SS_AUTODISARM] {
+            let stack = world.value(&SignalStack {
+                ss_sp: other,
+                ss_flags: flags as i32,
+                pad: 0,
+                ss_size: STACK_BYTES,
+            });
+            assert_eq!(world.call(sys_sigaltstack, [stack, 0]), Ok(0));
+            act(&world, SIGUSR1, 0x1234, SA_ONSTACK, 0);
+            act(&world, SIGUSR2, 0x1234, SA_ONSTACK, 0);
+            let (mut code, top) = code(&world);
+            assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+            assert!(deliver(&context, &mut code, None));
+            let first = code.registers.rsp as usize;
+            assert!(first > other && first < other + STACK_BYTES);
+            let old = world.room(24);
+            assert_eq!(world.call(sys_sigaltstack, [0, old]), Ok(0));
+            let is_armed = world.get_value::<SignalStack>(old).ss_size != 0;
+            assert_eq!(is_armed, flags == 0);
+            // A second one goes below the first.
+            assert_eq!(world.call(sys_kill, [1, SIGUSR2]), Ok(0));
+            assert!(deliver(&context, &mut code, None));
+            assert!((code.registers.rsp as usize) < first);
+            for _ in 0..2 {
+                let at = code.registers.rdx as usize;
+                return_to(&context, &mut code, at);
+                code.registers.rdx = first as u64 + CONTEXT_AT as u64;
+            }
+            assert_eq!(code.registers.rsp as usize, top);
+            assert_eq!(world.call(sys_sigaltstack, [0, old]), Ok(0));
+            assert_eq!(world.get_value::<SignalStack>(old).ss_sp, other);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "exit 139")]
+    fn a_function_without_room_ends_the_program() {
+        let world = World::new();
+        act(&world, SIGUSR1, 0x1234, 0, 0);
+        assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
+        let (mut code, top) = code(&world);
+        code.registers.rsp = (top - STACK_BYTES + 64) as u64;
+        deliver(&world.context(), &mut code, None);
+    }
+
+    #[test]
+    fn a_fault_is_a_signal_if_somebody_catches_it() {
+        let world = World::new();
+        let context = world.context();
+        let (mut code, _) = code(&world);
+        let info = siginfo::by_fault(11, 1, 0xdead);
+        assert!(!deliver_fault(&context, &mut code, &info));
+        act(&world, 11, 0x1234, 4, 0);
+        block(&world, bit(11));
+        assert!(!deliver_fault(&context, &mut code, &info));
+        assert_eq!(code.registers.rip, 0x5000);
+        block(&world, 0);
+        assert!(deliver_fault(&context, &mut code, &info));
+        assert_eq!(code.registers.rip, 0x1234);
+        let seen: Siginfo = world.get_value(code.registers.rsi as usize);
+        assert_eq!(seen, info);
+        // While its function runs it is blocked: a second fault ends the program.
+        assert!(!deliver_fault(&context, &mut code, &info));
+    }
+}

@@ -109,15 +109,47 @@ fn thread_of(context: &Context<'_>, tid: i32) -> Result<&'static Thread, Errno> 
     context.process.threads.find(tid).ok_or(Errno::ESRCH)
 }
 
-fn thread_of_process(
-    context: &Context<'_>,
-    pid: i32,
-    tid: i32,
-) -> Result<&'static Thread, Errno> {
+fn thread_of_process(context: &Context<'_>, pid: i32, tid: i32) -> Result<&'static Thread, Errno> {
     if pid <= 0 {
         return Err(Errno::EINVAL);
     }
     let thread = thread_of(context, tid)?;
     own(pid)?;
     Ok(thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    #[test]
+    fn nobody_else_is_there() {
+        let world = World::new();
+        assert_eq!(world.call(sys_kill, [2, 9]), Err(Errno::ESRCH));
+        assert_eq!(world.call(sys_kill, [1, 0]), Ok(0));
+        assert_eq!(world.call(sys_kill, [1, 65]), Err(Errno::EINVAL));
+        assert_eq!(world.call(sys_tkill, [0, 9]), Err(Errno::EINVAL));
+        assert_eq!(world.call(sys_tkill, [2, 9]), Err(Errno::ESRCH));
+        assert_eq!(world.call(sys_tgkill, [1, 3, 9]), Err(Errno::ESRCH));
+        assert_eq!(world.call(sys_tgkill, [2, 1, 9]), Err(Errno::ESRCH));
+        let info = world.room(48);
+        assert_eq!(world.call(sys_rt_sigqueueinfo, [1, 0, info]), Ok(0));
+        assert_eq!(
+            world.call(sys_rt_sigqueueinfo, [1, 65, info]),
+            Err(Errno::EINVAL)
+        );
+        assert_eq!(
+            world.call(sys_rt_sigqueueinfo, [2, 10, info]),
+            Err(Errno::ESRCH)
+        );
+        assert_eq!(
+            world.call(sys_rt_sigqueueinfo, [1, 10, 8]),
+            Err(Errno::EFAULT)
+        );
+        assert_eq!(
+            world.call(sys_rt_tgsigqueueinfo, [1, 2, 10, info]),
+            Err(Errno::ESRCH)
+        );
+    }
 }

@@ -3,7 +3,7 @@
 //! - `siginfo`: what is told about a signal; `pending`: signals that wait
 //! - `send`: to a thread, or to the process, which is to one of its threads
 //! - `deliver`: what a signal does to the code that it comes to, which is always at the end of a call
-//!   or at a fault; `stubs`: the code around it that is not C
+//!   or at a fault; `faults`: what a fault is as a signal; `stubs`: the code around it that is not C
 //! - `actions`, `waits`, `kill`: the calls
 //!
 //! A signal arrives as on Linux: a frame on the program's stack holds the registers of what was
@@ -14,6 +14,7 @@
 
 mod actions;
 mod deliver;
+mod faults;
 mod kill;
 mod pending;
 mod send;
@@ -23,14 +24,14 @@ mod stubs;
 mod waits;
 
 pub use actions::*;
-pub use deliver::Again;
+pub use faults::FaultFn;
+
 pub use kill::*;
 pub use send::{raise, send_to_process, send_to_thread};
-pub use stubs::{fault, is_caught};
 pub use waits::*;
 
 use muslin_abi::Errno;
-use muslin_abi::layout::{Sigaction, SignalStack, Siginfo};
+use muslin_abi::layout::{Sigaction, Siginfo, SignalStack};
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -73,6 +74,8 @@ struct State {
     pending: Pending,
     /// Threads that have a signal to take.
     attentive: usize,
+    /// What makes signals of faults, once the program has a function for any signal.
+    fault: Option<FaultFn>,
 }
 
 /// What is a thread's own.
@@ -102,10 +105,16 @@ impl Signals {
                 ignored: IGNORED,
                 pending: Pending::new(),
                 attentive: 0,
+                fault: None,
             }),
             readers: WaitQueue::new(),
             timers: AtomicUsize::new(0),
         }
+    }
+
+    /// What makes signals of faults.
+    pub fn fault(&self) -> Option<FaultFn> {
+        self.state.lock().fault
     }
 
     /// Whether the end of each call looks at the clock.
@@ -116,13 +125,21 @@ impl Signals {
 
 /// A timer that will send a signal is set: from now on the end of each call looks at the clock.
 pub fn watch_clock(context: &Context<'_>) {
-    context.process.signals.timers.fetch_add(1, Ordering::Relaxed);
+    context
+        .process
+        .signals
+        .timers
+        .fetch_add(1, Ordering::Relaxed);
     context.process.threads.attention.demand(stubs::attend);
 }
 
 /// Such a timer has sent its last signal, or is taken back.
 pub fn unwatch_clock(context: &Context<'_>) {
-    context.process.signals.timers.fetch_sub(1, Ordering::Relaxed);
+    context
+        .process
+        .signals
+        .timers
+        .fetch_sub(1, Ordering::Relaxed);
 }
 
 impl ThreadSignals {
@@ -134,15 +151,6 @@ impl ThreadSignals {
             awaited: 0,
             pending: Pending::new(),
             stack: NO_STACK,
-        }
-    }
-
-    /// Those of a thread that begins: it blocks what its maker blocks.
-    #[must_use]
-    pub fn of_child(&self) -> Self {
-        Self {
-            mask: self.mask_after.unwrap_or(self.mask),
-            ..Self::new()
         }
     }
 
@@ -196,6 +204,26 @@ fn update(context: &Context<'_>, thread: &'static Thread) {
     thread.set_has_signal(has_signal);
     if attentive > 0 {
         context.process.threads.attention.demand(stubs::attend);
+    }
+}
+
+/// A thread begins: it blocks what its maker blocks, the current thread.
+pub fn begin_thread(context: &Context<'_>, thread: &'static Thread) {
+    let mask = context.process.threads.current().signals.lock().mask;
+    thread.signals.lock().mask = mask;
+    update(context, thread);
+}
+
+/// The current thread takes no more signals: what waits for the process is for others.
+pub fn end_thread(context: &Context<'_>) {
+    let thread = context.process.threads.current();
+    *thread.signals.lock() = ThreadSignals {
+        mask: u64::MAX,
+        ..ThreadSignals::new()
+    };
+    update(context, thread);
+    if context.process.signals.state.lock().pending.set() != 0 {
+        update_all(context);
     }
 }
 

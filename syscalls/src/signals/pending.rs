@@ -72,7 +72,8 @@ impl Pending {
         }
         let signal = ready.trailing_zeros() as i32 + 1;
         let behind = self.queue.partition_point(|info| info.si_signo >= signal);
-        let is_it = |place: &usize| self.queue.get(*place).map(|info| info.si_signo) == Some(signal);
+        let is_it =
+            |place: &usize| self.queue.get(*place).map(|info| info.si_signo) == Some(signal);
         let info = match behind.checked_sub(1).filter(is_it) {
             Some(place) => self.queue.remove(place),
             None => Siginfo {
@@ -123,7 +124,15 @@ mod tests {
     #[test]
     fn the_lowest_comes_first_and_equal_ones_in_order() {
         let mut pending = Pending::new();
-        for (signal, value) in [(40, 1), (35, 2), (10, 3), (40, 4), (10, 5), (35, 6), (40, 7)] {
+        for (signal, value) in [
+            (40, 1),
+            (35, 2),
+            (10, 3),
+            (40, 4),
+            (10, 5),
+            (35, 6),
+            (40, 7),
+        ] {
             pending.add(&queued(signal, value)).unwrap();
         }
         assert_eq!(pending.set(), bit(10) | bit(35) | bit(40));
@@ -132,7 +141,10 @@ mod tests {
         while let Some(info) = pending.take(u64::MAX) {
             taken.push((info.si_signo, info.fields[1]));
         }
-        assert_eq!(taken, [(10, 3), (35, 2), (35, 6), (40, 1), (40, 4), (40, 7)]);
+        assert_eq!(
+            taken,
+            [(10, 3), (35, 2), (35, 6), (40, 1), (40, 4), (40, 7)]
+        );
         assert_eq!(pending.set(), 0);
     }
 

@@ -71,7 +71,11 @@ pub fn send_to_process(context: &Context<'_>, info: &Siginfo) -> Result<(), Errn
 /// Sends the current thread a signal for what it does: SIGPIPE, SIGXFSZ.
 pub fn raise(context: &Context<'_>, signal: i32) {
     // A plain signal is never too much.
-    let _ = send_to_thread(context, context.process.threads.current(), &by_thread(signal));
+    let _ = send_to_thread(
+        context,
+        context.process.threads.current(),
+        &by_thread(signal),
+    );
 }
 
 /// Whether a signal is dropped: its action does nothing, and nobody may wait for it.
@@ -94,5 +98,9 @@ fn arrive(context: &Context<'_>, thread: &'static Thread, signal: u64) {
 }
 
 fn wake_readers(context: &Context<'_>) {
-    context.process.signals.readers.wake(crate::files::Readiness::READ);
+    context
+        .process
+        .signals
+        .readers
+        .wake(crate::files::Readiness::READABLE);
 }

@@ -9,7 +9,7 @@ use crate::process::PID;
 /// Sent by `kill`.
 const SI_USER: i32 = 0;
 /// Sent by the kernel.
-const SI_KERNEL: i32 = 0x80;
+pub(super) const SI_KERNEL: i32 = 0x80;
 /// Sent by a timer.
 pub(super) const SI_TIMER: i32 = -2;
 /// Sent by `tkill` and `tgkill`.

@@ -9,11 +9,13 @@ use core::cell::UnsafeCell;
 use core::mem::{MaybeUninit, offset_of};
 
 use muslin_abi::Errno;
-use muslin_abi::layout::{Registers, Siginfo};
+use muslin_abi::layout::Registers;
 use muslin_arch::interrupted::{Interrupted, resume};
+use muslin_arch::traps::Frame;
 use muslin_arch::{pthread, stack, thread_pointer};
 
 use super::deliver::{Again, deliver, deliver_fault, return_to};
+use super::faults::{floating_point, information, put_registers, registers_of};
 use super::{is_any_attentive, update};
 use crate::context::Context;
 use crate::threads::Call;
@@ -39,6 +41,12 @@ static PLACE: Shared = Shared(UnsafeCell::new(Place {
     stack: [0; STACK_BYTES],
 }));
 
+/// What [`deliver_at`] is given.
+struct Arguments<'a, 'b> {
+    context: &'a Context<'b>,
+    call: &'a Call,
+}
+
 /// The end of a call while somebody asks for attention: does what is due, and runs functions of signals.
 /// Does not return if one is to run. `true` makes the call again.
 pub fn attend(context: &Context<'_>, call: &mut Call) -> bool {
@@ -47,7 +55,7 @@ pub fn attend(context: &Context<'_>, call: &mut Call) -> bool {
     let thread = context.process.threads.current();
     if thread.has_signal() {
         let top = (PLACE.0.get() as usize + size_of::<Place>()) as *mut u8;
-        let arguments = (context, call);
+        let arguments = Arguments { context, call };
         // SAFETY: 1. the stack is free: who uses it does not come here. 2. The function takes the
         // address of these arguments, and no other.
         unsafe { stack::call_on(deliver_at, (&raw const arguments).cast(), top, top) };
@@ -75,15 +83,16 @@ fn put_back_mask(context: &Context<'_>) {
 /// Delivers at the end of a call. Returns if no function is to run.
 ///
 /// # Safety
-/// `arguments` is what [`attend`] says, and this stack is that of [`PLACE`].
+/// `arguments` is an [`Arguments`], and this stack is that of [`PLACE`].
 unsafe extern "C" fn deliver_at(arguments: *const u8, _: *mut u8) -> isize {
-    // SAFETY: as the caller promises.
-    let (context, call) = unsafe { &*arguments.cast::<(&Context<'static>, &Call)>() };
+    // SAFETY: as the caller promises. The process of a program that runs is there for ever.
+    let &Arguments { context, call } = unsafe { &*arguments.cast::<Arguments<'_, 'static>>() };
+    // Frames go to where both of them are.
+    let (context, at) = (*context, core::ptr::from_ref(call) as usize);
     // SAFETY: nobody else has it: delivery is not interrupted by another.
     let place = unsafe { &mut *(&raw mut (*PLACE.0.get()).code) };
-    // SAFETY: as above. The process of a program that runs is there for ever.
-    unsafe { (&raw mut (*PLACE.0.get()).context).write(MaybeUninit::new(**context)) };
-    let at = core::ptr::from_ref::<Call>(call) as usize;
+    // SAFETY: as above.
+    unsafe { (&raw mut (*PLACE.0.get()).context).write(MaybeUninit::new(context)) };
     let [r15, r14, r13, r12, rbp, rbx] = call.registers.map(|word| word as u64);
     place.registers = Registers {
         r15,
@@ -106,7 +115,7 @@ unsafe extern "C" fn deliver_at(arguments: *const u8, _: *mut u8) -> isize {
             rsp: at,
         }
     });
-    if deliver(context, place, again) {
+    if deliver(&context, place, again) {
         // SAFETY: the registers are the program's; nothing of this stack is needed any more.
         unsafe { resume(place) };
     }
@@ -128,21 +137,23 @@ fn mark_cancellation_point(at: usize) {
     }
 }
 
-/// Lets the signal of a fault do what it does to code with these registers, which are the interrupted
-/// code's and are changed, as are the vector registers. `false`: no function is to run, nothing changed.
+/// A [`FaultFn`](super::FaultFn). The vector registers change as well.
 ///
 /// # Safety
-/// The vector registers are those of the interrupted code. This code is not the library OS's.
-pub unsafe fn fault(context: &Context<'static>, registers: &mut Registers, info: &Siginfo) -> bool {
+/// The frame is that of an exception, whose handler calls this; the vector registers are those of the
+/// interrupted code, and that is the program's.
+pub unsafe fn fault(context: &Context<'static>, frame: &mut Frame, address: usize) -> bool {
     // SAFETY: as in `deliver_at`: this is not in the middle of a delivery.
     let place = unsafe { &mut *(&raw mut (*PLACE.0.get()).code) };
     // SAFETY: as above.
     unsafe { (&raw mut (*PLACE.0.get()).context).write(MaybeUninit::new(*context)) };
-    place.registers = *registers;
+    place.registers = registers_of(frame, address);
     place.save_all();
-    let is_caught = deliver_fault(context, place, info);
+    let exceptions = floating_point(place.vectors(), frame.vector);
+    let info = information(context, frame, address, exceptions);
+    let is_caught = deliver_fault(context, place, &info);
     if is_caught {
-        *registers = place.registers;
+        put_registers(frame, &place.registers);
         place.load_vectors();
     }
     is_caught

@@ -133,3 +133,61 @@ pub fn with_mask(
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{bit, sys_kill, sys_rt_sigaction, sys_rt_sigprocmask};
+    use super::*;
+    use crate::testing::World;
+    use muslin_abi::layout::{Sigaction, Timespec};
+    use muslin_platform::Clock;
+
+    fn second(world: &World) -> usize {
+        world.value(&Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        })
+    }
+
+    #[test]
+    fn waiting_for_signals_ends() {
+        let world = World::new();
+        let set = world.value(&bit(10));
+        let second = second(&world);
+        assert_eq!(world.call(sys_rt_sigprocmask, [0, set, 0, 8]), Ok(0));
+        let start_ns = world.sim.monotonic_ns();
+        assert_eq!(
+            world.call(sys_rt_sigtimedwait, [set, 0, second, 8]),
+            Err(Errno::EAGAIN)
+        );
+        assert_eq!(world.sim.monotonic_ns() - start_ns, 1_000_000_000);
+        assert_eq!(world.call(sys_kill, [1, 10]), Ok(0));
+        let info = world.room(128);
+        assert_eq!(world.call(sys_rt_sigtimedwait, [set, info, 0, 8]), Ok(10));
+        assert_eq!(world.get_value::<Siginfo>(info).si_signo, 10);
+    }
+
+    #[test]
+    fn a_mask_lasts_for_the_call_and_its_signal() {
+        let world = World::new();
+        let context = world.context();
+        let own = &context.process.threads.current().signals;
+        let all = world.value(&u64::MAX);
+        let none = world.value(&0_u64);
+        let action = world.value(&Sigaction {
+            handler: 0x1234,
+            ..Sigaction::default()
+        });
+        assert_eq!(world.call(sys_rt_sigaction, [10, action, 0, 8]), Ok(0));
+        assert_eq!(world.call(sys_rt_sigprocmask, [2, all, 0, 8]), Ok(0));
+        // A wait that ends otherwise puts the mask back itself.
+        assert_eq!(with_mask(&context, Some(0), || Ok(5)), Ok(5));
+        assert_eq!(own.lock().mask, !UNBLOCKABLE);
+        // The signal waits already, so the wait ends at once.
+        assert_eq!(world.call(sys_kill, [1, 10]), Ok(0));
+        let result = world.call(sys_rt_sigsuspend, [none, 8]);
+        assert_eq!(result, Err(Errno::EINTR));
+        assert_eq!(own.lock().mask, 0);
+        assert_eq!(own.lock().mask_after, Some(!UNBLOCKABLE));
+    }
+}

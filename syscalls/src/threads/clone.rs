@@ -13,6 +13,7 @@ use super::thread::Thread;
 use crate::context::Context;
 use crate::files::lookup_thread;
 use crate::gap::gap;
+use crate::signals;
 use crate::user_mem;
 
 const CLONE_VM: usize = 0x100;
@@ -76,6 +77,7 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     };
     thread.prepare(stack_pointer, thread_pointer, clear_child_tid);
     *thread.traits.lock() = context.process.identity.traits_of_child(threads.current());
+    signals::begin_thread(context, thread);
     let tid = thread.tid();
     if has(CLONE_PARENT_SETTID) {
         user_mem::write(context, parent_tid, &tid)?;
@@ -104,6 +106,7 @@ fn exit(context: &Context<'_>, status: i32) -> ! {
     if word != 0 && user_mem::write(context, word, &0_i32).is_ok() {
         threads.futexes.wake(word, 1, u32::MAX);
     }
+    signals::end_thread(context);
     if threads.scheduler.count() == 1 {
         context.platform.power().exit(status & 0xff);
     }

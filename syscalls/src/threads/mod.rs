@@ -130,6 +130,11 @@ impl Threads {
         self.scheduler.timers.lock().remove(key).is_some()
     }
 
+    /// The code that makes a call again: see [`Machine`].
+    pub fn again(&self) -> usize {
+        self.machine.again as usize
+    }
+
     /// Does what is due by now.
     pub fn look_at_timers(&self, context: &Context<'_>) {
         self.scheduler.look_at_timers(context);

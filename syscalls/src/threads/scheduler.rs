@@ -193,7 +193,11 @@ impl Scheduler {
         if let Some(timer) = timer {
             self.timers.lock().remove(timer);
         }
-        thread.wait.lock().woken
+        match thread.wait.lock().woken {
+            // Another thread took it meanwhile.
+            Woken::BySignal if !thread.has_signal() => Woken::ByWake,
+            woken => woken,
+        }
     }
 
     /// Lets others run that can.
@@ -389,4 +393,7 @@ pub struct Machine {
     pub keep: fn() -> Kept,
     /// Puts back what was kept for a thread, which goes on next.
     pub put_back: fn(&Kept),
+    /// Makes a call again: code that finds the stack pointer at its [`Call`](super::Call), and the
+    /// registers of that as the call keeps them.
+    pub again: unsafe extern "C" fn(),
 }

@@ -24,7 +24,16 @@ pub static CALL_PLACE: AtomicUsize = AtomicUsize::new(0);
 static IS_INSIDE: AtomicBool = AtomicBool::new(false);
 
 /// What the switch between threads asks of the runtime.
-pub const MACHINE: Machine = Machine { keep, put_back };
+pub const MACHINE: Machine = Machine {
+    keep,
+    put_back,
+    again: __muslin_cp_begin,
+};
+
+unsafe extern "C" {
+    /// Part of the stub below.
+    fn __muslin_cp_begin();
+}
 
 /// Answers a call, as the code of every slot, with the handler in rax. What the handler is given and
 /// what stands behind it on the stack is the end of a [`Call`]; a call that is to be attended to gets
@@ -76,6 +85,17 @@ pub unsafe extern "C" fn answer_stub() {
         "mov rax, rcx",
         "add rsp, 56",
         "ret",
+        // A call that a signal interrupted goes on here, with the stack pointer at its `Call`: it is made
+        // again, or answers EINTR. musl's `cancel_handler` moves it from the one to the other.
+        ".globl __muslin_cp_begin, __muslin_cp_syscall, __muslin_cp_cancelled",
+        "__muslin_cp_begin:",
+        "__muslin_cp_syscall:",
+        "add rsp, 56",
+        "jmp 2b",
+        "__muslin_cp_cancelled:",
+        "mov rax, -4",
+        "add rsp, 112",
+        "ret",
         place = sym CALL_PLACE,
         answer = sym answer,
         attention = sym ATTENTION,
@@ -83,7 +103,8 @@ pub unsafe extern "C" fn answer_stub() {
     )
 }
 
-fn context() -> Context<'static> {
+/// What handlers are given.
+pub fn context() -> Context<'static> {
     let Some(process) = process::process() else {
         console::fatal(&[b"muslin: a call came before the process was made"]);
     };

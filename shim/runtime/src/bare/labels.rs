@@ -3,15 +3,10 @@
 
 use core::arch::global_asm;
 
-// `cancel_handler` asks whether the program counter lies between the first two.
 global_asm!(
     r#"
     .pushsection .text.__muslin_no_kernel,"ax",@progbits
-    .globl __muslin_cp_begin, __muslin_cp_syscall, __muslin_cp_cancelled
     .globl __muslin_passthrough_vfork
-__muslin_cp_begin:
-__muslin_cp_syscall:
-__muslin_cp_cancelled:
 __muslin_passthrough_vfork:
     ud2
     .popsection

@@ -1,14 +1,12 @@
 //! What a host that leaves the processor to its guest has from the runtime: calls made by the
-//! instruction `syscall`, and faults that can be repaired.
-//!
-//! Whoever turns faults into signals does it here: the interrupted code goes on with the registers
-//! of the frame, wherever they say.
+//! instruction `syscall`, and faults that can be repaired or are signals.
 
 use core::arch::global_asm;
 
 use muslin_arch::code::Code;
 use muslin_arch::traps::{Frame, PAGE_FAULT};
 use muslin_solo5::host::Above;
+use muslin_syscalls::signals::FaultFn;
 
 use crate::answer;
 use crate::dispatch;
@@ -65,5 +63,14 @@ unsafe extern "C" fn call(
 const WRITE: u64 = 1 << 1;
 
 fn repair(frame: &mut Frame, address: usize) -> bool {
-    frame.vector == PAGE_FAULT && process::fault(address, frame.error_code & WRITE != 0)
+    if frame.vector == PAGE_FAULT && process::fault(address, frame.error_code & WRITE != 0) {
+        return true;
+    }
+    // A fault of the library OS's own is nobody's signal.
+    let Some(process) = process::process().filter(|_| !answer::is_inside()) else {
+        return false;
+    };
+    // SAFETY: this handles an exception of the program's, and has not touched the vector registers.
+    let fault = |fault: FaultFn| unsafe { fault(&answer::context(), frame, address) };
+    process.signals.fault().is_some_and(fault)
 }
