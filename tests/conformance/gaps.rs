@@ -25,7 +25,7 @@ impl Gap {
 /// The gaps of the library OS, whatever it runs on.
 pub const LIBRARY_OS: &[Gap] = &[
     Gap {
-        missing: "signals between threads",
+        missing: "reads of pipes that wait for another thread",
         is_run: false,
         programs: "asynchronous_io cancellation prctl robust_threads timers_of_threads",
     },

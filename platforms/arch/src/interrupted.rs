@@ -6,9 +6,44 @@
 use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 
-use muslin_abi::layout::Registers;
+use crate::traps::{self, Frame};
 
-use crate::traps;
+/// Registers in the order of `gregs` in a program's `mcontext_t`: r8 to r15, then by the names below.
+pub type Registers = [u64; 23];
+
+/// First argument.
+pub const RDI: usize = 8;
+/// Second argument.
+pub const RSI: usize = 9;
+/// General purpose, or the frame.
+pub const RBP: usize = 10;
+/// General purpose.
+pub const RBX: usize = 11;
+/// Third argument.
+pub const RDX: usize = 12;
+/// Result.
+pub const RAX: usize = 13;
+/// General purpose.
+pub const RCX: usize = 14;
+/// Stack pointer.
+pub const RSP: usize = 15;
+/// The next instruction.
+pub const RIP: usize = 16;
+/// Flags.
+pub const FLAGS: usize = 17;
+/// Selectors of segments.
+pub const SEGMENTS: usize = 18;
+/// What the processor says about an exception.
+pub const ERROR: usize = 19;
+/// The exception.
+pub const TRAP: usize = 20;
+/// The mask, as old programs read it.
+pub const OLD_MASK: usize = 21;
+/// The address that a page fault was about.
+pub const CR2: usize = 22;
+
+/// Where the registers of a [`Frame`] are in [`Registers`].
+const OF_FRAME: [usize; 15] = [RAX, RBX, RCX, RDX, RSI, RDI, RBP, 0, 1, 2, 3, 4, 5, 6, 7];
 
 /// Bytes of what `fxsave` stores.
 pub const FXSAVE_BYTES: usize = 512;
@@ -56,13 +91,12 @@ impl Interrupted {
     /// Bytes that vector registers may take: those of AVX-512 take 2,688.
     pub const VECTORS_BYTES_MAX: usize = 3072;
 
-    /// Nothing yet.
+    /// Nothing yet: zeros, which take no room in an image. The vector registers must be put in.
     pub const fn new() -> Self {
         Self {
             vectors: [0; Self::VECTORS_BYTES_MAX],
-            vectors_bytes: FXSAVE_BYTES,
-            // SAFETY: numbers, which may be 0.
-            registers: unsafe { core::mem::zeroed() },
+            vectors_bytes: 0,
+            registers: [0; _],
         }
     }
 
@@ -81,8 +115,14 @@ impl Interrupted {
 
     /// How many bytes there are in all of vector registers that start with these
     /// [`FXSAVE_BYTES`].
-    pub fn vectors_bytes_of(start: &[u8; FXSAVE_BYTES]) -> usize {
-        let word = |at: usize| start[at..].first_chunk().copied().map(u32::from_le_bytes);
+    pub fn vectors_bytes_of(start: &[u8]) -> usize {
+        let word = |at: usize| {
+            start
+                .get(at..)?
+                .first_chunk()
+                .copied()
+                .map(u32::from_le_bytes)
+        };
         let bytes = xsave_bytes();
         match word(MARK_AT + 16) {
             Some(size) if word(MARK_AT) == Some(MARK) && size as usize == bytes => bytes,
@@ -149,7 +189,7 @@ impl Interrupted {
     }
 
     /// Puts the vector registers into the processor.
-    pub fn load_vectors(&self) {
+    fn load_vectors(&self) {
         let vectors = &raw const self.vectors;
         // SAFETY: the bytes are of the kind that their number says, aligned, and nothing that the
         // processor refuses is among them.
@@ -164,19 +204,53 @@ impl Interrupted {
 
     /// Makes the code one that begins: `function`, with three arguments, on the stack at `rsp`.
     pub fn begin(&mut self, function: usize, arguments: [usize; 3], rsp: usize) {
-        let registers = &mut self.registers;
-        registers.rip = function as u64;
-        registers.rsp = rsp as u64;
-        [registers.rdi, registers.rsi, registers.rdx] = arguments.map(|word| word as u64);
-        registers.rax = 0;
-        registers.eflags &= !(TRAP_FLAG | DIRECTION_FLAG);
+        let [first, second, third] = arguments;
+        let words = [
+            (RIP, function),
+            (RSP, rsp),
+            (RDI, first),
+            (RSI, second),
+            (RDX, third),
+            (RAX, 0),
+        ];
+        for (register, word) in words {
+            self.registers[register] = word as u64;
+        }
+        self.registers[FLAGS] &= !(TRAP_FLAG | DIRECTION_FLAG);
         self.reset_vectors();
     }
 
     /// Takes registers from a program.
     pub fn set_registers(&mut self, registers: &Registers) {
         self.registers = *registers;
-        self.registers.eflags = registers.eflags & FLAGS_FREE | FLAGS_FIXED;
+        self.registers[FLAGS] = registers[FLAGS] & FLAGS_FREE | FLAGS_FIXED;
+    }
+
+    /// Takes the registers of an exception, which was about `address` if it is a page fault.
+    pub fn set_frame(&mut self, frame: &Frame, address: usize) {
+        for (register, word) in OF_FRAME.into_iter().zip(frame.registers) {
+            self.registers[register] = word;
+        }
+        self.registers[RSP] = frame.rsp;
+        self.registers[RIP] = frame.rip;
+        self.registers[FLAGS] = frame.rflags;
+        self.registers[ERROR] = frame.error_code;
+        self.registers[TRAP] = frame.vector;
+        self.registers[CR2] = match frame.vector {
+            traps::PAGE_FAULT => address as u64,
+            _ => 0,
+        };
+    }
+
+    /// Makes an exception's code this code; its vector registers are in the processor then.
+    pub fn put_into(&self, frame: &mut Frame) {
+        for (register, word) in OF_FRAME.into_iter().zip(&mut frame.registers) {
+            *word = self.registers[register];
+        }
+        frame.rsp = self.registers[RSP];
+        frame.rip = self.registers[RIP];
+        frame.rflags = self.registers[FLAGS];
+        self.load_vectors();
     }
 }
 
@@ -206,18 +280,18 @@ pub unsafe extern "C" fn resume(code: *const Interrupted) -> ! {
         "mov eax, ss",
         "push rax",
         "push [rdi + {rsp}]",
-        "push [rdi + {eflags}]",
+        "push [rdi + {flags}]",
         "mov eax, cs",
         "push rax",
         "push [rdi + {rip}]",
-        "mov r8, [rdi + {r8}]",
-        "mov r9, [rdi + {r9}]",
-        "mov r10, [rdi + {r10}]",
-        "mov r11, [rdi + {r11}]",
-        "mov r12, [rdi + {r12}]",
-        "mov r13, [rdi + {r13}]",
-        "mov r14, [rdi + {r14}]",
-        "mov r15, [rdi + {r15}]",
+        "mov r8, [rdi]",
+        "mov r9, [rdi + 8]",
+        "mov r10, [rdi + 16]",
+        "mov r11, [rdi + 24]",
+        "mov r12, [rdi + 32]",
+        "mov r13, [rdi + 40]",
+        "mov r14, [rdi + 48]",
+        "mov r15, [rdi + 56]",
         "mov rsi, [rdi + {rsi}]",
         "mov rbp, [rdi + {rbp}]",
         "mov rbx, [rdi + {rbx}]",
@@ -229,24 +303,16 @@ pub unsafe extern "C" fn resume(code: *const Interrupted) -> ! {
         vectors_bytes = const offset_of!(Interrupted, vectors_bytes),
         fxsave_bytes = const FXSAVE_BYTES,
         registers = const offset_of!(Interrupted, registers),
-        r8 = const offset_of!(Registers, r8),
-        r9 = const offset_of!(Registers, r9),
-        r10 = const offset_of!(Registers, r10),
-        r11 = const offset_of!(Registers, r11),
-        r12 = const offset_of!(Registers, r12),
-        r13 = const offset_of!(Registers, r13),
-        r14 = const offset_of!(Registers, r14),
-        r15 = const offset_of!(Registers, r15),
-        rdi = const offset_of!(Registers, rdi),
-        rsi = const offset_of!(Registers, rsi),
-        rbp = const offset_of!(Registers, rbp),
-        rbx = const offset_of!(Registers, rbx),
-        rdx = const offset_of!(Registers, rdx),
-        rax = const offset_of!(Registers, rax),
-        rcx = const offset_of!(Registers, rcx),
-        rsp = const offset_of!(Registers, rsp),
-        rip = const offset_of!(Registers, rip),
-        eflags = const offset_of!(Registers, eflags),
+        rdi = const RDI * 8,
+        rsi = const RSI * 8,
+        rbp = const RBP * 8,
+        rbx = const RBX * 8,
+        rdx = const RDX * 8,
+        rax = const RAX * 8,
+        rcx = const RCX * 8,
+        rsp = const RSP * 8,
+        rip = const RIP * 8,
+        flags = const FLAGS * 8,
     )
 }
 
@@ -291,8 +357,8 @@ mod tests {
             "pop rbp",
             "pop rbx",
             "ret",
-            rsp = const offset_of!(Interrupted, registers) + offset_of!(Registers, rsp),
-            rip = const offset_of!(Interrupted, registers) + offset_of!(Registers, rip),
+            rsp = const offset_of!(Interrupted, registers) + RSP * 8,
+            rip = const offset_of!(Interrupted, registers) + RIP * 8,
             resume = sym resume,
         )
     }
@@ -302,15 +368,13 @@ mod tests {
         let mut code = Box::new(Interrupted::new());
         code.save_all();
         assert_eq!(code.vectors().len(), FXSAVE_BYTES);
-        code.set_registers(&Registers {
-            r8: 0x1_0000_0000,
-            rbx: 0x10_0000,
-            rdi: 0x1000,
-            r15: 0x10,
-            // With the flag of interrupts cleared, which a program cannot ask for.
-            eflags: DIRECTION_FLAG,
-            ..Registers::default()
-        });
+        let mut registers = [0; _];
+        registers[0] = 0x1_0000_0000;
+        registers[RBX] = 0x10_0000;
+        registers[RDI] = 0x1000;
+        registers[7] = 0x10;
+        registers[FLAGS] = DIRECTION_FLAG;
+        code.set_registers(&registers);
         // SAFETY: the code ends where it was called.
         let sum = unsafe { there_and_back(&raw mut *code) };
         assert_eq!(
@@ -338,17 +402,43 @@ mod tests {
     #[test]
     fn code_begins_with_its_arguments() {
         let mut code = Interrupted::new();
-        code.set_registers(&Registers {
-            eflags: u64::MAX,
-            ..Registers::default()
-        });
+        code.set_registers(&[u64::MAX; _]);
         code.begin(0x1000, [1, 2, 3], 0x2000);
         let registers = &code.registers;
-        assert_eq!((registers.rip, registers.rsp), (0x1000, 0x2000));
-        assert_eq!((registers.rdi, registers.rsi, registers.rdx), (1, 2, 3));
+        assert_eq!((registers[RIP], registers[RSP]), (0x1000, 0x2000));
+        assert_eq!([registers[RDI], registers[RSI], registers[RDX]], [1, 2, 3]);
         assert_eq!(
-            registers.eflags,
+            registers[FLAGS],
             (FLAGS_FREE | FLAGS_FIXED) & !(TRAP_FLAG | DIRECTION_FLAG)
         );
+    }
+
+    #[test]
+    fn registers_go_to_a_frame_and_back() {
+        let before = Frame {
+            registers: core::array::from_fn(|register| register as u64 + 1),
+            vector: traps::PAGE_FAULT,
+            error_code: 6,
+            rip: 100,
+            cs: 8,
+            rflags: 2,
+            rsp: 200,
+            ss: 16,
+        };
+        let mut code = Interrupted::new();
+        code.set_frame(&before, 77);
+        let found = [RAX, RDI, 7, ERROR, TRAP, CR2].map(|register| code.registers[register]);
+        assert_eq!(found, [1, 6, 15, 6, 14, 77]);
+        let mut after = Frame {
+            registers: [0; 15],
+            rip: 0,
+            rsp: 0,
+            rflags: 0,
+            ..before
+        };
+        code.reset_vectors();
+        code.put_into(&mut after);
+        assert_eq!(after.registers, before.registers);
+        assert_eq!((after.rip, after.rsp, after.rflags), (100, 200, 2));
     }
 }

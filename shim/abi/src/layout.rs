@@ -314,78 +314,6 @@ structs! {
 }
 
 structs! {
-    /// The registers of `mcontext_t`, in the order of its `gregs`.
-    Registers {
-        /// General purpose.
-        r8: u64,
-        /// General purpose.
-        r9: u64,
-        /// General purpose.
-        r10: u64,
-        /// General purpose.
-        r11: u64,
-        /// General purpose.
-        r12: u64,
-        /// General purpose.
-        r13: u64,
-        /// General purpose.
-        r14: u64,
-        /// General purpose.
-        r15: u64,
-        /// First argument.
-        rdi: u64,
-        /// Second argument.
-        rsi: u64,
-        /// General purpose, or the frame.
-        rbp: u64,
-        /// General purpose.
-        rbx: u64,
-        /// Third argument.
-        rdx: u64,
-        /// Result.
-        rax: u64,
-        /// Fourth argument.
-        rcx: u64,
-        /// Stack pointer.
-        rsp: u64,
-        /// The next instruction.
-        rip: u64,
-        /// Flags.
-        eflags: u64,
-        /// Selectors of segments: cs, gs, fs, ss.
-        csgsfs: u64,
-        /// What the processor says about an exception.
-        err: u64,
-        /// The exception.
-        trapno: u64,
-        /// The mask, as old programs read it.
-        oldmask: u64,
-        /// The address that a page fault was about.
-        cr2: u64,
-    }
-}
-
-structs! {
-    /// `ucontext_t`, without the room behind it where glibc and musl keep vector registers.
-    UserContext {
-        /// `UC_*`.
-        uc_flags: u64,
-        /// Unused.
-        uc_link: usize,
-        /// The alternate stack.
-        uc_stack: SignalStack,
-        /// Registers.
-        registers: Registers,
-        /// Where the vector registers are, as `fxsave` or `xsave` stores them; 0 for none.
-        fpregs: usize,
-        /// Unused.
-        reserved: [u64; 8],
-        /// Signals that are blocked. The type of C has more words, all 0.
-        uc_sigmask: [u64; 16],
-    }
-}
-
-structs! {
     /// `struct stat`.
     Stat {
         /// The file system.
@@ -592,9 +520,7 @@ mod tests {
         assert_eq!(Rusage::BYTES, 144);
         assert_eq!(Sigaction::BYTES, 32);
         assert_eq!(SignalStack::BYTES, 24);
-        assert_eq!(Registers::BYTES, 23 * 8);
-        assert_eq!(core::mem::offset_of!(UserContext, uc_sigmask), 296);
-        assert_eq!(UserContext::BYTES, 424);
+        assert_eq!(Siginfo::BYTES, 48);
         assert_eq!(Stat::BYTES, 144);
         assert_eq!(Statx::BYTES, 256);
         assert_eq!(Statfs::BYTES, 120);

@@ -141,7 +141,7 @@ syscall_table! {
     mprotect = passthrough::__muslin_passthrough, Full => memory::sys_mprotect, Partial("where the platform cannot protect pages, only calls respect it");
     munmap = passthrough::__muslin_passthrough, Full => memory::sys_munmap, Full;
     brk = passthrough::__muslin_passthrough, Full => memory::sys_brk, Full;
-    rt_sigaction = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigaction, Partial("functions run where the program sends itself the signal; SA_ONSTACK changes nothing");
+    rt_sigaction = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigaction, Partial("functions run at the end of calls, and at faults where the host leaves those to the guest (hvt): a loop without calls is not interrupted");
     rt_sigprocmask = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigprocmask, Full;
     rt_sigreturn = passthrough::__muslin_passthrough, Partial("the kernel returns from signal handlers into it directly: no handler can be registered") => missing;
     ioctl = passthrough::__muslin_passthrough, Full => files::sys_ioctl, Partial("nothing is a terminal, the console neither: ENOTTY");
@@ -162,7 +162,7 @@ syscall_table! {
     shmctl = passthrough::__muslin_passthrough, Full => missing;
     dup = passthrough::__muslin_passthrough, Full => files::sys_dup, Full;
     dup2 = passthrough::__muslin_passthrough, Full => files::sys_dup2, Full;
-    pause = passthrough::__muslin_passthrough, Full => signals::sys_pause, Partial("where Linux would wait for ever, the program ends with a message and status 134");
+    pause = passthrough::__muslin_passthrough, Full => signals::sys_pause, Partial("where all threads would wait for ever, the program ends with a report and status 134");
     nanosleep = passthrough::__muslin_passthrough, Full => time::sys_nanosleep, Full;
     getitimer = passthrough::__muslin_passthrough, Full => missing;
     alarm = passthrough::__muslin_passthrough, Full => missing;
@@ -190,7 +190,7 @@ syscall_table! {
     execve = passthrough::__muslin_passthrough, Full => missing;
     exit = passthrough::__muslin_passthrough, Full => process::sys_exit, Full;
     wait4 = passthrough::__muslin_passthrough, Full => process::sys_wait4, Full;
-    kill = passthrough::__muslin_passthrough, Full => signals::sys_kill, Partial("-1 reaches the caller. Signals that stop a program do nothing: nobody could continue it. What waits comes once, real-time signals too, and a function sees it as from tkill");
+    kill = passthrough::__muslin_passthrough, Full => signals::sys_kill, Partial("-1 reaches the caller. Signals that stop a program do nothing: nobody could continue it");
     uname = passthrough::__muslin_passthrough, Full => process::sys_uname, Full;
     semget = passthrough::__muslin_passthrough, Full => missing;
     semop = passthrough::__muslin_passthrough, Full => missing;
@@ -256,10 +256,10 @@ syscall_table! {
     capget = passthrough::__muslin_passthrough, Full => missing;
     capset = passthrough::__muslin_passthrough, Full => missing;
     rt_sigpending = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigpending, Full;
-    rt_sigtimedwait = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigtimedwait, Partial("where Linux would wait for ever, the program ends with a message and status 134");
-    rt_sigqueueinfo = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigqueueinfo, Partial("the function does not see info; what waits comes once, real-time signals too");
-    rt_sigsuspend = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigsuspend, Partial("where Linux would wait for ever, the program ends with a message and status 134");
-    sigaltstack = passthrough::__muslin_passthrough, Full => signals::sys_sigaltstack, Partial("nothing runs on it");
+    rt_sigtimedwait = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigtimedwait, Partial("where all threads would wait for ever, the program ends with a report and status 134");
+    rt_sigqueueinfo = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigqueueinfo, Full;
+    rt_sigsuspend = passthrough::__muslin_passthrough, Full => signals::sys_rt_sigsuspend, Partial("where all threads would wait for ever, the program ends with a report and status 134");
+    sigaltstack = passthrough::__muslin_passthrough, Full => signals::sys_sigaltstack, Full;
     utime = passthrough::__muslin_passthrough, Full => files::sys_utime, Full;
     mknod = passthrough::__muslin_passthrough, Full => files::sys_mknod, Partial("a device that is not one of /dev cannot be opened");
     uselib = passthrough::__muslin_passthrough, Full => missing;
@@ -328,7 +328,7 @@ syscall_table! {
     removexattr = passthrough::__muslin_passthrough, Full => files::sys_removexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     lremovexattr = passthrough::__muslin_passthrough, Full => files::sys_lremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     fremovexattr = passthrough::__muslin_passthrough, Full => files::sys_fremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
-    tkill = passthrough::__muslin_passthrough, Full => signals::sys_tkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
+    tkill = passthrough::__muslin_passthrough, Full => signals::sys_tkill, Partial("signals that stop a program do nothing");
     time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
     futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words");
     sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
@@ -362,7 +362,7 @@ syscall_table! {
     exit_group = passthrough::__muslin_passthrough, Full => process::sys_exit_group, Full;
     epoll_wait = passthrough::__muslin_passthrough, Full => missing;
     epoll_ctl = passthrough::__muslin_passthrough, Full => missing;
-    tgkill = passthrough::__muslin_passthrough, Full => signals::sys_tgkill, Partial("signals that stop a program do nothing; what waits comes once, real-time signals too");
+    tgkill = passthrough::__muslin_passthrough, Full => signals::sys_tgkill, Partial("signals that stop a program do nothing");
     utimes = passthrough::__muslin_passthrough, Full => files::sys_utimes, Full;
     vserver = passthrough::__muslin_passthrough, Full => missing;
     mbind = passthrough::__muslin_passthrough, Full => missing;

@@ -14,7 +14,6 @@ use crate::user_mem::{self, UserBuf, UserBufMut};
 
 /// Descriptors in an `fd_set`.
 const WORD_BITS: usize = 64;
-/// The size of the kernel's signal set.
 
 /// What says "ready" in each of `select`'s three sets.
 const SELECT_READ: u16 = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR;

@@ -6,11 +6,13 @@
 //! Source: sigaction(2), sigreturn(2), sigaltstack(2), man-pages 6.9; the frame: Linux
 //! `arch/x86/kernel/signal_64.c`, `arch/x86/kernel/fpu/signal.c`.
 
-use core::mem::offset_of;
+use core::ops::Range;
 
 use muslin_abi::Errno;
-use muslin_abi::layout::{Pod, Registers, Sigaction, Siginfo, SignalStack, UserContext};
-use muslin_arch::interrupted::{FXSAVE_BYTES, Interrupted};
+use muslin_abi::layout::{Pod, Sigaction, Siginfo, SignalStack};
+use muslin_arch::interrupted::{
+    FXSAVE_BYTES, Interrupted, OLD_MASK, RAX, RIP, RSP, Registers, SEGMENTS,
+};
 
 use super::actions::is_on_stack;
 use super::siginfo::SIGINFO_BYTES;
@@ -33,13 +35,21 @@ const UC_FP_XSTATE: u64 = 1;
 /// Bytes below the stack pointer that code may use.
 const RED_ZONE_BYTES: usize = 128;
 /// What programs expect in the segment registers.
-const SEGMENTS: u64 = 0x002b_0000_0000_0033;
+const USUAL_SEGMENTS: u64 = 0x002b_0000_0000_0033;
 /// Alignment of what `xsave` stores.
 const VECTORS_ALIGN: usize = 64;
 
+/// `ucontext_t`, as words: flags and a link, the alternate stack, registers, the address of the vector
+/// registers, eight words without use, and the mask, of which C has more words than a kernel.
+type UserContext = [u64; 53];
+const UC_STACK: Range<usize> = 2..5;
+const UC_REGISTERS: Range<usize> = 5..28;
+const UC_VECTORS: usize = 28;
+const UC_MASK: usize = 37;
+
 /// The frame, from the word that the function returns to: that word, the context, the information.
 const CONTEXT_AT: usize = 8;
-const INFORMATION_AT: usize = CONTEXT_AT + UserContext::BYTES;
+const INFORMATION_AT: usize = CONTEXT_AT + <UserContext as Pod>::BYTES;
 const FRAME_BYTES: usize = INFORMATION_AT + SIGINFO_BYTES;
 
 /// How a call is made again that a signal interrupted.
@@ -67,10 +77,10 @@ pub fn deliver(context: &Context<'_>, code: &mut Interrupted, mut again: Option<
     while let Some(taken) = next(context) {
         if let Some(again) = again.take() {
             if taken.action.flags & SA_RESTART != 0 {
-                code.registers.rip = again.rip as u64;
-                code.registers.rsp = again.rsp as u64;
+                code.registers[RIP] = again.rip as u64;
+                code.registers[RSP] = again.rsp as u64;
             } else {
-                code.registers.rax = (-(Errno::EINTR.raw() as i64)) as u64;
+                code.registers[RAX] = (-(Errno::EINTR.raw() as i64)) as u64;
             }
         }
         begin(context, code, &taken);
@@ -147,9 +157,23 @@ fn prepare(context: &Context<'_>, info: &Siginfo) -> Option<Taken> {
     })
 }
 
+/// Lets the signals of the current thread that have no function do what they do.
+#[cfg(test)]
+pub fn end_by_default(context: &Context<'_>) {
+    let mask = context.process.threads.current().signals.lock().mask;
+    for signal in 1..=super::SIGNALS_COUNT as i32 {
+        let action = context.process.signals.state.lock().actions[signal as usize - 1];
+        let is_ready = super::pending_among(context, !mask & bit(signal)) != 0;
+        if is_ready && action.handler == SIG_DFL {
+            take(context, bit(signal));
+            exit_by_signal(context, signal);
+        }
+    }
+}
+
 /// Makes `code` the beginning of the function, with a frame that holds what `code` was.
 fn begin(context: &Context<'_>, code: &mut Interrupted, taken: &Taken) {
-    let rsp = code.registers.rsp as usize;
+    let rsp = code.registers[RSP] as usize;
     let stack = {
         let mut own = context.process.threads.current().signals.lock();
         let stack = own.stack;
@@ -199,22 +223,20 @@ fn put_frame(
     // A function finds the stack as behind a call: aligned, but for the word to return to.
     let frame = vectors_at.checked_sub(FRAME_BYTES).ok_or(Errno::EFAULT)?;
     let frame = (frame & !15).checked_sub(8).ok_or(Errno::EFAULT)?;
-    let user_context = UserContext {
-        uc_flags: if vectors.len() > FXSAVE_BYTES {
-            UC_FP_XSTATE
-        } else {
-            0
-        },
-        uc_stack: *stack,
-        registers: Registers {
-            csgsfs: SEGMENTS,
-            oldmask: taken.mask_after,
-            ..code.registers
-        },
-        fpregs: vectors_at,
-        uc_sigmask: core::array::from_fn(|word| if word == 0 { taken.mask_after } else { 0 }),
-        ..UserContext::default()
+    let mut user_context: UserContext = [0; _];
+    user_context[0] = if vectors.len() > FXSAVE_BYTES {
+        UC_FP_XSTATE
+    } else {
+        0
     };
+    let flags = u64::from(stack.ss_flags as u32);
+    user_context[UC_STACK].copy_from_slice(&[stack.ss_sp as u64, flags, stack.ss_size as u64]);
+    let registers = &mut user_context[UC_REGISTERS];
+    registers.copy_from_slice(&code.registers);
+    registers[SEGMENTS] = USUAL_SEGMENTS;
+    registers[OLD_MASK] = taken.mask_after;
+    user_context[UC_VECTORS] = vectors_at as u64;
+    user_context[UC_MASK] = taken.mask_after;
     let mut place = UserBufMut::new(context, frame, top - frame)?;
     place.copy_in(0, &return_address().to_le_bytes());
     user_mem::write(context, frame + CONTEXT_AT, &user_context)?;
@@ -243,29 +265,34 @@ fn take_context(
     code: &mut Interrupted,
     address: usize,
 ) -> Result<(), Errno> {
-    // Not the whole mask: a kernel's has one word.
     let user_context: UserContext = user_mem::read(context, address)?;
     code.reset_vectors();
-    if user_context.fpregs != 0 {
-        let start: [u8; FXSAVE_BYTES] = user_mem::read(context, user_context.fpregs)?;
+    let vectors_at = user_context[UC_VECTORS] as usize;
+    if vectors_at != 0 {
         let mut vectors = [0; Interrupted::VECTORS_BYTES_MAX];
-        let vectors = &mut vectors[..Interrupted::vectors_bytes_of(&start)];
-        UserBuf::new(context, user_context.fpregs, vectors.len())?.copy_out(0, vectors);
+        let start = &mut vectors[..FXSAVE_BYTES];
+        UserBuf::new(context, vectors_at, FXSAVE_BYTES)?.copy_out(0, start);
+        let len_bytes = Interrupted::vectors_bytes_of(start);
+        let vectors = &mut vectors[..len_bytes];
+        UserBuf::new(context, vectors_at, len_bytes)?.copy_out(0, vectors);
         code.set_vectors(vectors);
     }
-    code.set_registers(&user_context.registers);
+    let mut registers: Registers = [0; _];
+    registers.copy_from_slice(&user_context[UC_REGISTERS]);
+    code.set_registers(&registers);
     let mut own = context.process.threads.current().signals.lock();
-    own.mask = user_context.uc_sigmask[0] & !UNBLOCKABLE;
-    if !is_on_stack(&own.stack, code.registers.rsp as usize) {
-        own.stack = user_context.uc_stack;
+    own.mask = user_context[UC_MASK] & !UNBLOCKABLE;
+    if !is_on_stack(&own.stack, registers[RSP] as usize) {
+        let [ss_sp, flags, ss_size] = [0, 1, 2].map(|word| user_context[UC_STACK][word]);
+        own.stack = SignalStack {
+            ss_sp: ss_sp as usize,
+            ss_flags: flags as i32,
+            pad: 0,
+            ss_size: ss_size as usize,
+        };
     }
     Ok(())
 }
-
-const _: () = assert!(
-    offset_of!(UserContext, uc_sigmask) == 296,
-    "as Linux has it"
-);
 
 #[cfg(test)]
 mod tests {
@@ -274,6 +301,7 @@ mod tests {
     use super::super::*;
     use super::*;
     use crate::testing::World;
+    use muslin_arch::interrupted::{FLAGS, RBX, RDI, RDX, RSI};
 
     const SIGUSR1: usize = 10;
     const SIGUSR2: usize = 12;
@@ -302,18 +330,15 @@ mod tests {
     fn code(world: &World) -> (Interrupted, usize) {
         let top = world.room(STACK_BYTES) + STACK_BYTES;
         let mut code = Interrupted::new();
-        code.registers = Registers {
-            rbx: 77,
-            rax: 5,
-            rip: 0x5000,
-            rsp: top as u64,
-            ..Registers::default()
-        };
+        code.reset_vectors();
+        for (register, word) in [(RBX, 77), (RAX, 5), (RIP, 0x5000), (RSP, top as u64)] {
+            code.registers[register] = word;
+        }
         (code, top)
     }
 
     fn context_of(world: &World, code: &Interrupted) -> UserContext {
-        world.get_value(code.registers.rdx as usize)
+        world.get_value(code.registers[RDX] as usize)
     }
 
     #[test]
@@ -327,24 +352,24 @@ mod tests {
         let before = code.registers;
         assert!(deliver(&context, &mut code, None));
         let now = code.registers;
-        assert_eq!((now.rip, now.rdi, now.rax), (0x1234, 10, 0));
-        assert_eq!(now.rsp % 16, 8);
-        assert!((now.rsp as usize) < top - RED_ZONE_BYTES);
-        let return_word: usize = world.get_value(now.rsp as usize);
+        assert_eq!((now[RIP], now[RDI], now[RAX]), (0x1234, 10, 0));
+        assert_eq!(now[RSP] % 16, 8);
+        assert!((now[RSP] as usize) < top - RED_ZONE_BYTES);
+        let return_word: usize = world.get_value(now[RSP] as usize);
         assert_eq!(return_word, return_address());
-        let info: Siginfo = world.get_value(now.rsi as usize);
+        let info: Siginfo = world.get_value(now[RSI] as usize);
         assert_eq!((info.si_signo, info.si_code, info.fields[0]), (10, 0, 1));
         let frame = context_of(&world, &code);
-        assert_eq!(frame.registers.rbx, 77);
-        assert_eq!(frame.uc_sigmask[0], 0);
+        assert_eq!(frame[UC_REGISTERS.start + RBX], 77);
+        assert_eq!(frame[UC_MASK], 0);
         let both = bit(10) | bit(SIGUSR2 as i32);
         assert_eq!(context.process.threads.current().signals.lock().mask, both);
         assert!(!context.process.threads.current().has_signal());
         // The function returns.
-        return_to(&context, &mut code, now.rdx as usize);
-        assert_eq!(code.registers.rip, before.rip);
-        assert_eq!(code.registers.rsp, before.rsp);
-        assert_eq!((code.registers.rbx, code.registers.rax), (77, 5));
+        return_to(&context, &mut code, now[RDX] as usize);
+        assert_eq!(code.registers[RIP], before[RIP]);
+        assert_eq!(code.registers[RSP], before[RSP]);
+        assert_eq!((code.registers[RBX], code.registers[RAX]), (77, 5));
         assert_eq!(context.process.threads.current().signals.lock().mask, 0);
     }
 
@@ -356,15 +381,15 @@ mod tests {
         assert_eq!(world.call(sys_tkill, [1, SIGUSR1]), Ok(0));
         let (mut code, _) = code(&world);
         assert!(deliver(&context, &mut code, None));
-        let at = code.registers.rdx as usize;
+        let at = code.registers[RDX] as usize;
         let mut frame = context_of(&world, &code);
-        frame.registers.rip = 0x9999;
-        frame.registers.eflags = u64::MAX;
-        frame.uc_sigmask[0] = u64::MAX;
+        frame[UC_REGISTERS.start + RIP] = 0x9999;
+        frame[UC_REGISTERS.start + FLAGS] = u64::MAX;
+        frame[UC_MASK] = u64::MAX;
         user_mem::write(&context, at, &frame).unwrap();
         return_to(&context, &mut code, at);
-        assert_eq!(code.registers.rip, 0x9999);
-        assert_eq!(code.registers.eflags & (1 << 9), 0);
+        assert_eq!(code.registers[RIP], 0x9999);
+        assert_eq!(code.registers[FLAGS] & (1 << 9), 0);
         let mask = context.process.threads.current().signals.lock().mask;
         assert_eq!(mask, !UNBLOCKABLE);
     }
@@ -379,13 +404,13 @@ mod tests {
         assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
         let (mut code, _) = code(&world);
         assert!(deliver(&context, &mut code, None));
-        assert_eq!((code.registers.rip, code.registers.rdi), (0x2000, 12));
-        let second = code.registers.rdx as usize;
+        assert_eq!((code.registers[RIP], code.registers[RDI]), (0x2000, 12));
+        let second = code.registers[RDX] as usize;
         return_to(&context, &mut code, second);
-        assert_eq!((code.registers.rip, code.registers.rdi), (0x1000, 10));
-        let first = code.registers.rdx as usize;
+        assert_eq!((code.registers[RIP], code.registers[RDI]), (0x1000, 10));
+        let first = code.registers[RDX] as usize;
         return_to(&context, &mut code, first);
-        assert_eq!(code.registers.rip, 0x5000);
+        assert_eq!(code.registers[RIP], 0x5000);
     }
 
     #[test]
@@ -402,13 +427,13 @@ mod tests {
                 ..AGAIN
             };
             assert!(deliver(&context, &mut code, Some(again)));
-            let frame = context_of(&world, &code).registers;
-            assert_eq!(frame.rip, rip);
+            let frame = &context_of(&world, &code)[UC_REGISTERS];
+            assert_eq!(frame[RIP], rip);
             match rsp {
-                0 => assert_eq!((frame.rsp as usize, frame.rax as i64), (top, -4)),
-                _ => assert_eq!(frame.rsp as usize, top - 256),
+                0 => assert_eq!((frame[RSP] as usize, frame[RAX] as i64), (top, -4)),
+                _ => assert_eq!(frame[RSP] as usize, top - 256),
             }
-            let at = code.registers.rdx as usize;
+            let at = code.registers[RDX] as usize;
             return_to(&context, &mut code, at);
         }
     }
@@ -451,13 +476,13 @@ mod tests {
         let (mut code, _) = code(&world);
         for value in 1..=3 {
             assert!(value > 1 || deliver(&context, &mut code, None));
-            let info: Siginfo = world.get_value(code.registers.rsi as usize);
+            let info: Siginfo = world.get_value(code.registers[RSI] as usize);
             assert_eq!((info.si_signo, info.si_code), (40, -1));
             assert_eq!(info.fields[1], value);
-            let at = code.registers.rdx as usize;
+            let at = code.registers[RDX] as usize;
             return_to(&context, &mut code, at);
         }
-        assert_eq!(code.registers.rip, 0x5000);
+        assert_eq!(code.registers[RIP], 0x5000);
     }
 
     #[test]
@@ -469,7 +494,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
             assert!(deliver(&world.context(), &mut code, None));
-            let at = code.registers.rdx as usize;
+            let at = code.registers[RDX] as usize;
             return_to(&world.context(), &mut code, at);
         }
     }
@@ -528,7 +553,7 @@ mod tests {
             let (mut code, top) = code(&world);
             assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
             assert!(deliver(&context, &mut code, None));
-            let first = code.registers.rsp as usize;
+            let first = code.registers[RSP] as usize;
             assert!(first > other && first < other + STACK_BYTES);
             let old = world.room(24);
             assert_eq!(world.call(sys_sigaltstack, [0, old]), Ok(0));
@@ -537,13 +562,13 @@ mod tests {
             // A second one goes below the first.
             assert_eq!(world.call(sys_kill, [1, SIGUSR2]), Ok(0));
             assert!(deliver(&context, &mut code, None));
-            assert!((code.registers.rsp as usize) < first);
+            assert!((code.registers[RSP] as usize) < first);
             for _ in 0..2 {
-                let at = code.registers.rdx as usize;
+                let at = code.registers[RDX] as usize;
                 return_to(&context, &mut code, at);
-                code.registers.rdx = first as u64 + CONTEXT_AT as u64;
+                code.registers[RDX] = first as u64 + CONTEXT_AT as u64;
             }
-            assert_eq!(code.registers.rsp as usize, top);
+            assert_eq!(code.registers[RSP] as usize, top);
             assert_eq!(world.call(sys_sigaltstack, [0, old]), Ok(0));
             assert_eq!(world.get_value::<SignalStack>(old).ss_sp, other);
         }
@@ -556,7 +581,7 @@ mod tests {
         act(&world, SIGUSR1, 0x1234, 0, 0);
         assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
         let (mut code, top) = code(&world);
-        code.registers.rsp = (top - STACK_BYTES + 64) as u64;
+        code.registers[RSP] = (top - STACK_BYTES + 64) as u64;
         deliver(&world.context(), &mut code, None);
     }
 
@@ -570,11 +595,11 @@ mod tests {
         act(&world, 11, 0x1234, 4, 0);
         block(&world, bit(11));
         assert!(!deliver_fault(&context, &mut code, &info));
-        assert_eq!(code.registers.rip, 0x5000);
+        assert_eq!(code.registers[RIP], 0x5000);
         block(&world, 0);
         assert!(deliver_fault(&context, &mut code, &info));
-        assert_eq!(code.registers.rip, 0x1234);
-        let seen: Siginfo = world.get_value(code.registers.rsi as usize);
+        assert_eq!(code.registers[RIP], 0x1234);
+        let seen: Siginfo = world.get_value(code.registers[RSI] as usize);
         assert_eq!(seen, info);
         // While its function runs it is blocked: a second fault ends the program.
         assert!(!deliver_fault(&context, &mut code, &info));

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use muslin_abi::Errno;
 use muslin_abi::layout::Siginfo;
 
-use super::siginfo::{SI_TKILL, count_overrun, timer_of};
+use super::siginfo::{SI_TKILL, count_overrun, siginfo, timer_of};
 use super::{SIGRTMIN, bit};
 
 /// The most that wait in one place.
@@ -76,10 +76,7 @@ impl Pending {
             |place: &usize| self.queue.get(*place).map(|info| info.si_signo) == Some(signal);
         let info = match behind.checked_sub(1).filter(is_it) {
             Some(place) => self.queue.remove(place),
-            None => Siginfo {
-                si_signo: signal,
-                ..Siginfo::default()
-            },
+            None => siginfo(signal, 0, [0; 4]),
         };
         let next = behind.wrapping_sub(2);
         if self.queue.get(next).map(|info| info.si_signo) != Some(signal) {

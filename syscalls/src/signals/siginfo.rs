@@ -18,12 +18,14 @@ pub(super) const SI_TKILL: i32 = -6;
 /// Bytes of what a function sees.
 pub(super) const SIGINFO_BYTES: usize = 128;
 
-fn siginfo(si_signo: i32, si_code: i32, fields: [u64; 4]) -> Siginfo {
+/// What is told.
+pub(super) fn siginfo(si_signo: i32, si_code: i32, fields: [u64; 4]) -> Siginfo {
     Siginfo {
         si_signo,
+        si_errno: 0,
         si_code,
+        pad: 0,
         fields,
-        ..Siginfo::default()
     }
 }
 

@@ -185,8 +185,8 @@ mod tests {
         assert_eq!(own.lock().mask, !UNBLOCKABLE);
         // The signal waits already, so the wait ends at once.
         assert_eq!(world.call(sys_kill, [1, 10]), Ok(0));
-        let result = world.call(sys_rt_sigsuspend, [none, 8]);
-        assert_eq!(result, Err(Errno::EINTR));
+        let args = SyscallArgs([none, 8, 0, 0, 0, 0]);
+        assert_eq!(sys_rt_sigsuspend(&context, &args), Err(Errno::EINTR));
         assert_eq!(own.lock().mask, 0);
         assert_eq!(own.lock().mask_after, Some(!UNBLOCKABLE));
     }

@@ -23,8 +23,9 @@ fn a_hello_without_files_holds_no_file_system() {
     is_at_most(&dir.join("hello"), HELLO_BYTES_MAX);
 }
 
-/// Bytes that a stripped hello of Rust may have, most of which are the standard library's.
-const RUST_HELLO_BYTES_MAX: u64 = 600 * 1024;
+/// Bytes that a stripped hello of Rust may have, most of which are the standard library's. The library
+/// asks for waiting in `poll`, and for a function that faults run: threads and signals are in it.
+const RUST_HELLO_BYTES_MAX: u64 = 640 * 1024;
 
 const RUST_MANIFEST: &str = "\
 [package]
