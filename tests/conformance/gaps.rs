@@ -27,7 +27,7 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "reads of pipes that wait for another thread",
         is_run: false,
-        programs: "asynchronous_io cancellation prctl robust_threads timers_of_threads",
+        programs: "asynchronous_io cancellation timers_of_threads",
     },
     Gap {
         missing: "processes",
