@@ -36,33 +36,34 @@ pub(crate) fn tools() -> Result<Tools, String> {
 
 fn make() -> Result<Tools, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target_dir =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    // With these words tools/build.sh makes the command: where that was done, nothing is compiled.
+    // Together with the lab's own programs its libraries would get other features.
+    build(&root, &target_dir, &["muslin-sysroot", "muslin-cmd"])?;
+    build(&root, &target_dir, &["muslin-lab"])?;
+    Ok(Tools {
+        directory: target_dir.join(TARGET).join("release"),
+    })
+}
+
+fn build(root: &Path, target_dir: &Path, packages: &[&str]) -> Result<(), String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--target", TARGET, "--target-dir"])
-        .arg(&target_dir)
-        .args([
-            "--package",
-            "muslin-cmd",
-            "--package",
-            "muslin-lab",
-            "--bins",
-        ])
-        // The debug information is most of the size, and all of it goes into a machine's memory.
-        .args(["--config", "profile.dev.strip=true"])
+        .args(["build", "--quiet", "--release", "--bins"])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(target_dir)
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         // The stock target, whatever is set here.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("CARGO_BUILD_TARGET")
-        .current_dir(&root)
+        .current_dir(root)
         .output()
         .map_err(|error| format!("cannot run cargo: {error}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("the lab's programs do not compile:\n{said}"));
+    if output.status.success() {
+        return Ok(());
     }
-    Ok(Tools {
-        directory: target_dir.join(TARGET).join("debug"),
-    })
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("the lab's programs do not compile:\n{said}"))
 }
