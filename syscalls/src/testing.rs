@@ -2,8 +2,12 @@
 
 #![allow(unsafe_code, clippy::unwrap_used, reason = "tests")]
 
+use core::cell::RefCell;
 use core::mem::MaybeUninit;
 use std::boxed::Box;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::string::String;
 use std::vec::Vec;
 
 use muslin_abi::args::{from_raw, to_raw};
@@ -13,7 +17,8 @@ use muslin_sim::Sim;
 
 use crate::context::{Context, Given, Process, Setup};
 use crate::memory::{Kind, Pages, Place};
-use crate::threads::{Attention, Call, Kept, Machine, Scheduler, Thread};
+use crate::process::sys_exit;
+use crate::threads::{Attention, Call, Kept, Machine, Scheduler, Thread, sys_clone, sys_futex};
 use crate::user_mem::{self, UserBuf, UserBufMut};
 use muslin_platform::{Platform, Protection};
 
@@ -32,6 +37,30 @@ fn first_thread(attention: &'static Attention) -> (&'static Scheduler, &'static 
 
 /// No code that a test goes on with.
 unsafe extern "C" fn nothing() {}
+
+type Work = (*const World, Box<dyn FnOnce()>);
+
+std::thread_local! {
+    /// What threads that have not begun yet are to do, by their numbers.
+    static WORK: RefCell<BTreeMap<usize, Work>> = const { RefCell::new(BTreeMap::new()) };
+    /// What to say when a thread panics.
+    pub static ON_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The first function of a thread.
+extern "C" fn run_thread() {
+    // All of them are of one world: tests run on host threads of their own.
+    let first = WORK.with_borrow(|all| all.values().next().map(|(world, _)| *world));
+    // SAFETY: as `World::spawn` says.
+    let world = unsafe { &*first.unwrap() };
+    let tid = world.process.threads.current().tid() as usize;
+    let (_, work) = WORK.with_borrow_mut(|all| all.remove(&tid)).unwrap();
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        ON_PANIC.with_borrow(|text| std::eprintln!("{text}"));
+        std::process::abort();
+    }
+    let _ = world.call(sys_exit, [0]);
+}
 
 /// A machine of its own.
 pub struct World {
@@ -114,6 +143,37 @@ impl World {
             if !attention.is_demanded() || !attention.attend(&context, &mut call) {
                 return from_raw(call.result);
             }
+        }
+    }
+
+    /// Starts a thread of the program that does this. Returns the address of the word that is 1 until the
+    /// thread is over.
+    ///
+    /// A panic there ends the tests: nothing unwinds from one stack to another.
+    pub fn spawn(&self, work: impl FnOnce(&World) + 'static) -> usize {
+        const FLAGS: usize = 0x121_0f00; // VM, FS, FILES, SIGHAND, THREAD, CHILD_CLEARTID, CHILD_SETTID
+        const STACK_BYTES: usize = 256 * 1024;
+        let top = self.room(STACK_BYTES) + STACK_BYTES;
+        // The function is entered by a return, as if it had been called.
+        self.put(top - 16, &(run_thread as *const () as usize).to_le_bytes());
+        let word = self.room(4);
+        self.put(word, &1_i32.to_le_bytes());
+        let tid = self.call(sys_clone, [FLAGS, top - 16, 0, word, 0]).unwrap();
+        let world = core::ptr::from_ref(self);
+        // SAFETY: the world outlives its threads: a test joins them, or ends.
+        let work = Box::new(move || work(unsafe { &*world }));
+        WORK.with_borrow_mut(|all| all.insert(tid, (world, work)));
+        word
+    }
+
+    /// Waits until a thread is over.
+    pub fn join(&self, word: usize) {
+        loop {
+            let tid: u32 = self.get_value(word);
+            if tid == 0 {
+                return;
+            }
+            let _ = self.call(sys_futex, [word, 0, tid as usize, 0]);
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Sim {
     protected: Option<Mutex<Vec<Protected>>>,
     paging: Option<SimPaging>,
     disk: Option<SimDisk>,
+    /// What the order of threads follows from.
+    order: Option<Mutex<u64>>,
     monotonic_ns: AtomicU64,
     realtime_offset_ns: AtomicI64,
     entropy: Mutex<u64>,
@@ -62,6 +64,7 @@ impl Sim {
             protected: None,
             paging: None,
             disk: None,
+            order: None,
             monotonic_ns: AtomicU64::new(1_000_000_000),
             realtime_offset_ns: AtomicI64::new(1_700_000_000_000_000_000),
             entropy: Mutex::new(seed),
@@ -89,6 +92,14 @@ impl Sim {
     #[must_use]
     pub fn with_disk(mut self, sectors: usize) -> Self {
         self.disk = Some(SimDisk::new(sectors));
+        self
+    }
+
+    /// The same platform, but which thread runs next, which waits end without a reason and how long all
+    /// that takes follow from a seed.
+    #[must_use]
+    pub fn with_order(mut self, seed: u64) -> Self {
+        self.order = Some(Mutex::new(seed));
         self
     }
 
@@ -145,6 +156,29 @@ impl Platform for Sim {
         let disk = self.disk.as_ref().filter(|_| index == 0)?;
         Some((disk::NAME, disk))
     }
+    fn choose(&self, count: usize) -> usize {
+        let Some(order) = &self.order else {
+            return 0;
+        };
+        let word = next_word(&mut locked(order));
+        // A turn takes up to 16 us.
+        self.advance(word >> 50);
+        word as usize % count
+    }
+    fn is_spurious(&self) -> bool {
+        const ONE_IN: u64 = 16;
+        let order = self.order.as_ref();
+        order.is_some_and(|order| next_word(&mut locked(order)).is_multiple_of(ONE_IN))
+    }
+}
+
+/// The next word of SplitMix64: good enough to be told apart, and the same for the same state.
+fn next_word(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *state;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
 }
 
 impl Memory for Sim {
@@ -192,18 +226,14 @@ impl Wait for Sim {
 }
 
 impl Entropy for Sim {
-    /// SplitMix64: good enough to be told apart, and the same for the same seed.
+    /// The same for the same seed.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Errno> {
         if self.is_entropy_broken.load(Ordering::Relaxed) {
             return Err(Errno::EIO);
         }
         let mut state = locked(&self.entropy);
         for chunk in bytes.chunks_mut(8) {
-            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut word = *state;
-            word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            word ^= word >> 31;
+            let word = next_word(&mut state);
             chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
         }
         Ok(())

@@ -155,6 +155,12 @@ impl Futexes {
         }
     }
 
+    /// Whether nobody waits.
+    #[cfg(test)]
+    pub fn are_empty(&self) -> bool {
+        self.queues.lock().iter().all(List::is_empty)
+    }
+
     fn wait(
         &self,
         context: &Context<'_>,

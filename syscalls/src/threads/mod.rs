@@ -22,6 +22,8 @@ mod pi_locks;
 mod robust_list;
 #[allow(unsafe_code, reason = "goes on with another stack")]
 mod scheduler;
+#[cfg(test)]
+mod stress_tests;
 mod thread;
 mod traits;
 mod wait_queue;
@@ -143,6 +145,12 @@ impl Threads {
     /// Finds the directory of a thread, once there may be several.
     pub fn files(&self) -> Option<LookupFn> {
         self.complete().map(|complete| complete.files)
+    }
+
+    /// Whether nothing is left that could happen: no timer, nobody who waits for a futex.
+    #[cfg(test)]
+    fn is_quiet(&self) -> bool {
+        self.scheduler.timers.lock().next().is_none() && self.futexes.are_empty()
     }
 
     fn complete(&self) -> Option<&'static Complete> {
