@@ -9,6 +9,7 @@ use crate::memory::{AddressSpace, Pages};
 use crate::process::Identity;
 use crate::random::Random;
 use crate::signals::Signals;
+use crate::sockets::Sockets;
 use crate::threads::{Attention, Machine, Scheduler, Thread, Threads};
 
 /// What a handler is given.
@@ -36,6 +37,8 @@ pub struct Process {
     pub identity: Identity,
     /// The threads.
     pub threads: Threads,
+    /// The sockets within the machine.
+    pub sockets: Sockets,
     /// Says what the program asked for in vain.
     pub report_gap: ReportFn,
 }
@@ -87,6 +90,7 @@ impl Process {
             random: Random::new(),
             identity: Identity::new(platform, &setup.given),
             threads: Threads::new(setup),
+            sockets: Sockets::new(),
             report_gap: setup.report_gap,
         }
     }

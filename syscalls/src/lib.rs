@@ -11,7 +11,7 @@
 //! - `user_mem`: the program's memory, checked
 //! - `list`: lists whose entries go from anywhere
 //! - `lock`: the lock of everything that is kept
-//! - `memory`, `time`, `process`, `signals`, `threads`, `random`: the calls by family
+//! - `memory`, `time`, `process`, `signals`, `sockets`, `threads`, `random`: the calls by family
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -43,6 +43,8 @@ pub mod process;
 pub mod random;
 #[cfg(feature = "library-os")]
 pub mod signals;
+#[cfg(feature = "library-os")]
+pub mod sockets;
 #[cfg(feature = "library-os")]
 pub mod threads;
 #[cfg(feature = "library-os")]

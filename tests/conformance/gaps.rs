@@ -32,7 +32,7 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "processes",
         is_run: false,
-        programs: "cancellation_points clone conditions exec exits fork fork_in_threads locks \
+        programs: "ancillary cancellation_points clone conditions exec exits fork fork_in_threads locks \
             locks_of_threads memory_faults_end mutexes newer_calls pipes robust_mutex \
             shared_memory signal_defaults signal_restart spawn tracing vfork waiting",
     },
@@ -44,13 +44,13 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "sockets",
         is_run: true,
-        programs: "ancillary bad_addresses errno_kept tcp udp unix_sockets",
+        programs: "bad_addresses tcp udp",
     },
     Gap {
         missing: "waits that other threads end",
         is_run: false,
         programs: "epoll_of_threads eventfd_of_threads fifos_of_threads locks_that_wait \
-            pipes_of_threads poll_of_threads signalfd_rules timerfd_rules",
+            pipes_of_threads poll_of_threads signalfd_rules timerfd_rules unix_of_threads",
     },
     Gap {
         missing: "epoll, eventfd, timerfd, signalfd, inotify",

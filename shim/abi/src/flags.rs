@@ -1,7 +1,7 @@
 //! Flags and small numbers of the file calls, as Linux spells them for x86_64.
 //!
-//! Source: `arch/generic/bits/fcntl.h`, `include/fcntl.h`, `include/sys/stat.h`, `include/poll.h` of
-//! musl.
+//! Source: `arch/generic/bits/fcntl.h`, `include/fcntl.h`, `include/sys/stat.h`, `include/poll.h`,
+//! `include/sys/socket.h` of musl.
 
 macro_rules! numbers {
     ($($kind:ty { $($name:ident = $number:literal,)* })*) => {
@@ -142,11 +142,13 @@ numbers! {
     // ioctl
     u32 {
         TCGETS = 0x5401,
+        TIOCOUTQ = 0x5411,
         TIOCGWINSZ = 0x5413,
         FIONREAD = 0x541b,
         FIONBIO = 0x5421,
         FIONCLEX = 0x5450,
         FIOCLEX = 0x5451,
+        SIOCATMARK = 0x8905,
         BLKROGET = 0x125e,
         BLKGETSIZE = 0x1260,
         BLKFLSBUF = 0x1261,
@@ -169,6 +171,80 @@ numbers! {
         POLLWRNORM = 0x100,
         POLLWRBAND = 0x200,
         POLLRDHUP = 0x2000,
+    }
+    // socket and accept4
+    u16 {
+        AF_UNSPEC = 0,
+        AF_UNIX = 1,
+    }
+    u32 {
+        SOCK_STREAM = 1,
+        SOCK_DGRAM = 2,
+        SOCK_RAW = 3,
+        SOCK_SEQPACKET = 5,
+        SOCK_NONBLOCK = 0o4000,
+        SOCK_CLOEXEC = 0o2000000,
+    }
+    // shutdown
+    i32 {
+        SHUT_RD = 0,
+        SHUT_WR = 1,
+        SHUT_RDWR = 2,
+    }
+    // sendmsg and recvmsg
+    u32 {
+        MSG_OOB = 0x1,
+        MSG_PEEK = 0x2,
+        MSG_CTRUNC = 0x8,
+        MSG_TRUNC = 0x20,
+        MSG_DONTWAIT = 0x40,
+        MSG_WAITALL = 0x100,
+        MSG_NOSIGNAL = 0x4000,
+        MSG_WAITFORONE = 0x10000,
+        MSG_CMSG_CLOEXEC = 0x4000_0000,
+    }
+    i32 {
+        SCM_RIGHTS = 1,
+        SCM_CREDENTIALS = 2,
+    }
+    // setsockopt
+    i32 {
+        SOL_SOCKET = 1,
+        SO_DEBUG = 1,
+        SO_REUSEADDR = 2,
+        SO_TYPE = 3,
+        SO_ERROR = 4,
+        SO_DONTROUTE = 5,
+        SO_BROADCAST = 6,
+        SO_SNDBUF = 7,
+        SO_RCVBUF = 8,
+        SO_KEEPALIVE = 9,
+        SO_OOBINLINE = 10,
+        SO_NO_CHECK = 11,
+        SO_PRIORITY = 12,
+        SO_LINGER = 13,
+        SO_REUSEPORT = 15,
+        SO_PASSCRED = 16,
+        SO_PEERCRED = 17,
+        SO_RCVLOWAT = 18,
+        SO_SNDLOWAT = 19,
+        SO_RCVTIMEO = 20,
+        SO_SNDTIMEO = 21,
+        SO_PEERNAME = 28,
+        SO_TIMESTAMP = 29,
+        SO_ACCEPTCONN = 30,
+        SO_SNDBUFFORCE = 32,
+        SO_RCVBUFFORCE = 33,
+        SO_PASSSEC = 34,
+        SO_TIMESTAMPNS = 35,
+        SO_MARK = 36,
+        SO_TIMESTAMPING = 37,
+        SO_PROTOCOL = 38,
+        SO_DOMAIN = 39,
+        SO_RXQ_OVFL = 40,
+        SO_COOKIE = 57,
+        SO_RCVTIMEO_NEW = 66,
+        SO_SNDTIMEO_NEW = 67,
     }
     // utimensat
     i64 {

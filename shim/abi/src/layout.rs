@@ -183,6 +183,61 @@ structs! {
         /// Bytes.
         iov_len: usize,
     }
+    /// `struct msghdr`, as the kernel has it.
+    Msghdr {
+        /// Address of a socket's address.
+        msg_name: usize,
+        /// Its bytes.
+        msg_namelen: i32,
+        /// Nothing.
+        pad: u32,
+        /// Address of the pieces.
+        msg_iov: usize,
+        /// How many.
+        msg_iovlen: usize,
+        /// Address of what travels beside the bytes.
+        msg_control: usize,
+        /// Its bytes.
+        msg_controllen: usize,
+        /// `MSG_*` of what was received.
+        msg_flags: u32,
+        /// Nothing.
+        end: u32,
+    }
+    /// `struct mmsghdr`.
+    Mmsghdr {
+        /// The message.
+        msg_hdr: Msghdr,
+        /// Bytes sent or received.
+        msg_len: u32,
+        /// Nothing.
+        pad: u32,
+    }
+    /// `struct cmsghdr`, as the kernel has it.
+    Cmsghdr {
+        /// Bytes with this header.
+        cmsg_len: usize,
+        /// `SOL_*`.
+        cmsg_level: i32,
+        /// `SCM_*`.
+        cmsg_type: i32,
+    }
+    /// `struct ucred`.
+    Ucred {
+        /// The process.
+        pid: i32,
+        /// The user.
+        uid: u32,
+        /// The group.
+        gid: u32,
+    }
+    /// `struct linger`.
+    Linger {
+        /// Whether `close` lingers.
+        l_onoff: i32,
+        /// For how many seconds.
+        l_linger: i32,
+    }
     /// `struct rlimit`.
     Rlimit {
         /// The limit that holds.
@@ -525,6 +580,10 @@ mod tests {
         assert_eq!(Statx::BYTES, 256);
         assert_eq!(Statfs::BYTES, 120);
         assert_eq!(Pollfd::BYTES, 8);
+        assert_eq!(Msghdr::BYTES, 56);
+        assert_eq!(Mmsghdr::BYTES, 64);
+        assert_eq!(Cmsghdr::BYTES, 16);
+        assert_eq!(Ucred::BYTES, 12);
         assert_eq!(Flock::BYTES, 32);
         assert_eq!(Itimerspec::BYTES, 32);
         assert_eq!(Itimerval::BYTES, 32);

@@ -8,6 +8,7 @@ use muslin_abi::layout::Stat;
 use muslin_abi::{Errno, SyscallResult};
 use muslin_platform::Protection;
 
+use super::file::File;
 use crate::context::Context;
 use crate::memory::{AddressSpace, Place};
 use crate::threads::WaitQueue;
@@ -52,6 +53,27 @@ pub trait FileOps: Any + Send + Sync {
     /// `EINVAL` nothing can be written · `EAGAIN` there is no room yet · the kind's own.
     fn write(&self, _context: &Context<'_>, _src: &UserBuf<'_>) -> Result<usize, Errno> {
         Err(Errno::EINVAL)
+    }
+
+    /// A read of the program as a whole, for kinds whose reads have borders: the addresses and lengths
+    /// of its pieces, not yet checked. Waits as `file` allows. `None`: piece after piece will do.
+    fn read_whole(
+        &self,
+        _context: &Context<'_>,
+        _file: &File,
+        _pieces: &[(usize, usize)],
+    ) -> Option<SyscallResult> {
+        None
+    }
+
+    /// The same of a write.
+    fn write_whole(
+        &self,
+        _context: &Context<'_>,
+        _file: &File,
+        _pieces: &[(usize, usize)],
+    ) -> Option<SyscallResult> {
+        None
     }
 
     /// Whether bytes have places: then [`read_at`](FileOps::read_at) and

@@ -392,6 +392,7 @@ pub fn path_of_file(context: &Context<'_>, file: &File) -> Vec<u8> {
             gone(path)
         }
         (None, Body::Pipe(_)) => alloc::format!("pipe:[{}]", inode.number()).into_bytes(),
+        (None, Body::Node { .. }) => alloc::format!("socket:[{}]", inode.number()).into_bytes(),
         (None, Body::Device(_)) => b"/dev/console".to_vec(),
         _ => gone(alloc::format!("/#{}", inode.number()).into_bytes()),
     }

@@ -29,7 +29,12 @@ pub fn sys_read(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     };
     match files.with_regular(args.fd(0), |file| file.if_readable().and_then(read)) {
         Some(done) => done,
-        None => read(&*files.readable(args.fd(0))?),
+        None => {
+            let file = files.readable(args.fd(0))?;
+            let whole = [(args.addr(1), args.size(2).min(RW_BYTES_MAX))];
+            let done = file.ops.read_whole(context, &file, &whole);
+            done.unwrap_or_else(|| read(&file))
+        }
     }
 }
 
@@ -53,7 +58,12 @@ pub fn sys_write(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     };
     match files.with_regular_to_write(args.fd(0), |file| file.if_writable().and_then(write)) {
         Some(done) => done,
-        None => write(&*files.writable(args.fd(0))?),
+        None => {
+            let file = files.writable(args.fd(0))?;
+            let whole = [(args.addr(1), args.size(2).min(RW_BYTES_MAX))];
+            let done = file.ops.write_whole(context, &file, &whole);
+            done.unwrap_or_else(|| write(&file))
+        }
     }
 }
 
@@ -227,6 +237,11 @@ fn read_pieces(
     place: Option<u64>,
 ) -> SyscallResult {
     let pieces = user_mem::iovecs(context, args.addr(1), count_of(args)?)?;
+    if place.is_none()
+        && let Some(done) = file.ops.read_whole(context, file, &pieces)
+    {
+        return done;
+    }
     let mut done = 0;
     for (address, len) in pieces {
         if len == 0 {
@@ -260,6 +275,11 @@ fn write_pieces(
     appends: bool,
 ) -> SyscallResult {
     let pieces = user_mem::iovecs(context, args.addr(1), count_of(args)?)?;
+    if place.is_none()
+        && let Some(done) = file.ops.write_whole(context, file, &pieces)
+    {
+        return done;
+    }
     let mut done = 0;
     for (address, len) in pieces {
         if len == 0 {
