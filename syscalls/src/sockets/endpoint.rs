@@ -430,9 +430,10 @@ impl Endpoint {
 
     /// Takes all messages out, those of connections that nobody has accepted too.
     pub fn take_all(&self) -> Vec<Message> {
-        let mut messages: Vec<Message> = core::mem::take(&mut self.state().messages).into();
+        let mut messages = Vec::new();
+        messages.extend(self.state().messages.drain(..));
         for arrival in self.arrivals() {
-            messages.extend(core::mem::take(&mut arrival.state().messages));
+            messages.extend(arrival.state().messages.drain(..));
         }
         messages
     }
