@@ -133,7 +133,7 @@ impl Sending<'_> {
             return Ok(done);
         }
         if self.flags & MSG_NOSIGNAL == 0 {
-            signals::send(context, SIGPIPE)?;
+            signals::raise(context, SIGPIPE);
         }
         Err(Errno::EPIPE)
     }
