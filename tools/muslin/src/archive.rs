@@ -1,12 +1,15 @@
 //! An archive for a root directory: made of a directory, or one that is there.
 
+mod sound;
+
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use crate::failure::{Failure, reason, shown};
+use sound::Damage;
 
 /// A tar archive. One that was made of a directory lives as long as this value.
 pub struct Archive {
@@ -15,7 +18,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Makes it of a directory, or of an archive as it is.
+    /// Makes it of a directory, or takes an archive as it is, if it is whole.
     pub fn new(path: &Path) -> Result<Self, Failure> {
         let failed = |error: &io::Error| {
             Failure::new(
@@ -23,24 +26,28 @@ impl Archive {
                 "name a directory or a tar archive that can be read",
             )
         };
-        let archive = Self::make(path).map_err(|error| failed(&error))?;
-        if is_archive(&archive.path).map_err(|error| failed(&error))? {
-            return Ok(archive);
+        if fs::metadata(path).map_err(|error| failed(&error))?.is_dir() {
+            return Self::make(path).map_err(|error| failed(&error));
         }
-        Err(Failure::new(
-            format_args!("--initrd {}: this is no tar archive", shown(path)),
-            "name a directory, or an archive of tar that is not compressed",
-        ))
+        let file = fs::File::open(path).map_err(|error| failed(&error))?;
+        let damage = sound::damage(&file).map_err(|error| failed(&error))?;
+        match damage {
+            None => Ok(Self {
+                path: fs::canonicalize(path).map_err(|error| failed(&error))?,
+                _made_in: None,
+            }),
+            Some(Damage::NotTar) => Err(Failure::new(
+                format_args!("--initrd {}: this is no tar archive", shown(path)),
+                "name a directory, or an archive of tar that is not compressed",
+            )),
+            Some(damage) => Err(Failure::new(
+                format_args!("--initrd {}: {damage}", shown(path)),
+                "make it anew with tar",
+            )),
+        }
     }
 
     fn make(path: &Path) -> io::Result<Self> {
-        if !fs::metadata(path)?.is_dir() {
-            fs::File::open(path)?;
-            return Ok(Self {
-                path: fs::canonicalize(path)?,
-                _made_in: None,
-            });
-        }
         let dir = tempfile::Builder::new()
             .prefix("muslin-initrd-")
             .tempdir()?;
@@ -56,26 +63,6 @@ impl Archive {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// Does it begin as tar archives do? The rest is looked at by the guest, when it opens a file.
-fn is_archive(path: &Path) -> io::Result<bool> {
-    if !fs::metadata(path)?.is_file() {
-        // What can be read only once is the guest's to read.
-        return Ok(true);
-    }
-    let mut header = tar::Header::new_old();
-    match fs::File::open(path)?.read_exact(header.as_mut_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-        read => read?,
-    }
-    // Zeros end an archive: nothing is in it.
-    if header.as_bytes().iter().all(|&byte| byte == 0) {
-        return Ok(true);
-    }
-    let written = header.cksum().ok();
-    header.set_cksum();
-    Ok(written == header.cksum().ok())
 }
 
 /// Packs a directory, names sorted, so that equal directories make equal images.
@@ -153,30 +140,76 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_is_refused_by_its_first_header() {
+    fn an_archive_is_taken_only_if_it_is_whole() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
-        fs::write(&file, "text").unwrap();
+        fs::write(&file, "text ".repeat(200)).unwrap();
         let tar = dir.path().join("t.tar");
         pack(dir.path(), &tar).unwrap();
         let whole = fs::read(&tar).unwrap();
-        let is_taken = |bytes: &[u8]| {
+        let line_of = |bytes: &[u8]| {
             fs::write(&file, bytes).unwrap();
-            Archive::new(&file).map_err(|failure| failure.line.unwrap_or_default())
+            let refused = Archive::new(&file).err()?;
+            let line = refused.line.unwrap_or_default();
+            Some(line.rsplit_once("file: ").unwrap().1.to_owned())
         };
-        assert!(is_taken(&whole).is_ok());
-        assert!(is_taken(&[0; 1024]).is_ok());
-        // The rest is not read here.
-        assert!(is_taken(&whole[..512]).is_ok());
+        assert_eq!(line_of(&whole), None);
+        assert_eq!(line_of(&[0; 1024]), None);
         let mut bent = whole.clone();
         bent[0] ^= 1;
         for bytes in [&[][..], b"text", &whole[..511], &[b'x'; 4096], &bent] {
-            let line = is_taken(bytes).err().unwrap();
-            assert!(line.ends_with(
-                "file: this is no tar archive; \
+            assert_eq!(
+                line_of(bytes).unwrap(),
+                "this is no tar archive; \
                  name a directory, or an archive of tar that is not compressed"
-            ));
+            );
         }
+        // The file's 1000 bytes take two blocks; the archive itself comes next, still empty.
+        let mut bent = whole.clone();
+        bent[1536] ^= 1;
+        let cut = "the archive is cut off (at byte";
+        for (bytes, line) in [
+            (&whole[..512], format!("{cut} 0, \"file\")")),
+            (&whole[..1511], format!("{cut} 0, \"file\")")),
+            (
+                &whole[..1536],
+                "the archive ends without its two empty blocks (at byte 1536)".to_owned(),
+            ),
+            (&whole[..1600], format!("{cut} 1536)")),
+            (
+                &bent,
+                "the checksum of a header is wrong (at byte 1536)".to_owned(),
+            ),
+        ] {
+            assert_eq!(
+                line_of(bytes).unwrap(),
+                format!("{line}; make it anew with tar")
+            );
+        }
+    }
+
+    #[test]
+    fn sizes_in_extended_headers_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let entry = |kind: tar::EntryType, body: &[u8], said: u64| {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_size(said);
+            header.set_cksum();
+            let mut bytes = header.as_bytes().to_vec();
+            bytes.extend_from_slice(body);
+            bytes.resize(bytes.len().next_multiple_of(512), 0);
+            bytes
+        };
+        let extended = entry(tar::EntryType::XHeader, b"12 size=600\n", 12);
+        let path = dir.path().join("t.tar");
+        let file = entry(tar::EntryType::Regular, &[b'x'; 600], 3);
+        let link = entry(tar::EntryType::Symlink, b"", 5000);
+        let rest = [&file[..], &link, &[0; 1024]].concat();
+        fs::write(&path, [&extended[..], &rest].concat()).unwrap();
+        assert!(Archive::new(&path).is_ok());
+        fs::write(&path, &rest).unwrap();
+        assert!(Archive::new(&path).is_err());
     }
 
     #[test]

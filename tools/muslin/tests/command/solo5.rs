@@ -303,7 +303,7 @@ fn the_root_directory_may_be_given_when_the_guest_is_started() {
 }
 
 #[test]
-fn a_damaged_archive_ends_the_guest_by_name() {
+fn a_damaged_archive_is_refused_or_ends_the_guest_by_name() {
     let Some(guest) = Guest::new("solo5_run_damaged") else {
         return;
     };
@@ -334,19 +334,39 @@ fn a_damaged_archive_ends_the_guest_by_name() {
         (&flipped, "the checksum of a header is wrong (at byte 5632)"),
     ] {
         std::fs::write(&given, bytes).unwrap();
-        let output = with(["run", "--mem", "16", "--initrd"])
-            .arg(&given)
-            .arg(guest.dir.join("guest"))
-            .output()
-            .unwrap();
-        assert_eq!(
-            (output.status.code(), &*stdout(&output)),
-            (
-                Some(1),
-                &*format!("muslin: initrd: {line}; make it anew with tar\n")
-            )
+        refuse(
+            with(["run", "--mem", "16", "--initrd"])
+                .arg(&given)
+                .arg(guest.dir.join("guest")),
+            1,
+            &format!(
+                "--initrd {}: {line}; make it anew with tar",
+                given.display()
+            ),
         );
     }
+    // What entries mean only the guest knows.
+    let mut strange = tar::Header::new_old();
+    strange.as_mut_bytes().copy_from_slice(&whole[5632..6144]);
+    strange.set_entry_type(tar::EntryType::new(b'Z'));
+    strange.set_cksum();
+    std::fs::write(
+        &given,
+        [&whole[..5632], strange.as_bytes(), &whole[6144..]].concat(),
+    )
+    .unwrap();
+    let output = with(["run", "--mem", "16", "--initrd"])
+        .arg(&given)
+        .arg(guest.dir.join("guest"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), &*stdout(&output)),
+        (
+            Some(1),
+            "muslin: initrd: an entry of an unknown kind, 'Z' (at byte 5632, \"b\"); make it anew with tar\n"
+        )
+    );
 }
 
 #[test]
