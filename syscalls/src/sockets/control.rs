@@ -48,13 +48,11 @@ pub fn read(context: &Context<'_>, address: usize, len: usize) -> Result<Control
         return Ok(control);
     }
     let bytes = UserBuf::new(context, address, len)?.to_vec()?;
-    let mut at = 0;
-    while at + Cmsghdr::BYTES <= bytes.len() {
-        let header = Cmsghdr::from_bytes(&bytes[at..]);
-        if header.cmsg_len < Cmsghdr::BYTES || header.cmsg_len > bytes.len() - at {
-            return Err(Errno::EINVAL);
-        }
-        let data = &bytes[at + Cmsghdr::BYTES..at + header.cmsg_len];
+    let mut rest = &bytes[..];
+    while rest.len() >= Cmsghdr::BYTES {
+        let header = Cmsghdr::from_bytes(rest);
+        let data = rest.get(Cmsghdr::BYTES..header.cmsg_len);
+        let data = data.ok_or(Errno::EINVAL)?;
         if header.cmsg_level == SOL_SOCKET {
             match header.cmsg_type {
                 SCM_RIGHTS => add_files(context, data, &mut control.files)?,
@@ -66,7 +64,8 @@ pub fn read(context: &Context<'_>, address: usize, len: usize) -> Result<Control
                 _ => return Err(Errno::EINVAL),
             }
         }
-        at += header.cmsg_len.next_multiple_of(ALIGNMENT);
+        let next = header.cmsg_len.next_multiple_of(ALIGNMENT);
+        rest = rest.get(next..).unwrap_or_default();
     }
     Ok(control)
 }
@@ -143,7 +142,8 @@ impl Room<'_> {
             cmsg_level: SOL_SOCKET,
             cmsg_type: kind,
         };
-        let data = &data[..data.len().min(self.left_bytes - Cmsghdr::BYTES)];
+        let room = self.left_bytes - Cmsghdr::BYTES;
+        let data = data.get(..room).unwrap_or(data);
         let data_address = self.address.wrapping_add(Cmsghdr::BYTES);
         let written = user_mem::write(self.context, self.address, &header).and_then(|()| {
             UserBufMut::new(self.context, data_address, data.len())?.copy_in(0, data);

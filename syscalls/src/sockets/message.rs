@@ -52,7 +52,7 @@ impl Message {
 
     /// What was not received yet.
     pub fn rest(&self) -> &[u8] {
-        &self.bytes[self.taken..]
+        self.bytes.get(self.taken..).unwrap_or_default()
     }
 
     /// So many more bytes were received.

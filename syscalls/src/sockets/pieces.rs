@@ -50,7 +50,8 @@ impl Source for Pieces<'_> {
     fn take(&self, context: &Context<'_>, offset: usize, len: usize) -> Result<Vec<u8>, Errno> {
         let mut bytes = room_for(context, len)?;
         for (at, address, len) in self.parts(offset, len) {
-            UserBuf::new(context, address, len)?.copy_out(0, &mut bytes[at..at + len]);
+            let part = bytes.get_mut(at..at + len).unwrap_or_default();
+            UserBuf::new(context, address, len)?.copy_out(0, part);
         }
         Ok(bytes)
     }
@@ -95,7 +96,8 @@ impl Target for Pieces<'_> {
 
     fn put(&mut self, context: &Context<'_>, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
         for (at, address, len) in self.parts(offset, bytes.len()) {
-            UserBufMut::new(context, address, len)?.copy_in(0, &bytes[at..at + len]);
+            let part = bytes.get(at..at + len).unwrap_or_default();
+            UserBufMut::new(context, address, len)?.copy_in(0, part);
         }
         Ok(())
     }

@@ -21,7 +21,9 @@ const FEATURE_SOLO5: &str = "platform-solo5";
 /// The member's name in libc.a.
 const MEMBER: &str = "muslin-runtime.o";
 /// The stream cipher without vectors: handlers touch no vector register, and it is a tenth of the size.
-const FLAGS: &str = r#"--cfg chacha20_backend="soft""#;
+const FLAGS: &str = r#"--cfg=chacha20_backend="soft""#;
+/// Where the toolchain keeps the sources of the standard library, if it does.
+const RUST_SOURCES: &str = "lib/rustlib/src/rust";
 /// The symbols that stay visible, one a line; a `*` at the end stands for any characters, a `?` for a
 /// symbol that may be missing.
 const EXPORTS: &str = "shim/runtime/exports.txt";
@@ -148,9 +150,18 @@ fn compile(root: &Path, cache: &Path, feature: &str) -> Result<PathBuf, Error> {
         .arg("--target-dir")
         .arg(&target_dir)
         // Not those of the user's cargo configuration.
-        .env("RUSTFLAGS", FLAGS);
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
     tool::output(&mut cargo, "compiling the runtime with")?;
     Ok(target_dir.join(TARGET).join("runtime/libmuslin_runtime.a"))
+}
+
+/// The compiler's flags, as Cargo takes them. Each image holds the names of the sources that can panic:
+/// the toolchain's are named from its own directory, wherever that is.
+fn flags(root: &Path) -> Result<String, Error> {
+    let toolchain = tool::output(&mut rust("rustc", root, "--print=sysroot"), "asking")?;
+    let sources = Path::new(toolchain.trim()).join(RUST_SOURCES);
+    let remap = format!("--remap-path-prefix={}=", sources.display());
+    Ok([FLAGS, &remap].join("\x1f"))
 }
 
 /// Links the library into one object without unused sections, debug information or LLVM's bitcode,
