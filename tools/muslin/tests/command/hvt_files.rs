@@ -8,7 +8,7 @@ use std::time::Duration;
 use muslin_lab::{Batch, Ending, Job, Lab, Outcome};
 
 use crate::hostile::EVERY_CALL;
-use crate::lab::{directory, driver, hvt, skip, succeed, sysroot, write};
+use crate::lab::{directory, driver, hvt, skip, succeed, sysroot, with_strange_entry, write};
 use crate::solo5::{LOOKS_AROUND, USES_A_DISK, new_disk, used_disk};
 
 /// Far more than any program needs, even where the processor is emulated.
@@ -58,8 +58,8 @@ fn files_and_devices_are_the_same_on_hvt() {
     let pack = ["-C", "given", "-cf", "whole.tar", "."];
     succeed(Command::new("tar").current_dir(&dir).args(pack));
     let whole = fs::read(dir.join("whole.tar")).unwrap();
-    // In the middle of the one file.
-    fs::write(dir.join("cut.tar"), &whole[..3 * 512 + 4]).unwrap();
+    // In place of the one file.
+    fs::write(dir.join("strange.tar"), with_strange_entry(&whole, 1024)).unwrap();
 
     let mut batch = Batch::default();
     for name in [
@@ -69,7 +69,7 @@ fn files_and_devices_are_the_same_on_hvt() {
         "every",
         "disk",
         "whole.tar",
-        "cut.tar",
+        "strange.tar",
     ] {
         batch.files.push((name.to_owned(), dir.join(name)));
     }
@@ -94,7 +94,13 @@ fn files_and_devices_are_the_same_on_hvt() {
         &["./prints", "disk"],
         &[&["muslin", "run", "--mem", "16"], &options[..]].concat(),
         &[
-            "muslin", "run", "--mem", "16", "--initrd", "cut.tar", "looks",
+            "muslin",
+            "run",
+            "--mem",
+            "16",
+            "--initrd",
+            "strange.tar",
+            "looks",
         ],
         &["muslin", "run", "--mem", "64", "every"],
         &["muslin", "run", "--mem", "16", "disk_guest"],
@@ -102,7 +108,7 @@ fn files_and_devices_are_the_same_on_hvt() {
         batch.jobs.push(Job::new(words, LIMIT));
     }
     let outcomes = lab.run(&batch).unwrap();
-    let [disk, printed, looked, cut, every, missing] = &outcomes[..] else {
+    let [disk, printed, looked, strange, every, missing] = &outcomes[..] else {
         panic!("{} outcomes", outcomes.len());
     };
     check(disk, 0, "done\n");
@@ -113,9 +119,12 @@ fn files_and_devices_are_the_same_on_hvt() {
         .position(|(&a, b)| a != b);
     assert_eq!((printed.output.len(), differs), (used_disk().len(), None));
     check(looked, 0, "the tender's\n/etc\nh\n/looks\na\nunseen\n");
-    let said = text(&cut.output);
-    assert!(said.starts_with("muslin: initrd: "), "{said}");
-    check(cut, 1, &said);
+    let said = text(&strange.output);
+    assert!(
+        said.starts_with("muslin: initrd: an entry of an unknown kind, 'Z' (at byte 1024"),
+        "{said}"
+    );
+    check(strange, 1, &said);
     assert_eq!(every.ending, Ending::Status(0), "{}", text(&every.output));
     assert!(text(&every.output).ends_with("55524 calls\n"));
     assert_eq!(missing.ending, Ending::Status(126));

@@ -182,3 +182,18 @@ pub fn with<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     command.args(args);
     command
 }
+
+/// An archive with an entry whose kind nobody knows, in place of the header at `at`: the archive is
+/// whole, and yet a guest has to refuse it.
+pub fn with_strange_entry(archive: &[u8], at: usize) -> Vec<u8> {
+    let mut header = tar::Header::new_old();
+    let place = at..at + header.as_bytes().len();
+    header
+        .as_mut_bytes()
+        .copy_from_slice(&archive[place.clone()]);
+    header.set_entry_type(tar::EntryType::new(b'Z'));
+    header.set_cksum();
+    let mut strange = archive.to_vec();
+    strange[place].copy_from_slice(header.as_bytes());
+    strange
+}

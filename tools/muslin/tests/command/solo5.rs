@@ -5,7 +5,9 @@ use std::process::Command;
 
 use object::{Object, ObjectSymbol};
 
-use crate::lab::{directory, driver, refuse, solo5, stderr, stdout, succeed, with, write};
+use crate::lab::{
+    directory, driver, refuse, solo5, stderr, stdout, succeed, with, with_strange_entry, write,
+};
 
 /// A directory with one C program, compiled.
 struct Guest {
@@ -346,15 +348,7 @@ fn a_damaged_archive_is_refused_or_ends_the_guest_by_name() {
         );
     }
     // What entries mean only the guest knows.
-    let mut strange = tar::Header::new_old();
-    strange.as_mut_bytes().copy_from_slice(&whole[5632..6144]);
-    strange.set_entry_type(tar::EntryType::new(b'Z'));
-    strange.set_cksum();
-    std::fs::write(
-        &given,
-        [&whole[..5632], strange.as_bytes(), &whole[6144..]].concat(),
-    )
-    .unwrap();
+    std::fs::write(&given, with_strange_entry(&whole, 5632)).unwrap();
     let output = with(["run", "--mem", "16", "--initrd"])
         .arg(&given)
         .arg(guest.dir.join("guest"))
