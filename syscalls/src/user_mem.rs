@@ -27,6 +27,7 @@ pub const RW_BYTES_MAX: usize = 0x7fff_f000;
 pub struct UserBuf<'a> {
     start: *const u8,
     len_bytes: usize,
+    is_program: bool,
     owner: PhantomData<&'a [u8]>,
 }
 
@@ -44,6 +45,7 @@ impl<'a> UserBuf<'a> {
         Ok(Self {
             start: address as *const u8,
             len_bytes,
+            is_program: true,
             owner: PhantomData,
         })
     }
@@ -53,8 +55,21 @@ impl<'a> UserBuf<'a> {
         Self {
             start: bytes.as_ptr(),
             len_bytes: bytes.len(),
+            is_program: false,
             owner: PhantomData,
         }
+    }
+
+    /// Checks it once more: another thread may have unmapped it while this one waited.
+    ///
+    /// # Errors
+    /// `EFAULT` not all of it is mapped and readable any more.
+    pub fn check_again(&self, context: &Context<'_>) -> Result<(), Errno> {
+        if !self.is_program {
+            return Ok(());
+        }
+        let memory = &context.process.memory;
+        memory.check(self.start.addr(), self.len_bytes, Access::Read)
     }
 
     /// Bytes.
@@ -88,6 +103,7 @@ impl<'a> UserBuf<'a> {
         Self {
             start: self.start.wrapping_add(offset),
             len_bytes: len_bytes.min(self.len_bytes - offset),
+            is_program: self.is_program,
             owner: PhantomData,
         }
     }
@@ -111,6 +127,7 @@ impl<'a> UserBuf<'a> {
 pub struct UserBufMut<'a> {
     start: *mut u8,
     len_bytes: usize,
+    is_program: bool,
     owner: PhantomData<&'a mut [u8]>,
 }
 
@@ -128,6 +145,7 @@ impl<'a> UserBufMut<'a> {
         Ok(Self {
             start: address as *mut u8,
             len_bytes,
+            is_program: true,
             owner: PhantomData,
         })
     }
@@ -137,8 +155,21 @@ impl<'a> UserBufMut<'a> {
         Self {
             start: bytes.as_mut_ptr(),
             len_bytes: bytes.len(),
+            is_program: false,
             owner: PhantomData,
         }
+    }
+
+    /// Checks it once more: another thread may have unmapped it while this one waited.
+    ///
+    /// # Errors
+    /// `EFAULT` not all of it is mapped and writable any more.
+    pub fn check_again(&self, context: &Context<'_>) -> Result<(), Errno> {
+        if !self.is_program {
+            return Ok(());
+        }
+        let memory = &context.process.memory;
+        memory.check(self.start.addr(), self.len_bytes, Access::Write)
     }
 
     /// Bytes.
@@ -180,6 +211,7 @@ impl<'a> UserBufMut<'a> {
         UserBufMut {
             start: self.start.wrapping_add(offset),
             len_bytes: len_bytes.min(self.len_bytes - offset),
+            is_program: self.is_program,
             owner: PhantomData,
         }
     }

@@ -47,15 +47,9 @@ pub const LIBRARY_OS: &[Gap] = &[
         programs: "bad_addresses tcp udp",
     },
     Gap {
-        missing: "waits that other threads end",
-        is_run: false,
-        programs: "epoll_of_threads eventfd_of_threads fifos_of_threads locks_that_wait \
-            pipes_of_threads poll_of_threads signalfd_rules timerfd_rules unix_of_threads",
-    },
-    Gap {
-        missing: "epoll, eventfd, timerfd, signalfd, inotify",
+        missing: "timers that send signals, signalfd, inotify",
         is_run: true,
-        programs: "epoll epoll_rules eventfd inotify old_calls timerfd",
+        programs: "epoll inotify old_calls signalfd_rules",
     },
     Gap {
         missing: "timers that send signals",

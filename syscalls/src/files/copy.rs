@@ -9,6 +9,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use super::file::File;
 use super::inode::Body;
 use super::pipe::PipeEnd;
+use super::waiting::{Looked, TO_READ, TO_WRITE, wait_for_files};
 use crate::context::Context;
 use crate::user_mem::{self, RW_BYTES_MAX, UserBuf, UserBufMut};
 
@@ -101,13 +102,14 @@ pub fn sys_splice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return Ok(0);
     }
     let files = &context.process.files;
-    let (from, to) = (files.file(args.fd(0))?, files.file(args.fd(2))?);
-    let pipes = (pipe_of(&from), pipe_of(&to));
+    let both = both(files.file(args.fd(0))?, files.file(args.fd(2))?);
+    let [(from, _), (to, _)] = &both;
+    let pipes = (pipe_of(from), pipe_of(to));
     if (pipes.0.is_some() && args.addr(1) != 0) || (pipes.1.is_some() && args.addr(3) != 0) {
         return Err(Errno::ESPIPE);
     }
-    let mut source = Side::new(context, &from, args.addr(1))?;
-    let mut target = Side::new(context, &to, args.addr(3))?;
+    let mut source = Side::new(context, from, args.addr(1))?;
+    let mut target = Side::new(context, to, args.addr(3))?;
     if !from.can_read() || !to.can_write() {
         return Err(Errno::EBADF);
     }
@@ -120,21 +122,12 @@ pub fn sys_splice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     if !is_possible {
         return Err(Errno::EINVAL);
     }
-    source.never_waits |= flags & SPLICE_F_NONBLOCK != 0;
-    target.never_waits |= flags & SPLICE_F_NONBLOCK != 0;
-    if let (Some(one), Some(_)) = pipes {
-        // An empty pipe is said before one that nobody reads.
-        one.drain(1, true, |_, _| ())?;
-    }
+    let never_waits = flags & SPLICE_F_NONBLOCK != 0;
+    source.never_waits = never_waits;
+    target.never_waits = never_waits;
     // One piece: a pipe gives what it has.
     let len = args.size(4).min(super::PIPE_BYTES);
-    let len = match pipe_of(&to) {
-        Some(end) => len.min(end.room_bytes()?),
-        None => len,
-    };
-    if len == 0 {
-        return Err(Errno::EAGAIN);
-    }
+    let len = piece(context, &both, len, never_waits)?;
     let mut bytes = vec![0; len];
     let got = source.read(context, &mut bytes)?;
     let written = target.write(context, &bytes[..got])?;
@@ -146,9 +139,10 @@ pub fn sys_splice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// `tee(fd_in, fd_out, len, flags)` — copies from a pipe to a pipe; the first keeps it.
 ///
 /// # Errors
-/// `EINVAL` not two pipes, or unknown flags · `EAGAIN` one is empty or the other full · `EBADF`.
-/// # Differs from Linux
-/// Never waits.
+/// `EINVAL` not two pipes, or unknown flags · `EAGAIN` one is empty or the other full, and waiting is
+/// forbidden · `EBADF`.
+///
+/// May wait: yes.
 /// # Source
 /// tee(2)
 pub fn sys_tee(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -159,22 +153,19 @@ pub fn sys_tee(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return Ok(0);
     }
     let files = &context.process.files;
-    let (from, to) = (files.file(args.fd(0))?, files.file(args.fd(1))?);
+    let both = both(files.file(args.fd(0))?, files.file(args.fd(1))?);
+    let [(from, _), (to, _)] = &both;
     if !from.can_read() || !to.can_write() {
         return Err(Errno::EBADF);
     }
-    let (Some(source), Some(target)) = (pipe_of(&from), pipe_of(&to)) else {
+    let (Some(source), Some(target)) = (pipe_of(from), pipe_of(to)) else {
         return Err(Errno::EINVAL);
     };
     if Arc::ptr_eq(source.pipe(), target.pipe()) {
         return Err(Errno::EINVAL);
     }
-    // An empty pipe is said before one that nobody reads.
-    source.drain(1, true, |_, _| ())?;
-    let len = args.size(2).min(target.room_bytes()?);
-    if len == 0 {
-        return Err(Errno::EAGAIN);
-    }
+    let never_waits = args.int(3) as u32 & SPLICE_F_NONBLOCK != 0;
+    let len = piece(context, &both, args.size(2), never_waits)?;
     let mut bytes = vec![0; len];
     let got = source.drain(len, true, |at, piece| {
         bytes[at..at + piece.len()].copy_from_slice(piece);
@@ -203,6 +194,41 @@ pub fn sys_vmsplice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
         super::sys_writev(context, args)
     } else {
         super::sys_readv(context, args)
+    }
+}
+
+/// Two files, and what is waited for there before something can go from the first to the second.
+fn both(from: Arc<File>, to: Arc<File>) -> [Looked; 2] {
+    [(from, TO_READ), (to, TO_WRITE)]
+}
+
+/// How much of `len` bytes can go from one file to another, of which one is a pipe. Waits until the first
+/// has something and the second has room, unless that is forbidden anywhere.
+///
+/// # Errors
+/// `EPIPE` nobody could read · `EAGAIN` it would have to wait · [`Errno::RESTART`] a signal came first.
+fn piece(
+    context: &Context<'_>,
+    both: &[Looked; 2],
+    len: usize,
+    never_waits: bool,
+) -> Result<usize, Errno> {
+    let [(from, _), (to, _)] = both;
+    let Some(target) = pipe_of(to) else {
+        return Ok(len);
+    };
+    loop {
+        // An empty pipe is said before one that nobody reads.
+        if pipe_of(from).is_none_or(PipeEnd::has_something) {
+            let room = target.room_bytes()?;
+            if room > 0 {
+                return Ok(len.min(room));
+            }
+        }
+        if never_waits || from.is_nonblocking() || to.is_nonblocking() {
+            return Err(Errno::EAGAIN);
+        }
+        wait_for_files(context, both, None)?;
     }
 }
 

@@ -9,9 +9,10 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::fd_table::Descriptor;
 use super::file::File;
-use super::inode::Body;
+use super::inode::{Body, Inode};
 use super::pipe::PipeEnd;
 use super::range_locks::{Holder, RangeLock};
+use super::waiting::wait_for_lock;
 use crate::context::Context;
 use crate::gap::gap;
 use crate::process::PID;
@@ -96,10 +97,10 @@ pub fn sys_close_range(context: &Context<'_>, args: &SyscallArgs) -> SyscallResu
 ///
 /// # Errors
 /// `EBADF` · `EINVAL` no such command, or a wrong argument · `EMFILE` · `EFAULT` · `EBUSY` `EPERM`
-/// the size of a pipe · `EAGAIN` another description's lock is in the way · `EDEADLK` the same, of a
-/// lock that waits · `ENOLCK`.
-/// # Differs from Linux
-/// A lock that would be waited for for ever, since no other thread could give it back, is `EDEADLK`.
+/// the size of a pipe · `EAGAIN` another description's lock is in the way · `ENOLCK`.
+///
+/// `F_SETLKW` and `F_OFD_SETLKW` may wait. They never answer `EDEADLK`: the process does not wait for its
+/// own locks, and Linux looks for no rings of descriptions either.
 /// # Source
 /// fcntl(2)
 pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -161,15 +162,18 @@ pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             if !is_allowed {
                 return Err(Errno::EBADF);
             }
+            let waits = matches!(command, F_SETLKW | F_OFD_SETLKW);
             if let Some(inode) = &file.inode {
-                let mut ranges = inode.ranges.lock();
-                let waits = matches!(command, F_SETLKW | F_OFD_SETLKW);
-                match lock.l_type {
-                    F_UNLCK => ranges.unlock(wanted.holder, wanted.first, wanted.last)?,
-                    _ => ranges.lock(wanted).map_err(|errno| match errno {
-                        Errno::EAGAIN if waits => Errno::EDEADLK,
-                        other => other,
-                    })?,
+                when_free(context, inode, waits, &|| {
+                    let mut ranges = inode.ranges.lock();
+                    match lock.l_type {
+                        F_UNLCK => ranges.unlock(wanted.holder, wanted.first, wanted.last),
+                        _ => ranges.lock(wanted),
+                    }
+                })?;
+                // To read instead of to write gives back as well.
+                if lock.l_type != F_WRLCK {
+                    inode.tell_of_released_locks();
                 }
             }
         }
@@ -252,9 +256,9 @@ fn report_request(context: &Context<'_>, file: &File, request: u32) {
 /// `flock(fd, operation)` — locks a file between its open file descriptions.
 ///
 /// # Errors
-/// `EBADF` · `EINVAL` no such operation · `EWOULDBLOCK` another description holds it.
-/// # Differs from Linux
-/// One that would wait for ever, since no other thread could give it back, is `EDEADLK`.
+/// `EBADF` · `EINVAL` no such operation · `EWOULDBLOCK` another description holds it and `LOCK_NB`.
+///
+/// May wait: yes.
 /// # Source
 /// flock(2)
 pub fn sys_flock(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -268,10 +272,32 @@ pub fn sys_flock(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         file.unlock_whole();
         return Ok(0);
     }
-    match file.lock_whole(wanted == LOCK_EX) {
-        Ok(()) => Ok(0),
-        Err(_) if operation & LOCK_NB == 0 => Err(Errno::EDEADLK),
-        Err(errno) => Err(errno),
+    if let Some(inode) = &file.inode {
+        let waits = operation & LOCK_NB == 0;
+        when_free(context, inode, waits, &|| {
+            file.lock_whole(wanted == LOCK_EX)
+        })?;
+    }
+    Ok(0)
+}
+
+/// Takes a lock, if need be when others have given theirs back.
+///
+/// # Errors
+/// `EAGAIN` another's is in the way, and it may not wait · [`Errno::RESTART`] a signal came first · the
+/// lock's own.
+fn when_free(
+    context: &Context<'_>,
+    inode: &Inode,
+    may_wait: bool,
+    take: &dyn Fn() -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    loop {
+        let result = take();
+        if result != Err(Errno::EAGAIN) || !may_wait {
+            return result;
+        }
+        wait_for_lock(context, inode)?;
     }
 }
 

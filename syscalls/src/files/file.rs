@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::any::Any;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use crate::lock::Mutex;
@@ -12,16 +13,25 @@ use muslin_abi::layout::Stat;
 use super::directory::Name;
 use super::file_ops::FileOps;
 use super::inode::Inode;
-use super::poll::wait_for_ever;
 use super::range_locks::Holder;
 use super::regular::RegularFile;
+use super::waiting::Waits;
 use crate::context::Context;
+use crate::process::exit_by_deadlock;
 use crate::user_mem::{UserBuf, UserBufMut};
 
 /// The flags that `F_SETFL` can change.
 const CHANGEABLE: u32 = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
 /// The flags that say how a file is opened, not how it stays.
 const PASSING: u32 = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
+
+/// Those who are told when a description goes: they hold places in the file's queue.
+pub trait AtClose: Any + Send {
+    /// The description goes, and its kind after this.
+    fn closed(self: Box<Self>, file: &File);
+    /// Who it is, for those who know it.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -45,6 +55,8 @@ pub struct File {
     pub owner: AtomicI32,
     /// `F_SETSIG`.
     pub signal: AtomicI32,
+    /// Who is to be told when it goes.
+    pub at_close: Mutex<Option<Box<dyn AtClose>>>,
 }
 
 impl File {
@@ -61,6 +73,7 @@ impl File {
             offset: Mutex::new(0),
             owner: AtomicI32::new(0),
             signal: AtomicI32::new(0),
+            at_close: Mutex::new(None),
         }
     }
 
@@ -144,11 +157,11 @@ impl File {
             *offset += got as u64;
             return Ok(got);
         }
-        loop {
-            match self.ops.read(context, dst) {
-                Err(Errno::EAGAIN) if !self.is_nonblocking() => wait_for_ever(context, "a read"),
-                other => return other,
+        match self.ops.read(context, dst) {
+            Err(Errno::EAGAIN) if !self.is_nonblocking() => {
+                (self.waits(context).read)(&*self.ops, context, dst)
             }
+            other => other,
         }
     }
 
@@ -170,18 +183,37 @@ impl File {
         }
         let mut done = 0;
         loop {
-            match self.ops.write(context, &src.part(done, src.len())) {
+            let rest = src.part(done, src.len());
+            let result = match self.ops.write(context, &rest) {
+                Err(Errno::EAGAIN) if !self.is_nonblocking() => {
+                    (self.waits(context).write)(&*self.ops, context, &rest)
+                }
+                other => other,
+            };
+            match result {
                 Ok(written) => {
                     done += written;
                     if done >= src.len() || self.is_nonblocking() || written == 0 {
                         return Ok(done);
                     }
                 }
-                Err(Errno::EAGAIN) if !self.is_nonblocking() => wait_for_ever(context, "a write"),
                 Err(_) if done > 0 => return Ok(done),
                 Err(errno) => return Err(errno),
             }
         }
+    }
+
+    /// How this file is waited for. The only thread would wait for ever: the program ends, and says so.
+    fn waits(&self, context: &Context<'_>) -> &'static Waits {
+        match context.process.threads.waits() {
+            Some(waits) => waits,
+            None => exit_by_deadlock(context, self.ops.name()),
+        }
+    }
+
+    /// Which description this is: no two ever have the same number.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Whose locks of ranges belong to this description.
@@ -193,10 +225,11 @@ impl File {
     pub fn descriptor_closed(&self) {
         if let Some(inode) = &self.inode {
             inode.ranges.lock().release(Holder::Process);
+            inode.tell_of_released_locks();
         }
     }
 
-    /// `flock`: takes the lock, or changes it.
+    /// `flock`: takes the lock, or changes it. As on Linux one that is changed is given back first.
     ///
     /// # Errors
     /// `EWOULDBLOCK` another description holds it.
@@ -205,28 +238,41 @@ impl File {
             return Ok(());
         };
         let mut holders = inode.flocks.lock();
-        let in_the_way = |&(id, alone): &(u64, bool)| id != self.id && (is_exclusive || alone);
-        if holders.iter().any(in_the_way) {
-            return Err(Errno::EWOULDBLOCK);
+        if holders.contains(&(self.id, is_exclusive)) {
+            return Ok(());
         }
+        let count = holders.len();
         holders.retain(|&(id, _)| id != self.id);
-        holders.push((self.id, is_exclusive));
-        Ok(())
+        let is_changed = holders.len() < count;
+        let is_free = !holders.iter().any(|&(_, alone)| is_exclusive || alone);
+        if is_free {
+            holders.push((self.id, is_exclusive));
+        }
+        drop(holders);
+        if is_changed {
+            inode.tell_of_released_locks();
+        }
+        is_free.then_some(()).ok_or(Errno::EWOULDBLOCK)
     }
 
     /// `flock`: gives the lock back.
     pub fn unlock_whole(&self) {
         if let Some(inode) = &self.inode {
             inode.flocks.lock().retain(|&(id, _)| id != self.id);
+            inode.tell_of_released_locks();
         }
     }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
-        self.unlock_whole();
+        let at_close = self.at_close.lock().take();
+        if let Some(at_close) = at_close {
+            at_close.closed(self);
+        }
         if let Some(inode) = &self.inode {
             inode.ranges.lock().release(self.holder());
         }
+        self.unlock_whole();
     }
 }

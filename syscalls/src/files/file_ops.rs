@@ -35,8 +35,8 @@ impl Readiness {
 
 /// An open file of some kind. The defaults answer what Linux answers for a kind that cannot.
 ///
-/// Nothing here waits: what would have to answers `EAGAIN`, and the caller waits for
-/// [`poll`](FileOps::poll) to change, or hands `EAGAIN` on when `O_NONBLOCK` is set.
+/// Nothing here waits: what would have to answers `EAGAIN`, and the caller waits in the
+/// [`queue`](FileOps::queue), or hands `EAGAIN` on when `O_NONBLOCK` is set.
 /// Whether the file was opened for reading or writing is the caller's check.
 pub trait FileOps: Any + Send + Sync {
     /// Reads what comes next from a file without places.
@@ -129,6 +129,11 @@ pub trait FileOps: Any + Send + Sync {
         None
     }
 
+    /// What it is called where it has no path.
+    fn name(&self) -> &'static str {
+        "[file]"
+    }
+
     /// What `fstat` says of a file that is not in the file system.
     ///
     /// # Errors
@@ -159,4 +164,14 @@ pub trait FileOps: Any + Send + Sync {
 
     /// The kind itself, for those who know it.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// What `fstat` says of a file that is nowhere in a file system.
+pub fn anonymous_stat() -> Stat {
+    Stat {
+        st_nlink: 1,
+        st_mode: 0o600,
+        st_blksize: 4096,
+        ..Stat::default()
+    }
 }

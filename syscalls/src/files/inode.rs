@@ -16,9 +16,9 @@ use super::devices::Device;
 use super::directory::Directory;
 use super::extended_attributes::Attributes;
 use super::file::File;
-use super::pipe::Pipe;
+use super::pipe::Fifo;
 use super::proc::Report;
-use super::range_locks::RangeLocks;
+use super::range_locks::{LockWaits, RangeLocks};
 use super::thread_files::OpenFn;
 
 /// The one file system's number.
@@ -36,6 +36,8 @@ pub struct Inode {
     pub(super) flocks: Mutex<Vec<(u64, bool)>>,
     /// `fcntl` locks.
     pub(super) ranges: Mutex<RangeLocks>,
+    /// Who waits for a lock of either kind, if ever somebody did.
+    pub(super) lock_waits: Mutex<Option<Arc<dyn LockWaits>>>,
     /// Extended attributes.
     pub(super) attributes: Mutex<Attributes>,
 }
@@ -69,8 +71,9 @@ pub enum Body {
     Directory(Mutex<Directory>),
     /// A path.
     Symlink(Vec<u8>),
-    /// Both ends of a pipe.
-    Pipe(Arc<Pipe>),
+    /// What both ends of a pipe share. Every program has files, and few have pipes: what a pipe is made
+    /// of is for those that make one.
+    Pipe(Arc<dyn Fifo>),
     /// A device of ours.
     Device(Device),
     /// A block device of the platform.
@@ -173,7 +176,16 @@ impl Inode {
             body,
             flocks: Mutex::new(Vec::new()),
             ranges: Mutex::new(RangeLocks::new()),
+            lock_waits: Mutex::new(None),
             attributes: Mutex::new(Attributes::new()),
+        }
+    }
+
+    /// A lock is given back, or a part of one: those that wait for one try again.
+    pub(super) fn tell_of_released_locks(&self) {
+        // Threads wait there, and to wake one calls nobody back.
+        if let Some(waits) = &*self.lock_waits.lock() {
+            waits.try_again();
         }
     }
 

@@ -26,6 +26,8 @@ pub mod walk;
 mod attributes;
 mod copy;
 mod descriptors;
+mod epoll;
+mod eventfd;
 mod extended_attributes;
 mod getdents;
 mod names;
@@ -39,11 +41,15 @@ mod stat;
 #[cfg(test)]
 mod tests;
 mod thread_files;
+mod timerfd;
 mod tree;
+pub(crate) mod waiting;
 
 pub use attributes::*;
 pub use copy::*;
 pub use descriptors::*;
+pub use epoll::*;
+pub use eventfd::*;
 pub use extended_attributes::*;
 pub use file_ops::{FileOps, Readiness};
 pub use getdents::*;
@@ -55,19 +61,22 @@ pub use read_write::*;
 pub use size::*;
 pub use stat::*;
 pub use thread_files::{LookupFn, lookup as lookup_thread};
+pub use timerfd::*;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::lock::Mutex;
-use muslin_abi::Errno;
+use muslin_abi::flags::O_CLOEXEC;
+use muslin_abi::{Errno, SyscallResult};
 use muslin_platform::Platform;
 use spin::Once;
 
 use crate::context::{Context, Given};
-use fd_table::FdTable;
+use fd_table::{Descriptor, FdTable};
 use file::File;
 use inode::{Inode, Time};
 use tree::Tree;
@@ -100,6 +109,24 @@ fn room_for(context: &Context<'_>, offset_bytes: u64, len: u64) -> Result<u64, E
         return Err(Errno::EFBIG);
     }
     Ok(len.min(max.saturating_sub(offset_bytes)))
+}
+
+/// Gives a file that is in no file system a descriptor, by the flags of `open`.
+///
+/// # Errors
+/// `EMFILE` · `ENOMEM`.
+pub(crate) fn new_descriptor(
+    context: &Context<'_>,
+    ops: Box<dyn FileOps>,
+    flags: u32,
+) -> SyscallResult {
+    context.process.memory.has_room_for_kernel()?;
+    let descriptor = Descriptor {
+        file: Arc::new(File::new(ops, None, flags)),
+        closes_on_exec: flags & O_CLOEXEC != 0,
+    };
+    let fd = context.process.files.table().lock().insert(descriptor, 0)?;
+    Ok(fd as usize)
 }
 
 impl Files {

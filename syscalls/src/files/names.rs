@@ -11,6 +11,7 @@ use super::devices::Device;
 use super::directory;
 use super::inode::{Body, Inode, OwnLink, Time};
 use super::open::{new_regular, path_of_file};
+use super::pipe::Pipe;
 use super::thread_files::own_path;
 use super::walk::{self, Last, Place};
 use crate::context::Context;
@@ -291,7 +292,7 @@ fn make_node(
     let device = device as u32 as u64;
     let inode = match kind {
         0 | S_IFREG => new_regular(permissions, now),
-        S_IFIFO => Inode::new(Body::Pipe(Arc::default()), permissions, now),
+        S_IFIFO => Inode::new(Body::Pipe(Arc::<Pipe>::default()), permissions, now),
         S_IFCHR | S_IFBLK | S_IFSOCK => {
             let own = if kind == S_IFCHR {
                 Device::by_number(device)

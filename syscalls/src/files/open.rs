@@ -15,8 +15,6 @@ use super::fd_table::Descriptor;
 use super::file::File;
 use super::file_ops::FileOps;
 use super::inode::{Body, Inode, Time};
-use super::pipe::PipeEnd;
-use super::poll::wait_for_ever;
 use super::regular::{OpenDirectory, PathOnly, RegularFile, Snapshot};
 use super::walk::{self, AtEnd, Last, Place};
 use crate::context::Context;
@@ -325,27 +323,7 @@ fn ops_of(
         Body::Device(device) => device.open(),
         Body::Block(block) => Box::new(*block),
         Body::Report(report) => Box::new(Snapshot(report.text(context))),
-        Body::Pipe(pipe) => {
-            let is_blocking = flags & O_NONBLOCK == 0;
-            if flags & O_ACCMODE == O_WRONLY && !is_blocking && !pipe.has_readers() {
-                return Err(Errno::ENXIO);
-            }
-            let end = PipeEnd::open(pipe, flags);
-            match flags & O_ACCMODE {
-                O_RDONLY => {
-                    while is_blocking && !pipe.has_writers() {
-                        wait_for_ever(context, "an open of a fifo without a writer");
-                    }
-                }
-                O_WRONLY => {
-                    while is_blocking && !pipe.has_readers() {
-                        wait_for_ever(context, "an open of a fifo without a reader");
-                    }
-                }
-                _ => {}
-            }
-            Box::new(end)
-        }
+        Body::Pipe(pipe) => pipe.clone().open(context, flags)?,
         Body::Node { .. } => return Err(Errno::ENXIO),
         Body::Symlink(_) | Body::Descriptor(_) | Body::Own(_) => return Err(Errno::ELOOP),
     })
@@ -371,7 +349,7 @@ fn name_of(place: &Place) -> Option<(Arc<Inode>, Name)> {
 pub fn path_of_file(context: &Context<'_>, file: &File) -> Vec<u8> {
     let files = &context.process.files;
     let Some(inode) = &file.inode else {
-        return b"anon_inode:[file]".to_vec();
+        return [b"anon_inode:", file.ops.name().as_bytes()].concat();
     };
     let gone = |mut path: Vec<u8>| {
         if inode.meta().links == 0 {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::any::Any;
+use core::ptr;
 
 use crate::lock::Mutex;
 use muslin_abi::flags::*;
@@ -15,6 +16,7 @@ use super::file_ops::{FileOps, Readiness};
 use super::inode::{Body, Inode, Time};
 use crate::context::Context;
 use crate::signals;
+use crate::threads::{WaitQueue, Waiting, wait_with_others};
 use crate::user_mem::{self, UserBuf, UserBufMut};
 
 /// What a pipe holds at first.
@@ -32,6 +34,9 @@ const PIPE_BUF: usize = 4096;
 #[derive(Default)]
 pub struct Pipe {
     state: Mutex<State>,
+    queue: WaitQueue,
+    /// Who waits for a fifo's other end to be opened.
+    opening: WaitQueue,
 }
 
 struct State {
@@ -41,8 +46,10 @@ struct State {
     capacity_bytes: usize,
     readers: usize,
     writers: usize,
-    /// Whether there has been a writer since the last reader came: a fifo without is no end yet.
-    had_writer: bool,
+    /// How many readers there have ever been, and how many writers: some are gone before those who wait
+    /// for them look.
+    readers_ever: u64,
+    writers_ever: u64,
 }
 
 impl Default for State {
@@ -53,22 +60,19 @@ impl Default for State {
             capacity_bytes: PIPE_BYTES,
             readers: 0,
             writers: 0,
-            had_writer: false,
+            readers_ever: 0,
+            writers_ever: 0,
         }
     }
 }
 
+impl State {
+    fn has_room(&self) -> bool {
+        self.bytes.len() + PIPE_BUF <= self.capacity_bytes
+    }
+}
+
 impl Pipe {
-    /// Whether anyone could read.
-    pub fn has_readers(&self) -> bool {
-        self.state.lock().readers > 0
-    }
-
-    /// Whether anyone could write.
-    pub fn has_writers(&self) -> bool {
-        self.state.lock().writers > 0
-    }
-
     /// What it can hold, in bytes.
     pub fn capacity_bytes(&self) -> usize {
         self.state.lock().capacity_bytes
@@ -88,7 +92,36 @@ impl Pipe {
             return Err(Errno::EBUSY);
         }
         state.capacity_bytes = len_bytes;
+        let has_room = state.has_room();
+        drop(state);
+        if has_room {
+            self.queue.wake(Readiness::WRITABLE);
+        }
         Ok(len_bytes)
+    }
+}
+
+/// A pipe as its inode holds it.
+pub trait Fifo: Send + Sync {
+    /// Opens an end by the flags of `open`; waits for the other one unless `O_NONBLOCK` is set.
+    ///
+    /// # Errors
+    /// `ENXIO` nobody could read what is written, and it may not wait · [`Errno::RESTART`] a signal came
+    /// first.
+    fn open(self: Arc<Self>, context: &Context<'_>, flags: u32) -> Result<Box<dyn FileOps>, Errno>;
+}
+
+impl Fifo for Pipe {
+    fn open(self: Arc<Self>, context: &Context<'_>, flags: u32) -> Result<Box<dyn FileOps>, Errno> {
+        let (access, may_wait) = (flags & O_ACCMODE, flags & O_NONBLOCK == 0);
+        if access == O_WRONLY && !may_wait && self.state.lock().readers == 0 {
+            return Err(Errno::ENXIO);
+        }
+        let end = PipeEnd::open(&self, flags);
+        if may_wait && access != O_RDWR {
+            end.wait_for_other_end(context)?;
+        }
+        Ok(Box::new(end))
     }
 }
 
@@ -99,6 +132,9 @@ pub struct PipeEnd {
     writes: bool,
     /// `O_DIRECT`: writes are packets.
     is_packets: bool,
+    /// How many writers there had been when it was opened to read without one. Until there is another
+    /// it is not at its end.
+    without_writer: Option<u64>,
 }
 
 impl PipeEnd {
@@ -107,21 +143,54 @@ impl PipeEnd {
         let reads = flags & O_ACCMODE != O_WRONLY;
         let writes = flags & O_ACCMODE != O_RDONLY;
         let mut state = pipe.state.lock();
+        let without_writer = (state.writers == 0).then_some(state.writers_ever);
         state.readers += usize::from(reads);
         state.writers += usize::from(writes);
-        state.had_writer |= writes;
+        state.readers_ever += u64::from(reads);
+        state.writers_ever += u64::from(writes);
         drop(state);
+        pipe.opening.wake(Readiness::BOTH);
         Self {
             pipe: pipe.clone(),
             reads,
             writes,
             is_packets: flags & O_DIRECT != 0,
+            without_writer: without_writer.filter(|_| !writes),
         }
+    }
+
+    /// Waits until the other end of a fifo has been opened, which may be closed again by then.
+    ///
+    /// # Errors
+    /// [`Errno::RESTART`] a signal came first.
+    pub fn wait_for_other_end(&self, context: &Context<'_>) -> Result<(), Errno> {
+        let count = |state: &State| match self.reads {
+            true => (state.writers, state.writers_ever),
+            false => (state.readers, state.readers_ever),
+        };
+        let (present, ever) = count(&self.pipe.state.lock());
+        let waiting = Waiting {
+            what: "the other end of a fifo",
+            object: ptr::from_ref(&*self.pipe).addr(),
+        };
+        if present > 0 {
+            return Ok(());
+        }
+        while count(&self.pipe.state.lock()).1 == ever {
+            wait_with_others(context, &self.pipe.opening, Readiness::BOTH, waiting)?;
+        }
+        Ok(())
     }
 
     /// What both ends share.
     pub fn pipe(&self) -> &Arc<Pipe> {
         &self.pipe
+    }
+
+    /// Whether a read would not wait.
+    pub fn has_something(&self) -> bool {
+        let state = self.pipe.state.lock();
+        !state.bytes.is_empty() || state.writers == 0
     }
 
     /// How much can be written.
@@ -173,7 +242,13 @@ impl PipeEnd {
                 }
                 None => len,
             };
+            let had_room = state.has_room();
             state.bytes.drain(..taken);
+            let has_room = state.has_room();
+            drop(state);
+            if has_room && !had_room {
+                self.pipe.queue.wake(Readiness::WRITABLE);
+            }
         }
         Ok(len)
     }
@@ -210,6 +285,8 @@ impl PipeEnd {
         if self.is_packets {
             state.packets.push_back(len);
         }
+        drop(state);
+        self.pipe.queue.wake(Readiness::READABLE);
         Ok(len)
     }
 }
@@ -219,10 +296,15 @@ impl Drop for PipeEnd {
         let mut state = self.pipe.state.lock();
         state.readers -= usize::from(self.reads);
         state.writers -= usize::from(self.writes);
+        let is_last = state.readers == 0 || state.writers == 0;
         if state.readers == 0 && state.writers == 0 {
             state.bytes = VecDeque::new();
             state.packets = VecDeque::new();
-            state.had_writer = false;
+        }
+        drop(state);
+        if is_last {
+            let gone = Readiness(POLLHUP | POLLERR);
+            self.pipe.queue.wake(Readiness::BOTH.with(gone));
         }
     }
 }
@@ -242,6 +324,14 @@ impl FileOps for PipeEnd {
         result
     }
 
+    fn queue(&self) -> Option<&WaitQueue> {
+        Some(&self.pipe.queue)
+    }
+
+    fn name(&self) -> &'static str {
+        "a pipe"
+    }
+
     fn poll(&self, _context: &Context<'_>) -> Readiness {
         let state = self.pipe.state.lock();
         let mut bits = 0;
@@ -249,12 +339,12 @@ impl FileOps for PipeEnd {
             if !state.bytes.is_empty() {
                 bits |= Readiness::READABLE.0;
             }
-            if state.writers == 0 && state.had_writer {
+            if state.writers == 0 && self.without_writer != Some(state.writers_ever) {
                 bits |= POLLHUP;
             }
         }
         if self.writes {
-            if state.bytes.len() + PIPE_BUF <= state.capacity_bytes {
+            if state.has_room() {
                 bits |= Readiness::WRITABLE.0;
             }
             if state.readers == 0 {

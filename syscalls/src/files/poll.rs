@@ -6,10 +6,11 @@ use muslin_abi::flags::*;
 use muslin_abi::layout::{Pod, Pollfd, Timespec, Timeval};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
+use super::file_ops::Readiness;
+use super::waiting::{ALWAYS, Looked, wait_for_files};
 use crate::context::Context;
-use crate::process::exit_by_deadlock;
 use crate::signals;
-use crate::time::duration_ns;
+use crate::time::{duration_ns, timespec_of, timeval_of};
 use crate::user_mem::{self, UserBuf, UserBufMut};
 
 /// Descriptors in an `fd_set`.
@@ -40,15 +41,15 @@ pub fn sys_poll(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 ///
 /// # Errors
 /// `EINVAL` a wrong time or size · as [`sys_poll`].
-/// # Differs from Linux
-/// The time left is not written back.
 /// # Source
 /// ppoll(2)
 pub fn sys_ppoll(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let deadline = deadline_of_timespec(context, args.addr(2))?;
-    with_mask(context, (args.addr(3), args.size(4)), || {
+    let result = with_mask(context, (args.addr(3), args.size(4)), || {
         poll(context, args.addr(0), args.size(1), deadline)
-    })
+    });
+    tell_time_left(context, deadline, args.addr(2), timespec_of);
+    result
 }
 
 /// `select(nfds, readfds, writefds, exceptfds, timeout)` — waits until a file is ready.
@@ -57,8 +58,6 @@ pub fn sys_ppoll(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 ///
 /// # Errors
 /// `EBADF` one is not open · `EINVAL` a negative number or time · `EFAULT`.
-/// # Differs from Linux
-/// The time left is not written back.
 /// # Source
 /// select(2)
 pub fn sys_select(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -71,7 +70,9 @@ pub fn sys_select(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         };
         until = Some(deadline(context, duration_ns(&time)?));
     }
-    select(context, args, until)
+    let result = select(context, args, until);
+    tell_time_left(context, until, args.addr(4), timeval_of);
+    result
 }
 
 /// `pselect6(nfds, readfds, writefds, exceptfds, timeout, sigmask)` — as [`sys_select`], in
@@ -79,8 +80,6 @@ pub fn sys_select(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 ///
 /// # Errors
 /// As [`sys_select`].
-/// # Differs from Linux
-/// The time left is not written back.
 /// # Source
 /// select(2)
 pub fn sys_pselect6(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -89,22 +88,21 @@ pub fn sys_pselect6(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
         0 => [0; 2],
         address => user_mem::read::<[usize; 2]>(context, address)?,
     };
-    with_mask(context, (mask[0], mask[1]), || {
+    let result = with_mask(context, (mask[0], mask[1]), || {
         select(context, args, deadline)
-    })
+    });
+    tell_time_left(context, deadline, args.addr(4), timespec_of);
+    result
 }
 
-/// Where another thread would run until a file is ready. While there is none, nothing here can ever
-/// become ready: the program is told so and ends.
-pub(super) fn wait_for_ever(context: &Context<'_>, what: &str) {
-    exit_by_deadlock(context, what)
-}
-
-fn deadline(context: &Context<'_>, ns: u64) -> u64 {
+pub(super) fn deadline(context: &Context<'_>, ns: u64) -> u64 {
     context.platform.clock().monotonic_ns().saturating_add(ns)
 }
 
-fn deadline_of_timespec(context: &Context<'_>, address: usize) -> Result<Option<u64>, Errno> {
+pub(super) fn deadline_of_timespec(
+    context: &Context<'_>,
+    address: usize,
+) -> Result<Option<u64>, Errno> {
     if address == 0 {
         return Ok(None);
     }
@@ -112,8 +110,22 @@ fn deadline_of_timespec(context: &Context<'_>, address: usize) -> Result<Option<
     Ok(Some(deadline(context, duration_ns(&time)?)))
 }
 
+/// Puts what is left of a time where the time came from, if the program can write there.
+fn tell_time_left<T: Pod>(
+    context: &Context<'_>,
+    deadline: Option<u64>,
+    address: usize,
+    layout: fn(i128) -> T,
+) {
+    if let Some(at) = deadline {
+        let left = at.saturating_sub(context.platform.clock().monotonic_ns());
+        // A program may keep the time where nobody writes.
+        let _ = user_mem::write(context, address, &layout(left.into()));
+    }
+}
+
 /// Waits with another mask of signals, where the program names one.
-fn with_mask(
+pub(super) fn with_mask(
     context: &Context<'_>,
     (address, size): (usize, usize),
     wait: impl FnOnce() -> SyscallResult,
@@ -122,29 +134,39 @@ fn with_mask(
     signals::with_mask(context, mask, wait)
 }
 
-/// Repeats `look` until it counts something or the time is over.
+/// Repeats `look`, which gives what it has looked at to who wants it, until it counts something or the
+/// time is over.
+///
+/// # Errors
+/// `EINTR` a signal came · `look`'s own.
 fn wait_until(
     context: &Context<'_>,
     deadline: Option<u64>,
-    what: &str,
-    mut look: impl FnMut() -> Result<usize, Errno>,
+    look: &mut dyn FnMut(&mut Vec<Looked>) -> Result<usize, Errno>,
 ) -> SyscallResult {
+    let is_over = |at: u64| context.platform.clock().monotonic_ns() >= at;
+    let mut is_last = false;
     loop {
-        let ready = look()?;
-        if ready > 0 {
+        let mut looked = Vec::new();
+        let ready = look(&mut looked)?;
+        is_last |= deadline.is_some_and(is_over);
+        if ready > 0 || is_last {
             return Ok(ready);
         }
-        match deadline {
-            Some(at) if context.platform.clock().monotonic_ns() >= at => return Ok(0),
-            Some(_) => context.platform.wait().wait_until(deadline),
-            None => wait_for_ever(context, what),
+        match wait_for_files(context, &looked, deadline) {
+            Err(Errno::RESTART) => return Err(Errno::EINTR),
+            Err(_) => is_last = true,
+            Ok(()) => {}
         }
     }
 }
 
-fn readiness(context: &Context<'_>, fd: i32) -> Option<u16> {
+/// What a descriptor is ready for; 0 also if nobody asks.
+fn look_at(context: &Context<'_>, fd: i32, interest: u16, looked: &mut Vec<Looked>) -> Option<u16> {
     let file = context.process.files.file(fd).ok()?;
-    Some(file.ops.poll(context).0)
+    let bits = file.ops.poll(context).0;
+    looked.push((file, Readiness(interest)));
+    Some(bits)
 }
 
 fn poll(
@@ -158,28 +180,27 @@ fn poll(
         return Err(Errno::EINVAL);
     }
     let len = count * Pollfd::BYTES;
-    let bytes = UserBuf::new(context, address, len)?.to_vec()?;
-    let mut dst = UserBufMut::new(context, address, len)?;
-    let mut list: Vec<Pollfd> = bytes
-        .chunks(Pollfd::BYTES)
-        .map(Pollfd::from_bytes)
-        .collect();
-    let ready = wait_until(context, deadline, "poll", || {
-        for entry in &mut list {
-            entry.revents = match readiness(context, entry.fd) {
-                _ if entry.fd < 0 => 0,
-                Some(bits) => bits & (entry.events | POLLERR | POLLHUP),
-                None => POLLNVAL,
+    wait_until(context, deadline, &mut |looked| {
+        // Looked up each time: the list may have gone while this thread waited.
+        let src = UserBuf::new(context, address, len)?;
+        let mut dst = UserBufMut::new(context, address, len)?;
+        let mut ready = 0;
+        for offset in (0..len).step_by(Pollfd::BYTES) {
+            let mut bytes = [0; Pollfd::BYTES];
+            src.copy_out(offset, &mut bytes);
+            let mut entry = Pollfd::from_bytes(&bytes);
+            entry.revents = if entry.fd < 0 {
+                0
+            } else {
+                let bits = look_at(context, entry.fd, entry.events, looked);
+                bits.map_or(POLLNVAL, |bits| bits & (entry.events | ALWAYS.0))
             };
+            ready += usize::from(entry.revents != 0);
+            entry.to_bytes(&mut bytes);
+            dst.copy_in(offset, &bytes);
         }
-        Ok(list.iter().filter(|entry| entry.revents != 0).count())
-    })?;
-    for (i, entry) in list.iter().enumerate() {
-        let mut bytes = [0; Pollfd::BYTES];
-        entry.to_bytes(&mut bytes);
-        dst.copy_in(i * Pollfd::BYTES, &bytes);
-    }
-    Ok(ready)
+        Ok(ready)
+    })
 }
 
 fn select(context: &Context<'_>, args: &SyscallArgs, deadline: Option<u64>) -> SyscallResult {
@@ -195,7 +216,7 @@ fn select(context: &Context<'_>, args: &SyscallArgs, deadline: Option<u64>) -> S
         }
     }
     let mut found: [Vec<u64>; 3] = Default::default();
-    let ready = wait_until(context, deadline, "select", || {
+    let ready = wait_until(context, deadline, &mut |looked| {
         found = asked.clone().map(|set| alloc::vec![0; set.len()]);
         let mut ready = 0;
         for fd in 0..count {
@@ -204,8 +225,10 @@ fn select(context: &Context<'_>, args: &SyscallArgs, deadline: Option<u64>) -> S
             if !asked.iter().any(is_asked) {
                 continue;
             }
-            let bits = readiness(context, fd as i32).ok_or(Errno::EBADF)?;
             let meant = [SELECT_READ, SELECT_WRITE, SELECT_EXCEPT];
+            let wanted = asked.iter().zip(meant).filter(|(set, _)| is_asked(set));
+            let interest = wanted.fold(0, |bits, (_, meant)| bits | meant);
+            let bits = look_at(context, fd as i32, interest, looked).ok_or(Errno::EBADF)?;
             for ((asked, found), meant) in asked.iter().zip(&mut found).zip(meant) {
                 if is_asked(asked) && bits & meant != 0 {
                     found[word] |= bit;

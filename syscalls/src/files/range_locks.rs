@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use muslin_abi::Errno;
 
+use crate::threads::WaitQueue;
+
 /// Whose a lock is: the process, or a description by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -11,6 +13,15 @@ pub enum Holder {
     Process,
     /// `F_OFD_SETLK`: one open file description.
     Description(u64),
+}
+
+/// Those that wait for a lock of a file. Every file may be closed and so give locks back, and only where
+/// somebody waits is there more to do.
+pub trait LockWaits: Send + Sync {
+    /// Has them try again.
+    fn try_again(&self);
+    /// Where they wait.
+    fn queue(&self) -> &WaitQueue;
 }
 
 /// A lock: of the bytes `first` to `last`, both in it.

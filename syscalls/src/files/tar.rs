@@ -20,6 +20,7 @@ use super::content::Content;
 use super::devices::Device;
 use super::directory::{self, NAME_BYTES_MAX};
 use super::inode::{Body, Inode, Time};
+use super::pipe::Pipe;
 
 const BLOCK_BYTES: usize = 512;
 /// Directories in one another at most: a path of 4096 bytes has no more.
@@ -367,7 +368,7 @@ impl New {
             }
             b'4' => Inode::new(node(S_IFBLK), mode, now),
             b'5' => Inode::new_directory(Some(&parent), mode, now),
-            b'6' => Inode::new(Body::Pipe(Arc::default()), mode, now),
+            b'6' => Inode::new(Body::Pipe(Arc::<Pipe>::default()), mode, now),
             other => return Err(What::Kind(other)),
         };
         directory::insert(&parent, name, &inode, now).map_err(What::Place)?;

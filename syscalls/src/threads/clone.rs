@@ -10,8 +10,10 @@ use super::Complete;
 use super::futex_queue;
 use super::robust_list;
 use super::thread::Thread;
+use super::wait_queue;
 use crate::context::Context;
 use crate::files::lookup_thread;
+use crate::files::waiting;
 use crate::gap::gap;
 use crate::signals;
 use crate::user_mem;
@@ -90,11 +92,18 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     Ok(tid as usize)
 }
 
-/// What calls do once there may be several threads.
-static COMPLETE: Complete = Complete {
+/// What calls do once there may be several threads, or timers.
+pub(super) static COMPLETE: Complete = Complete {
     exit,
     futex: futex_queue::sys_futex,
     files: lookup_thread,
+    block: |context, waiting, deadline_ns| {
+        let scheduler = context.process.threads.scheduler;
+        scheduler.block(context, waiting, deadline_ns)
+    },
+    wait: wait_queue::wait_among_others,
+    waits: &waiting::WAITS,
+    give_way: |context| context.process.threads.scheduler.give_way(context),
 };
 
 /// Ends the current thread; the program with the last one.

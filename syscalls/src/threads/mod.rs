@@ -35,7 +35,7 @@ pub use futex::sys_futex;
 pub use scheduler::{Machine, Scheduler, Woken};
 pub use thread::{Kept, Thread, Waiting};
 pub use traits::{COMM_BYTES, Traits};
-pub use wait_queue::{Key, WaitQueue, Waiter, Watch, wait_on};
+pub use wait_queue::{Key, WaitQueue, Waiter, Watch, wait_on, wait_with_others};
 
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -44,8 +44,10 @@ use muslin_abi::Errno;
 
 use crate::context::{Context, Setup};
 use crate::files::LookupFn;
+use crate::files::waiting::Waits;
 use crate::lock::Mutex;
-use crate::time::{Target, TimerKey};
+use crate::process::exit_by_deadlock;
+use crate::time::{Target, TimerKey, TimerQueue};
 use futex_queue::Futexes;
 use pi_locks::PiLocks;
 
@@ -62,12 +64,16 @@ pub struct Threads {
     pi_locks: PiLocks,
 }
 
-/// What calls do once there may be several threads. Calls that every program holds reach it only when
-/// `clone` has put it here.
+/// What calls do once there may be several threads, or timers. Calls that every program holds reach it
+/// only when `clone` or a timer has put it here.
 struct Complete {
     exit: fn(&Context<'_>, i32) -> !,
     futex: HandlerFn,
     files: LookupFn,
+    block: fn(&Context<'_>, Waiting, Option<u64>) -> Woken,
+    wait: wait_queue::WaitFn,
+    waits: &'static Waits,
+    give_way: fn(&Context<'_>),
 }
 
 impl Threads {
@@ -124,6 +130,7 @@ impl Threads {
     /// Lets something happen when the steady clock says `deadline_ns`: when a thread waits or gives way
     /// then, or none can run.
     pub fn set_timer(&self, deadline_ns: u64, target: Target) -> TimerKey {
+        self.complete_with(&clone::COMPLETE);
         self.scheduler.set_timer(deadline_ns, target)
     }
 
@@ -135,6 +142,11 @@ impl Threads {
     /// The code that makes a call again: see [`Machine`].
     pub fn again(&self) -> usize {
         self.machine.again as usize
+    }
+
+    /// What is to happen when, for those who take something back without being in a call.
+    pub(crate) fn timers(&self) -> &'static Mutex<TimerQueue> {
+        &self.scheduler.timers
     }
 
     /// Does what is due by now.
@@ -153,6 +165,11 @@ impl Threads {
         self.scheduler.timers.lock().next().is_none() && self.futexes.are_empty()
     }
 
+    /// How calls wait for files; `None` while nobody could end such a wait.
+    pub(crate) fn waits(&self) -> Option<&'static Waits> {
+        self.complete().map(|complete| complete.waits)
+    }
+
     fn complete(&self) -> Option<&'static Complete> {
         *self.complete.lock()
     }
@@ -165,13 +182,28 @@ impl Threads {
 /// The current thread waits until somebody wakes it, until the steady clock says `deadline_ns`, or
 /// until a signal is there for it. No lock may be held; what was checked before must be checked again.
 pub fn block(context: &Context<'_>, waiting: Waiting, deadline_ns: Option<u64>) -> Woken {
-    let scheduler = context.process.threads.scheduler;
-    scheduler.block(context, waiting, deadline_ns)
+    let threads = &context.process.threads;
+    if let Some(complete) = threads.complete() {
+        return (complete.block)(context, waiting, deadline_ns);
+    }
+    // The only thread: nothing but time can end its wait.
+    if threads.current().has_signal() {
+        return Woken::BySignal;
+    }
+    let Some(deadline_ns) = deadline_ns else {
+        exit_by_deadlock(context, waiting.what);
+    };
+    while context.platform.clock().monotonic_ns() < deadline_ns {
+        context.platform.wait().wait_until(Some(deadline_ns));
+    }
+    Woken::ByTime
 }
 
 /// Lets others run that can. As for [`block`], no lock may be held.
 pub fn yield_now(context: &Context<'_>) {
-    context.process.threads.scheduler.give_way(context);
+    if let Some(complete) = context.process.threads.complete() {
+        (complete.give_way)(context);
+    }
 }
 
 /// Ends the current thread, and the program with the last one.

@@ -30,6 +30,20 @@ pub enum Woken {
     BySignal,
 }
 
+impl Woken {
+    /// As calls pass it on.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT` the time is over · [`Errno::RESTART`] a signal is there.
+    pub fn into_result(self) -> Result<(), Errno> {
+        match self {
+            Self::ByWake => Ok(()),
+            Self::ByTime => Err(Errno::ETIMEDOUT),
+            Self::BySignal => Err(Errno::RESTART),
+        }
+    }
+}
+
 /// The most threads, the first one among them.
 const THREADS_MAX: usize = 32_768;
 /// Numbers of threads are below this, as on Linux; then they begin again from the second.
@@ -40,10 +54,15 @@ const TIDS_AGAIN: i32 = 300;
 /// asks again and again comes to an end, if others can end it.
 const TURN_CALLS: u32 = 64;
 
+type GoesOnFn = fn(&Scheduler, &'static Thread);
+
 /// Who runs and who could.
 pub struct Scheduler {
     state: Mutex<State>,
     attention: &'static Attention,
+    /// Lets a thread go on that waited. The first to wait puts it here: every program can wake threads,
+    /// and only where one waits is there more to do.
+    goes_on: Mutex<Option<GoesOnFn>>,
     /// What is to happen when.
     pub(super) timers: Mutex<TimerQueue>,
     /// How long nobody could run.
@@ -80,6 +99,7 @@ impl Scheduler {
                 calls: 0,
             }),
             attention,
+            goes_on: Mutex::new(None),
             timers: Mutex::new(TimerQueue::new()),
             idle_ns: AtomicU64::new(0),
             turn_ns: AtomicU64::new(0),
@@ -168,7 +188,9 @@ impl Scheduler {
         let mut wait = thread.wait.lock();
         if wait.waiting.take().is_some() {
             wait.woken = woken;
-            self.start(thread);
+            if let Some(goes_on) = *self.goes_on.lock() {
+                goes_on(self, thread);
+            }
         }
     }
 
@@ -187,6 +209,7 @@ impl Scheduler {
             self.give_way(context);
             return Woken::ByWake;
         }
+        *self.goes_on.lock() = Some(Self::start);
         thread.wait.lock().waiting = Some(waiting);
         let timer = deadline_ns.map(|at| self.set_timer(at, Target::Thread(thread)));
         self.leave(context, thread);

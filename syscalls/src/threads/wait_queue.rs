@@ -1,25 +1,30 @@
 //! Who waits for an object to become ready.
 //!
 //! A call that may wait tries without waiting first, and waits when that answers `EAGAIN`. Nothing runs
-//! in between, so no wake is lost. Whoever changes what `poll` would say wakes the object's queue. An
-//! exclusive wait takes the wake from those behind it: who was woken so and leaves something for others
-//! wakes the queue again.
+//! in between, so no wake is lost. Whoever changes what `poll` would say wakes the object's queue: all
+//! that only look, and the first of those that take, the exclusive ones. Who was woken so and leaves
+//! something for others wakes the queue again.
 
 use alloc::sync::Arc;
 
 use muslin_abi::Errno;
 
-use super::{Thread, Waiting, Woken, block};
+use super::{Thread, Waiting, block};
 use crate::context::Context;
 use crate::files::Readiness;
-pub use crate::list::Key;
-use crate::list::List;
+use crate::list::{self, List};
 use crate::lock::Mutex;
 
 /// Somebody who is told without being a thread: an epoll instance.
 pub trait Watch: Send + Sync {
-    /// The object may be ready so. No lock is held. `true`: those that wait behind need not be told.
+    /// The object may be ready so. No lock is held. `true` from an exclusive watch: those that wait
+    /// behind need not be told.
     fn notify(&self, readiness: Readiness) -> bool;
+
+    /// Whether one such watch is enough for a wake.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
 }
 
 /// Who waits.
@@ -38,64 +43,115 @@ pub enum Waiter {
     Watch(Arc<dyn Watch>),
 }
 
+impl Waiter {
+    fn is_exclusive(&self) -> bool {
+        match self {
+            Self::Thread { is_exclusive, .. } => *is_exclusive,
+            Self::Watch(watch) => watch.is_exclusive(),
+        }
+    }
+}
+
+/// Names somebody who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    key: list::Key,
+    is_exclusive: bool,
+}
+
+type WakeFn = fn(&WaitQueue, Readiness);
+
 /// Those that wait for one object, in the order in which they came.
 pub struct WaitQueue {
-    waiters: Mutex<List<Waiter>>,
+    /// How somebody is woken. Who is added puts it here: every program can wake queues, and only where
+    /// somebody waits is there more to do.
+    wake: Mutex<Option<WakeFn>>,
+    /// Those of whom all are told.
+    shared: Mutex<List<Waiter>>,
+    /// Those of whom one is enough.
+    exclusive: Mutex<List<Waiter>>,
 }
 
 impl WaitQueue {
     /// Nobody waits.
     pub const fn new() -> Self {
         Self {
-            waiters: Mutex::new(List::new()),
+            wake: Mutex::new(None),
+            shared: Mutex::new(List::new()),
+            exclusive: Mutex::new(List::new()),
         }
     }
 
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
-        self.waiters.lock().is_empty()
+        self.shared.lock().is_empty() && self.exclusive.lock().is_empty()
     }
 
     /// Adds somebody.
     pub fn add(&self, waiter: Waiter) -> Key {
-        self.waiters.lock().push(waiter)
+        let is_exclusive = waiter.is_exclusive();
+        *self.wake.lock() = Some(|queue, readiness| {
+            wake_in(&queue.shared, readiness);
+            wake_in(&queue.exclusive, readiness);
+        });
+        Key {
+            key: self.list(is_exclusive).lock().push(waiter),
+            is_exclusive,
+        }
     }
 
     /// Takes somebody away; `false` if it was a thread that a wake has taken away.
     pub fn remove(&self, key: Key) -> bool {
-        self.waiters.lock().remove(key).is_some()
+        let removed = self.list(key.is_exclusive).lock().remove(key.key);
+        removed.is_some()
     }
 
-    /// The object is ready so, or gone: wakes who is interested, up to the first who is enough.
+    /// The object is ready so, or gone: wakes who is interested, of the exclusive ones the first.
     pub fn wake(&self, readiness: Readiness) {
-        let mut next = self.waiters.lock().first();
-        while let Some(key) = next {
-            let mut waiters = self.waiters.lock();
-            next = waiters.after(key);
-            let is_enough = match waiters.get(key) {
-                Some(&Waiter::Thread {
-                    thread,
-                    interest,
-                    is_exclusive,
-                }) => {
-                    if interest.0 & readiness.0 == 0 {
-                        continue;
-                    }
-                    waiters.remove(key);
-                    drop(waiters);
-                    thread.wake();
-                    is_exclusive
+        let wake = *self.wake.lock();
+        if let Some(wake) = wake {
+            wake(self, readiness);
+        }
+    }
+
+    fn list(&self, is_exclusive: bool) -> &Mutex<List<Waiter>> {
+        if is_exclusive {
+            &self.exclusive
+        } else {
+            &self.shared
+        }
+    }
+}
+
+/// Wakes who is interested, up to the first who is enough.
+fn wake_in(list: &Mutex<List<Waiter>>, readiness: Readiness) {
+    let mut next = list.lock().first();
+    while let Some(key) = next {
+        let mut waiters = list.lock();
+        next = waiters.after(key);
+        let is_enough = match waiters.get(key) {
+            Some(&Waiter::Thread {
+                thread,
+                interest,
+                is_exclusive,
+            }) => {
+                if interest.0 & readiness.0 == 0 {
+                    continue;
                 }
-                Some(Waiter::Watch(watch)) => {
-                    let watch = watch.clone();
-                    drop(waiters);
-                    watch.notify(readiness)
-                }
-                None => false,
-            };
-            if is_enough {
-                return;
+                waiters.remove(key);
+                drop(waiters);
+                thread.wake();
+                is_exclusive
             }
+            Some(Waiter::Watch(watch)) => {
+                let watch = watch.clone();
+                drop(waiters);
+                watch.notify(readiness) && watch.is_exclusive()
+            }
+            None => false,
+        };
+        if is_enough {
+            return;
         }
     }
 }
@@ -106,7 +162,8 @@ impl Default for WaitQueue {
     }
 }
 
-/// Waits until the object of a queue may be ready. The caller tries again afterwards.
+/// Waits until the object of a queue may be ready. The caller tries again afterwards, and wakes the queue
+/// if it leaves something for others.
 ///
 /// # Errors
 /// `ETIMEDOUT` the time is over · [`Errno::RESTART`] a signal is there for the thread.
@@ -117,19 +174,59 @@ pub fn wait_on(
     deadline_ns: Option<u64>,
     waiting: Waiting,
 ) -> Result<(), Errno> {
+    wait(context, queue, (interest, true), deadline_ns, waiting)
+}
+
+/// The same without time, and every wake is for all that wait so.
+///
+/// # Errors
+/// [`Errno::RESTART`] a signal is there for the thread.
+pub fn wait_with_others(
+    context: &Context<'_>,
+    queue: &WaitQueue,
+    interest: Readiness,
+    waiting: Waiting,
+) -> Result<(), Errno> {
+    wait(context, queue, (interest, false), None, waiting)
+}
+
+/// For what a thread waits, and whether it takes the wake alone.
+type Interest = (Readiness, bool);
+
+/// What a wait needs once somebody could end it.
+pub(super) type WaitFn =
+    fn(&Context<'_>, &WaitQueue, Interest, Option<u64>, Waiting) -> Result<(), Errno>;
+
+fn wait(
+    context: &Context<'_>,
+    queue: &WaitQueue,
+    interest: Interest,
+    deadline_ns: Option<u64>,
+    waiting: Waiting,
+) -> Result<(), Errno> {
+    match context.process.threads.complete() {
+        Some(complete) => (complete.wait)(context, queue, interest, deadline_ns, waiting),
+        // Nobody wakes the only thread.
+        None => block(context, waiting, deadline_ns).into_result(),
+    }
+}
+
+pub(super) fn wait_among_others(
+    context: &Context<'_>,
+    queue: &WaitQueue,
+    (interest, is_exclusive): Interest,
+    deadline_ns: Option<u64>,
+    waiting: Waiting,
+) -> Result<(), Errno> {
     let key = queue.add(Waiter::Thread {
         thread: context.process.threads.current(),
         interest,
-        is_exclusive: true,
+        is_exclusive,
     });
     let woken = block(context, waiting, deadline_ns);
     // A wake that came is used, whatever else came as well: it was taken from others.
     if !queue.remove(key) {
         return Ok(());
     }
-    match woken {
-        Woken::ByWake => Ok(()),
-        Woken::ByTime => Err(Errno::ETIMEDOUT),
-        Woken::BySignal => Err(Errno::RESTART),
-    }
+    woken.into_result()
 }
