@@ -35,11 +35,12 @@ pub type AttendFn = fn(&Context<'_>, &mut Call) -> bool;
 /// looks at it.
 #[repr(C)]
 pub struct Attention {
-    /// The other two in one.
+    /// The address of an [`AttendFn`], or 0.
     word: AtomicUsize,
-    /// The address of the [`AttendFn`] that delivers signals, or 0.
+    /// That of the one that delivers signals, or 0.
     delivery: AtomicUsize,
-    /// The address of the one that ends a thread's turn, or 0.
+    /// That of the one that ends turns which get too long, or 0. It is the word then, and sees to the
+    /// delivery.
     turn: AtomicUsize,
 }
 
@@ -56,50 +57,59 @@ impl Attention {
     /// From now on this is done to deliver signals.
     pub fn demand(&self, attend: AttendFn) {
         self.delivery.store(attend as usize, Ordering::Relaxed);
-        self.word.store(attend as usize, Ordering::Relaxed);
+        self.choose();
     }
 
     /// Nothing is done for signals any more.
     pub fn clear(&self) {
         self.delivery.store(0, Ordering::Relaxed);
-        self.word
-            .store(self.turn.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.choose();
     }
 
-    /// From now on this is done to end a turn that gets too long.
+    /// From now on this is done to end a turn that gets too long. It [delivers](Self::deliver) as well.
     pub(super) fn demand_turn(&self, attend: AttendFn) {
         self.turn.store(attend as usize, Ordering::Relaxed);
-        self.word.store(attend as usize, Ordering::Relaxed);
+        self.choose();
     }
 
     /// Turns may get as long as they want.
     pub(super) fn clear_turn(&self) {
         self.turn.store(0, Ordering::Relaxed);
-        self.word
-            .store(self.delivery.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.choose();
+    }
+
+    fn choose(&self) {
+        let word = match self.turn.load(Ordering::Relaxed) {
+            0 => self.delivery.load(Ordering::Relaxed),
+            turn => turn,
+        };
+        self.word.store(word, Ordering::Relaxed);
     }
 
     /// Does what is to be done behind a call; whether the call is made again.
     pub fn attend(&self, context: &Context<'_>, call: &mut Call) -> bool {
-        // A turn first: what others send meanwhile is delivered at once.
-        for word in [&self.turn, &self.delivery] {
-            let attend = word.load(Ordering::Relaxed);
-            if attend == 0 {
-                continue;
-            }
-            // SAFETY: only the two functions above put anything else there.
-            let attend = unsafe { core::mem::transmute::<usize, AttendFn>(attend) };
-            if attend(context, call) {
-                return true;
-            }
-        }
-        false
+        follow(&self.word, context, call)
+    }
+
+    /// Delivers signals, if that is to be done.
+    pub(super) fn deliver(&self, context: &Context<'_>, call: &mut Call) -> bool {
+        follow(&self.delivery, context, call)
     }
 
     /// Whether anything is to be done.
     pub fn is_demanded(&self) -> bool {
         self.word.load(Ordering::Relaxed) != 0
     }
+}
+
+fn follow(word: &AtomicUsize, context: &Context<'_>, call: &mut Call) -> bool {
+    let attend = word.load(Ordering::Relaxed);
+    if attend == 0 {
+        return false;
+    }
+    // SAFETY: nobody puts anything else there.
+    let attend = unsafe { core::mem::transmute::<usize, AttendFn>(attend) };
+    attend(context, call)
 }
 
 impl Default for Attention {

@@ -143,8 +143,8 @@ pub(super) fn deadline(
     Ok(Some(if command == Command::Wait {
         now_ns.saturating_add(time_ns)
     } else if is_by_wall {
-        let left = i128::from(time_ns) - i128::from(clock.realtime_ns());
-        now_ns.saturating_add(u64::try_from(left.max(0)).unwrap_or(u64::MAX))
+        let wall_ns = clock.realtime_ns().max(0) as u64;
+        now_ns.saturating_add(time_ns.saturating_sub(wall_ns))
     } else {
         time_ns
     }))

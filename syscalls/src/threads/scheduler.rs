@@ -365,7 +365,7 @@ impl Scheduler {
 }
 
 /// Counts a call of a thread while others could run, or could soon.
-fn count_call(context: &Context<'_>, _: &mut Call) -> bool {
+fn count_call(context: &Context<'_>, call: &mut Call) -> bool {
     let scheduler = context.process.threads.scheduler;
     let is_over = {
         let mut state = scheduler.state.lock();
@@ -376,7 +376,7 @@ fn count_call(context: &Context<'_>, _: &mut Call) -> bool {
         scheduler.state.lock().calls = 0;
         scheduler.give_way(context);
     }
-    false
+    scheduler.attention.deliver(context, call)
 }
 
 impl State {
