@@ -2,6 +2,7 @@
 #include "expect.h"
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 
 static sem_t ready, proceed;
@@ -52,7 +53,7 @@ static void *no_point(void *unused)
 	(void)unused;
 	sem_post(&ready);
 	/* musl treats sem_wait as a cancellation point, so spin here. */
-	while (sem_trywait(&proceed)) ;
+	while (sem_trywait(&proceed)) sched_yield();
 	return (void *)42;
 }
 static void *asynchronous(void *unused)
@@ -61,7 +62,7 @@ static void *asynchronous(void *unused)
 	pthread_cleanup_push(cleanup, "an endless loop");
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
 	sem_post(&ready);
-	for (volatile long i = 0;; i++) ;
+	for (;;) sched_yield();
 	pthread_cleanup_pop(0);
 	return 0;
 }

@@ -25,11 +25,6 @@ impl Gap {
 /// The gaps of the library OS, whatever it runs on.
 pub const LIBRARY_OS: &[Gap] = &[
     Gap {
-        missing: "reads of pipes that wait for another thread",
-        is_run: false,
-        programs: "asynchronous_io cancellation timers_of_threads",
-    },
-    Gap {
         missing: "processes",
         is_run: false,
         programs: "ancillary cancellation_points clone conditions exec exits fork fork_in_threads locks \
@@ -37,9 +32,9 @@ pub const LIBRARY_OS: &[Gap] = &[
             shared_memory signal_defaults signal_restart spawn tracing vfork waiting",
     },
     Gap {
-        missing: "signals that interrupt a wait",
+        missing: "timers that send signals, which end waits",
         is_run: false,
-        programs: "alarms posix_timers sleeps",
+        programs: "alarms posix_timers sleeps timers_of_threads",
     },
     Gap {
         missing: "a network",

@@ -54,6 +54,8 @@ const MARK: u32 = 0x4650_5853;
 const END_MARK: u32 = 0x4650_5845;
 /// Where the header of `xsave` is: the states that are there, then what must be 0.
 const HEADER: core::ops::Range<usize> = 512..576;
+/// Among the states of `xsave`: SSE.
+const SSE: u64 = 1 << 1;
 /// Where the control words are, and what programs start with.
 const X87_CONTROL: (usize, u16) = (0, 0x37f);
 const MXCSR: (usize, u32) = (24, 0x1f80);
@@ -254,10 +256,11 @@ impl Interrupted {
     }
 }
 
-/// Bytes that `xsave` stores; 0 where it is not used.
+/// Bytes that `xsave` stores; 0 where it is not used: it leaves out what is not switched on, and a
+/// machine that is emulated may switch SSE off behind our back.
 fn xsave_bytes() -> usize {
     match traps::xsave_bytes() {
-        bytes @ 1..=Interrupted::VECTORS_BYTES_MAX => bytes,
+        bytes @ 1..=Interrupted::VECTORS_BYTES_MAX if traps::vector_states() & SSE != 0 => bytes,
         _ => 0,
     }
 }

@@ -1,0 +1,173 @@
+/* A thread that waits in one of these calls can be cancelled there, without other processes and
+ * sockets. Its cleanup handlers run, and cancellation that is disabled waits. */
+#include "expect.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/select.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+
+static int empty[2], full[2], ep, lock_fd;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static sem_t sem, started;
+static pthread_t sleeper;
+static char room[65536];
+static sigset_t usr1;
+static struct timespec long_time = { 1000, 0 }, far;
+static volatile int cleaned, handled, go_on, is_asynchronous;
+
+static void in_read(void) { read(empty[0], room, 1); }
+static void in_readv(void) { readv(empty[0], &(struct iovec){ room, 1 }, 1); }
+static void in_write(void) { write(full[1], room, 1); }
+static void in_writev(void) { writev(full[1], &(struct iovec){ room, 1 }, 1); }
+static void in_open(void) { open("fifo", O_RDONLY); }
+static void in_openat(void) { openat(AT_FDCWD, "fifo", O_RDONLY); }
+static void in_creat(void) { creat("fifo", 0600); }
+static void in_poll(void) { poll(&(struct pollfd){ empty[0], POLLIN, 0 }, 1, -1); }
+static void in_ppoll(void) { ppoll(&(struct pollfd){ empty[0], POLLIN, 0 }, 1, NULL, NULL); }
+static void in_select(void)
+{
+	fd_set set;
+	FD_ZERO(&set);
+	FD_SET(empty[0], &set);
+	select(empty[0] + 1, &set, NULL, NULL, NULL);
+}
+static void in_pselect(void) { pselect(0, NULL, NULL, NULL, &long_time, NULL); }
+static void in_epoll_wait(void) { epoll_wait(ep, &(struct epoll_event){ 0 }, 1, -1); }
+static void in_nanosleep(void) { nanosleep(&long_time, NULL); }
+static void in_clock_nanosleep(void) { clock_nanosleep(CLOCK_MONOTONIC, 0, &long_time, NULL); }
+static void in_sleep(void) { sleep(1000); }
+static void in_usleep(void) { usleep(1000000000); }
+static void in_pause(void) { pause(); }
+static void in_sigsuspend(void) { sigsuspend(&(sigset_t){ 0 }); }
+static void in_sigwait(void) { sigwait(&usr1, &(int){ 0 }); }
+static void in_sigtimedwait(void) { sigtimedwait(&usr1, NULL, &long_time); }
+static void in_sem_wait(void) { sem_wait(&sem); }
+static void in_sem_timedwait(void) { sem_timedwait(&sem, &far); }
+static void unlock(void *which) { pthread_mutex_unlock(which); }
+static void in_cond_wait(void)
+{
+	pthread_mutex_lock(&mutex);
+	pthread_cleanup_push(unlock, &mutex);
+	for (;;) pthread_cond_wait(&cond, &mutex);
+	pthread_cleanup_pop(1);
+}
+static void in_cond_timedwait(void)
+{
+	pthread_mutex_lock(&mutex);
+	pthread_cleanup_push(unlock, &mutex);
+	for (;;) pthread_cond_timedwait(&cond, &mutex, &far);
+	pthread_cleanup_pop(1);
+}
+static void in_join(void) { pthread_join(sleeper, NULL); }
+
+static void clean(void *call) { (void)call; cleaned++; }
+static void *run(void *call)
+{
+	pthread_cleanup_push(clean, NULL);
+	if (is_asynchronous) pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+	sem_post(&started);
+	((void (*)(void))call)();
+	pthread_cleanup_pop(0);
+	return 0;
+}
+/* Cancelled while a signal's handler runs in the middle of the call. */
+static void handler(int number)
+{
+	(void)number;
+	handled++;
+	while (!go_on) sched_yield();
+	handled++;
+}
+static void *disabled(void *call)
+{
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	sem_post(&started);
+	sem_wait(&sem);
+	handled = 100;
+	pthread_setcancelstate(state, &state);
+	((void (*)(void))call)();
+	return 0;
+}
+static void *forever(void *unused) { (void)unused; for (;;) pause(); }
+
+static void joined(const char *what, const char *how, pthread_t t)
+{
+	void *result = NULL;
+	pthread_join(t, &result);
+	if (result != PTHREAD_CANCELED) expectations_broken = 1;
+	say("%s%s: %s", what, how, result == PTHREAD_CANCELED ? "cancelled" : "NOT CANCELLED");
+}
+static void try(const char *what, void (*call)(void))
+{
+	for (int kind = 0; kind < 4; kind++) {
+		static const char *const how[] = { "", ", at once", ", asynchronously", ", in a handler" };
+		is_asynchronous = kind == 2;
+		pthread_t t;
+		cleaned = handled = go_on = 0;
+		pthread_create(&t, NULL, run, (void *)call);
+		while (sem_wait(&started)) ;
+		/* Let it go to sleep in the call: both orders must give the same result. */
+		if (kind != 1) nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
+		if (kind == 3) {
+			pthread_kill(t, SIGUSR2);
+			while (!handled) sched_yield();
+		}
+		pthread_cancel(t);
+		go_on = 1;
+		joined(what, how[kind], t);
+		if (cleaned != 1 || (kind == 3 && handled != 2)) say("  cleaned %d, handled %d", cleaned, handled);
+	}
+}
+
+int main(void)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
+	sigaction(SIGUSR2, &action, NULL);
+	pipe(empty);
+	pipe2(full, O_NONBLOCK);
+	while (write(full[1], room, sizeof room) > 0) ;
+	fcntl(full[1], F_SETFL, 0);
+	mkfifo("fifo", 0600);
+	ep = epoll_create1(0);
+	sem_init(&sem, 0, 0);
+	sem_init(&started, 0, 0);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	clock_gettime(CLOCK_REALTIME, &far);
+	far.tv_sec += 1000;
+	pthread_create(&sleeper, NULL, forever, NULL);
+
+	static const struct { const char *name; void (*call)(void); } calls[] = {
+#define POINT(name) { #name, in_##name }
+		POINT(nanosleep), POINT(clock_nanosleep), POINT(sleep), POINT(usleep), POINT(pause), POINT(sigsuspend),
+		POINT(sigwait), POINT(sigtimedwait), POINT(sem_wait), POINT(sem_timedwait), POINT(cond_wait),
+		POINT(cond_timedwait), POINT(join),
+		POINT(read), POINT(readv), POINT(write), POINT(writev), POINT(open), POINT(openat), POINT(creat), POINT(poll),
+		POINT(ppoll), POINT(select), POINT(pselect), POINT(epoll_wait),
+	};
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) try(calls[i].name, calls[i].call);
+
+	pthread_t t;
+	pthread_create(&t, NULL, disabled, (void *)in_pause);
+	while (sem_wait(&started)) ;
+	nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
+	pthread_cancel(t);
+	nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
+	sem_post(&sem);
+	joined("pause", ", once it is enabled", t);
+	GIVES("what was disabled went on", handled, 100);
+	CODE("the mutex is free", pthread_mutex_trylock(&mutex), 0);
+	pthread_cancel(sleeper);
+	pthread_join(sleeper, NULL);
+	return finish();
+}
