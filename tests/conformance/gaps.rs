@@ -42,9 +42,9 @@ pub const LIBRARY_OS: &[Gap] = &[
         programs: "bad_addresses tcp udp",
     },
     Gap {
-        missing: "timers that send signals, signalfd, inotify",
+        missing: "timers that send signals, inotify",
         is_run: true,
-        programs: "epoll inotify old_calls signalfd_rules",
+        programs: "epoll inotify old_calls",
     },
     Gap {
         missing: "timers that send signals",

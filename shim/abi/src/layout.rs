@@ -353,6 +353,53 @@ structs! {
 }
 
 structs! {
+    /// `struct signalfd_siginfo`.
+    SignalfdSiginfo {
+        /// The signal.
+        ssi_signo: u32,
+        /// Unused.
+        ssi_errno: i32,
+        /// `SI_*` and its like.
+        ssi_code: i32,
+        /// Who sent it.
+        ssi_pid: u32,
+        /// Whose that is.
+        ssi_uid: u32,
+        /// The file of SIGIO.
+        ssi_fd: i32,
+        /// The timer.
+        ssi_tid: u32,
+        /// What happened to the file.
+        ssi_band: u32,
+        /// How often the timer came besides.
+        ssi_overrun: u32,
+        /// The trap.
+        ssi_trapno: u32,
+        /// How a child ended.
+        ssi_status: i32,
+        /// The value that came with it, as a number.
+        ssi_int: i32,
+        /// The same as an address.
+        ssi_ptr: u64,
+        /// A child's time.
+        ssi_utime: u64,
+        /// The kernel's time for it.
+        ssi_stime: u64,
+        /// Where a fault was.
+        ssi_addr: u64,
+        /// How exact that is.
+        ssi_addr_lsb: u16,
+        /// Padding.
+        pad: u16,
+        /// The system call.
+        ssi_syscall: i32,
+        /// Where it was made.
+        ssi_call_addr: u64,
+        /// The architecture.
+        ssi_arch: u32,
+        /// Unused.
+        unused: [u8; 28],
+    }
     /// `siginfo_t`, without the words behind it that say nothing.
     Siginfo {
         /// The signal.
@@ -585,6 +632,7 @@ mod tests {
         assert_eq!(Cmsghdr::BYTES, 16);
         assert_eq!(Ucred::BYTES, 12);
         assert_eq!(Flock::BYTES, 32);
+        assert_eq!(SignalfdSiginfo::BYTES, 128);
         assert_eq!(Itimerspec::BYTES, 32);
         assert_eq!(Itimerval::BYTES, 32);
         assert_eq!(Sigevent::BYTES, 64);

@@ -410,14 +410,14 @@ syscall_table! {
     move_pages = passthrough::__muslin_passthrough, Full => missing;
     utimensat = passthrough::__muslin_passthrough, Full => files::sys_utimensat, Full;
     epoll_pwait = passthrough::__muslin_passthrough, Full => files::sys_epoll_pwait, Full;
-    signalfd = passthrough::__muslin_passthrough, Full => missing;
+    signalfd = passthrough::__muslin_passthrough, Full => files::sys_signalfd, Full;
     timerfd_create = passthrough::__muslin_passthrough, Full => files::sys_timerfd_create, Full;
     eventfd = passthrough::__muslin_passthrough, Full => files::sys_eventfd, Full;
     fallocate = passthrough::__muslin_passthrough, Full => files::sys_fallocate, Full;
     timerfd_settime = passthrough::__muslin_passthrough, Full => files::sys_timerfd_settime, Full;
     timerfd_gettime = passthrough::__muslin_passthrough, Full => files::sys_timerfd_gettime, Full;
     accept4 = passthrough::__muslin_passthrough, Full => sockets::sys_accept4, Full;
-    signalfd4 = passthrough::__muslin_passthrough, Full => missing;
+    signalfd4 = passthrough::__muslin_passthrough, Full => files::sys_signalfd4, Full;
     eventfd2 = passthrough::__muslin_passthrough, Full => files::sys_eventfd2, Full;
     epoll_create1 = passthrough::__muslin_passthrough, Full => files::sys_epoll_create1, Full;
     dup3 = passthrough::__muslin_passthrough, Full => files::sys_dup3, Full;

@@ -36,6 +36,7 @@ mod page_map;
 mod pipe;
 mod poll;
 mod read_write;
+mod signalfd;
 mod size;
 mod stat;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use open::*;
 pub use pipe::*;
 pub use poll::*;
 pub use read_write::*;
+pub use signalfd::*;
 pub use size::*;
 pub use stat::*;
 pub use thread_files::{LookupFn, lookup as lookup_thread};

@@ -33,6 +33,7 @@ pub use waits::*;
 use muslin_abi::Errno;
 use muslin_abi::layout::{Sigaction, Siginfo, SignalStack};
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::context::Context;
@@ -52,7 +53,7 @@ const SIG_DFL: usize = 0;
 const SIG_IGN: usize = 1;
 
 /// Nothing blocks these.
-const UNBLOCKABLE: u64 = bit(SIGKILL) | bit(SIGSTOP);
+pub(crate) const UNBLOCKABLE: u64 = bit(SIGKILL) | bit(SIGSTOP);
 
 /// What the default action ignores: SIGCHLD, SIGCONT, SIGURG, SIGWINCH, and those that stop, since
 /// nobody could continue the program: SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU.
@@ -61,8 +62,8 @@ const IGNORED: u64 = bit(17) | bit(18) | bit(23) | bit(28) | bit(19) | bit(20) |
 /// What is the process's: actions, and signals that any of its threads may take.
 pub struct Signals {
     state: Mutex<State>,
-    /// Who waits for signals to read: descriptors of `signalfd`.
-    pub readers: WaitQueue,
+    /// Who waits for signals to read, once there is a descriptor of `signalfd`.
+    readers: Mutex<Option<Arc<WaitQueue>>>,
     /// Timers that send signals when their time comes.
     timers: AtomicUsize,
 }
@@ -107,7 +108,7 @@ impl Signals {
                 attentive: 0,
                 fault: None,
             }),
-            readers: WaitQueue::new(),
+            readers: Mutex::new(None),
             timers: AtomicUsize::new(0),
         }
     }
@@ -115,6 +116,13 @@ impl Signals {
     /// What makes signals of faults.
     pub fn fault(&self) -> Option<FaultFn> {
         self.state.lock().fault
+    }
+
+    /// Who waits for signals to read: descriptors of `signalfd`.
+    pub fn readers(&self) -> Arc<WaitQueue> {
+        let mut readers = self.readers.lock();
+        let readers = readers.get_or_insert_with(|| Arc::new(WaitQueue::new()));
+        readers.clone()
     }
 
     /// Whether the end of each call looks at the clock.

@@ -6,6 +6,7 @@ use muslin_abi::layout::Siginfo;
 use super::siginfo::by_thread;
 use super::{UNBLOCKABLE, bit, index_of, update};
 use crate::context::Context;
+use crate::files::Readiness;
 use crate::threads::Thread;
 
 /// Sends a signal to a thread. 0 only asks.
@@ -98,9 +99,9 @@ fn arrive(context: &Context<'_>, thread: &'static Thread, signal: u64) {
 }
 
 fn wake_readers(context: &Context<'_>) {
-    context
-        .process
-        .signals
-        .readers
-        .wake(crate::files::Readiness::READABLE);
+    let readers = context.process.signals.readers.lock().clone();
+    if let Some(readers) = readers {
+        // Each reads other signals.
+        readers.wake_all(Readiness::READABLE);
+    }
 }

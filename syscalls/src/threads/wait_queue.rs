@@ -59,7 +59,8 @@ pub struct Key {
     is_exclusive: bool,
 }
 
-type WakeFn = fn(&WaitQueue, Readiness);
+/// With whether all are to be woken.
+type WakeFn = fn(&WaitQueue, Readiness, bool);
 
 /// Those that wait for one object, in the order in which they came.
 pub struct WaitQueue {
@@ -90,9 +91,9 @@ impl WaitQueue {
     /// Adds somebody.
     pub fn add(&self, waiter: Waiter) -> Key {
         let is_exclusive = waiter.is_exclusive();
-        *self.wake.lock() = Some(|queue, readiness| {
-            wake_in(&queue.shared, readiness);
-            wake_in(&queue.exclusive, readiness);
+        *self.wake.lock() = Some(|queue, readiness, is_for_all| {
+            wake_in(&queue.shared, readiness, true);
+            wake_in(&queue.exclusive, readiness, is_for_all);
         });
         Key {
             key: self.list(is_exclusive).lock().push(waiter),
@@ -108,9 +109,18 @@ impl WaitQueue {
 
     /// The object is ready so, or gone: wakes who is interested, of the exclusive ones the first.
     pub fn wake(&self, readiness: Readiness) {
+        self.wake_some(readiness, false);
+    }
+
+    /// The same, and all exclusive ones: each looks for something else.
+    pub fn wake_all(&self, readiness: Readiness) {
+        self.wake_some(readiness, true);
+    }
+
+    fn wake_some(&self, readiness: Readiness, is_for_all: bool) {
         let wake = *self.wake.lock();
         if let Some(wake) = wake {
-            wake(self, readiness);
+            wake(self, readiness, is_for_all);
         }
     }
 
@@ -123,8 +133,8 @@ impl WaitQueue {
     }
 }
 
-/// Wakes who is interested, up to the first who is enough.
-fn wake_in(list: &Mutex<List<Waiter>>, readiness: Readiness) {
+/// Wakes who is interested: all of them, or up to the first who is enough.
+fn wake_in(list: &Mutex<List<Waiter>>, readiness: Readiness, is_for_all: bool) {
     let mut next = list.lock().first();
     while let Some(key) = next {
         let mut waiters = list.lock();
@@ -150,7 +160,7 @@ fn wake_in(list: &Mutex<List<Waiter>>, readiness: Readiness) {
             }
             None => false,
         };
-        if is_enough {
+        if is_enough && !is_for_all {
             return;
         }
     }
