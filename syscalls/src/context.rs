@@ -11,6 +11,7 @@ use crate::random::Random;
 use crate::signals::Signals;
 use crate::sockets::Sockets;
 use crate::threads::{Attention, Machine, Scheduler, Thread, Threads};
+use crate::time::MaybeTimers;
 
 /// What a handler is given.
 #[derive(Clone, Copy)]
@@ -39,6 +40,8 @@ pub struct Process {
     pub threads: Threads,
     /// The sockets within the machine.
     pub sockets: Sockets,
+    /// The timers that send signals, if the program has made one.
+    pub timers: MaybeTimers,
     /// Says what the program asked for in vain.
     pub report_gap: ReportFn,
 }
@@ -91,6 +94,7 @@ impl Process {
             identity: Identity::new(platform, &setup.given),
             threads: Threads::new(setup),
             sockets: Sockets::new(),
+            timers: MaybeTimers::new(),
             report_gap: setup.report_gap,
         }
     }

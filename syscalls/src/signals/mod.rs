@@ -257,12 +257,21 @@ pub fn pending_among(context: &Context<'_>, set: u64) -> u64 {
 /// Takes a signal of a set that waits for the current thread or the process, the lowest first.
 pub fn take(context: &Context<'_>, set: u64) -> Option<Siginfo> {
     let thread = context.process.threads.current();
-    let own = thread.signals.lock().pending.take(set);
-    let info = own.or_else(|| context.process.signals.state.lock().pending.take(set))?;
-    if is_any_attentive(context) {
-        update_all(context);
+    loop {
+        let own = thread.signals.lock().pending.take(set);
+        let shared = || context.process.signals.state.lock().pending.take(set);
+        let mut info = own.or_else(shared)?;
+        if is_any_attentive(context) {
+            update_all(context);
+        }
+        if siginfo::timer_of(&info).is_some()
+            && let Some(hooks) = context.process.timers.hooks()
+            && !(hooks.deliver)(context, &mut info)
+        {
+            continue;
+        }
+        return Some(info);
     }
-    Some(info)
 }
 
 /// Blocks these signals in the current thread, in place of those that are blocked; which were.

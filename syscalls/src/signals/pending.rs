@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use muslin_abi::Errno;
 use muslin_abi::layout::Siginfo;
 
-use super::siginfo::{SI_TKILL, count_overrun, siginfo, timer_of};
+use super::siginfo::{SI_TKILL, siginfo, timer_of};
 use super::{SIGRTMIN, bit};
 
 /// The most that wait in one place.
@@ -35,7 +35,8 @@ impl Pending {
         self.set
     }
 
-    /// Adds one. A plain signal that waits already is not added, and a timer's is counted.
+    /// Adds one. A plain signal that waits already is not added, and a timer's
+    /// takes the place of the one before.
     ///
     /// # Errors
     /// `EAGAIN` too many wait, and somebody must know that this one was lost.
@@ -47,10 +48,11 @@ impl Pending {
                 other.si_signo == signal && timer_of(other) == timer && timer.is_some()
             };
             if let Some(other) = self.queue.iter_mut().find(is_same) {
-                count_overrun(other);
+                // Of one that was set anew only the new one counts.
+                *other = *info;
                 return Ok(());
             }
-            if signal < SIGRTMIN {
+            if signal < SIGRTMIN && timer.is_none() {
                 return Ok(());
             }
         }
@@ -104,7 +106,7 @@ impl Default for Pending {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use super::super::siginfo::{by_timer, by_user, overruns_of};
+    use super::super::siginfo::{by_timer, by_user, setting_of};
     use super::*;
 
     const SI_QUEUE: i32 = -1;
@@ -174,18 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn a_timers_signals_are_one_and_their_number() {
+    fn a_timers_signals_are_one_and_the_last() {
         let mut pending = Pending::new();
-        for _ in 0..3 {
-            pending.add(&by_timer(14, 1, 77)).unwrap();
-            pending.add(&by_timer(40, 2, 78)).unwrap();
-            pending.add(&by_timer(40, 3, 79)).unwrap();
+        pending.add(&by_user(14)).unwrap();
+        for setting in 1..=3 {
+            pending.add(&by_timer(14, 1, 77, setting)).unwrap();
+            pending.add(&by_timer(40, 2, 78, setting)).unwrap();
+            pending.add(&by_timer(40, 3, 79, setting)).unwrap();
         }
+        assert_eq!(timer_of(&pending.take(u64::MAX).unwrap()), None);
         let first = pending.take(u64::MAX).unwrap();
-        assert_eq!((timer_of(&first), overruns_of(&first)), (Some(1), 2));
+        assert_eq!((timer_of(&first), setting_of(&first)), (Some(1), 3));
         assert_eq!(first.fields[1], 77);
         let second = pending.take(u64::MAX).unwrap();
-        assert_eq!((timer_of(&second), overruns_of(&second)), (Some(2), 2));
+        assert_eq!((timer_of(&second), setting_of(&second)), (Some(2), 3));
         assert_eq!(timer_of(&pending.take(u64::MAX).unwrap()), Some(3));
         assert_eq!(pending.set(), 0);
     }

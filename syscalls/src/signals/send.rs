@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::files::Readiness;
 use crate::threads::Thread;
 
-/// Sends a signal to a thread. 0 only asks.
+/// Sends a signal to a thread. 0 only asks. Whether it waits to be taken now.
 ///
 /// # Errors
 /// `EINVAL` no such signal · `EAGAIN` too many wait.
@@ -17,9 +17,9 @@ pub fn send_to_thread(
     context: &Context<'_>,
     thread: &'static Thread,
     info: &Siginfo,
-) -> Result<(), Errno> {
+) -> Result<bool, Errno> {
     if info.si_signo == 0 {
-        return Ok(());
+        return Ok(false);
     }
     index_of(info.si_signo)?;
     let signal = bit(info.si_signo);
@@ -27,21 +27,22 @@ pub fn send_to_thread(
         let state = context.process.signals.state.lock();
         let mut own = thread.signals.lock();
         if is_lost(state.ignored, own.mask, signal) {
-            return Ok(());
+            return Ok(false);
         }
         own.pending.add(info)?;
     }
     arrive(context, thread, signal);
-    Ok(())
+    Ok(true)
 }
 
 /// Sends a signal to the process: one of its threads takes it, or it waits until one can. 0 only asks.
+/// Whether it waits to be taken now.
 ///
 /// # Errors
 /// `EINVAL` no such signal · `EAGAIN` too many wait.
-pub fn send_to_process(context: &Context<'_>, info: &Siginfo) -> Result<(), Errno> {
+pub fn send_to_process(context: &Context<'_>, info: &Siginfo) -> Result<bool, Errno> {
     if info.si_signo == 0 {
-        return Ok(());
+        return Ok(false);
     }
     index_of(info.si_signo)?;
     let signal = bit(info.si_signo);
@@ -58,7 +59,7 @@ pub fn send_to_process(context: &Context<'_>, info: &Siginfo) -> Result<(), Errn
         let mut state = context.process.signals.state.lock();
         let mask = thread.map_or(u64::MAX, |thread| thread.signals.lock().mask);
         if is_lost(state.ignored, mask, signal) {
-            return Ok(());
+            return Ok(false);
         }
         state.pending.add(info)?;
     }
@@ -66,7 +67,7 @@ pub fn send_to_process(context: &Context<'_>, info: &Siginfo) -> Result<(), Errn
         Some(thread) => arrive(context, thread, signal),
         None => wake_readers(context),
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Sends the current thread a signal for what it does: SIGPIPE, SIGXFSZ.

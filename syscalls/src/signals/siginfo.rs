@@ -44,11 +44,11 @@ pub fn by_kernel(signal: i32) -> Siginfo {
     siginfo(signal, SI_KERNEL, [0; 4])
 }
 
-/// The signal of a timer, with the value that the program gave. While it waits, more of the same timer
-/// are counted as overruns.
-pub fn by_timer(signal: i32, timer: i32, value: usize) -> Siginfo {
-    let timer = u64::from(timer as u32);
-    siginfo(signal, SI_TIMER, [timer, value as u64, 0, 0])
+/// The signal of a timer, with the value that the program gave, and which of the timer's settings it is
+/// for.
+pub fn by_timer(signal: i32, timer: i32, value: u64, setting: i32) -> Siginfo {
+    let [timer, setting] = [timer, setting].map(|number| u64::from(number as u32));
+    siginfo(signal, SI_TIMER, [timer, value, setting, 0])
 }
 
 /// The signal of a fault at an address.
@@ -61,13 +61,13 @@ pub fn timer_of(info: &Siginfo) -> Option<i32> {
     (info.si_code == SI_TIMER).then_some(info.fields[0] as i32)
 }
 
-/// How often the timer expired besides while its signal waited.
-pub fn overruns_of(info: &Siginfo) -> i32 {
-    (info.fields[0] >> 32) as i32
+/// Which setting of the timer it is for.
+pub fn setting_of(info: &Siginfo) -> i32 {
+    info.fields[2] as i32
 }
 
-/// Counts an overrun: no more than a program can be told.
-pub(super) fn count_overrun(info: &mut Siginfo) {
-    let overruns = overruns_of(info).saturating_add(1);
-    info.fields[0] = info.fields[0] & 0xffff_ffff | (overruns as u64) << 32;
+/// Says how often the timer was due besides, in place of the setting, which is for nobody else.
+pub fn set_overrun(info: &mut Siginfo, overrun: i32) {
+    info.fields[0] = info.fields[0] & 0xffff_ffff | u64::from(overrun as u32) << 32;
+    info.fields[2] = 0;
 }

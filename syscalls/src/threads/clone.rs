@@ -67,7 +67,7 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     }
     let scheduler = threads.scheduler;
     let thread = scheduler.add(|tid| Box::leak(Box::new(Thread::new(scheduler, tid))))?;
-    threads.complete_with(&COMPLETE);
+    threads.expect_many();
     let thread_pointer = match has(CLONE_SETTLS) {
         true => tls,
         false => (threads.machine.keep)().thread_pointer,

@@ -154,6 +154,11 @@ impl Threads {
         self.scheduler.look_at_timers(context);
     }
 
+    /// From now on calls wait as they do with several threads.
+    pub fn expect_many(&self) {
+        self.complete_with(&clone::COMPLETE);
+    }
+
     /// Finds the directory of a thread, once there may be several.
     pub fn files(&self) -> Option<LookupFn> {
         self.complete().map(|complete| complete.files)

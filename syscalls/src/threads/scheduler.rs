@@ -349,6 +349,9 @@ impl Scheduler {
 
     /// Does what is due.
     pub(super) fn look_at_timers(&self, context: &Context<'_>) {
+        if let Some(hooks) = context.process.timers.hooks() {
+            (hooks.look)(context);
+        }
         if self.timers.lock().next().is_none() {
             return;
         }
