@@ -102,7 +102,7 @@ mod tests {
             (
                 sys_futex,
                 [word, 5, 0, 0, 0],
-                "futex for FUTEX_WAKE_OP",
+                "futex for another operation",
                 Errno::ENOSYS,
             ),
             (

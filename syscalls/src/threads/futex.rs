@@ -91,8 +91,11 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             Ok(0)
         }
         Command::Wake | Command::WakeBits | Command::Requeue => Ok(0),
-        Command::WakeOp => Err(gap!(context, Sysno::futex, "FUTEX_WAKE_OP", ENOSYS)),
-        command => change_alone(context, args.addr(0), command),
+        Command::LockPi | Command::TryLockPi => change_alone(context, args.addr(0), false),
+        Command::UnlockPi => change_alone(context, args.addr(0), true),
+        Command::WakeOp | Command::WaitRequeuePi | Command::CompareRequeuePi => {
+            Err(gap!(context, Sysno::futex, "another operation", ENOSYS))
+        }
     }
 }
 
@@ -210,7 +213,7 @@ mod tests {
         world.put(word, &0x4000_0000_u32.to_le_bytes());
         assert_eq!((call(13), world.get_value(word)), (Ok(0), 0x4000_0001_u32));
         world.put(word, &2_u32.to_le_bytes());
-        assert_eq!((call(6), call(7)), (Err(Errno::ESRCH), Err(Errno::EPERM)));
+        assert_eq!((call(6), call(7)), (Err(Errno::EDEADLK), Err(Errno::EPERM)));
         assert_eq!(world.call(sys_futex, [8, 6]), Err(Errno::EFAULT));
     }
 

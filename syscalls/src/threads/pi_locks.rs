@@ -8,7 +8,6 @@ use core::sync::atomic::Ordering;
 
 use muslin_abi::{Errno, SyscallResult};
 
-use super::futex::Command;
 use super::{Thread, Waiting, Woken, block};
 use crate::context::Context;
 use crate::lock::Mutex;
@@ -230,26 +229,20 @@ impl PiLocks {
     }
 }
 
-/// Takes or gives away a lock where there is one thread, so that nobody waits and nobody is moved.
+/// Takes or gives away a lock where there is one thread, so that nobody waits.
 ///
 /// # Errors
-/// `EDEADLK` the thread holds it · `EPERM` it does not hold what it gives away · `ESRCH` another thread
-/// holds it, which is not there · `EAGAIN` it would wait to be moved · `EFAULT`.
-#[cold]
-pub fn change_alone(context: &Context<'_>, word: usize, command: Command) -> SyscallResult {
+/// `EDEADLK` somebody holds it: the thread, or one that is not there · `EPERM` the thread does not hold
+/// what it gives away · `EFAULT`.
+pub fn change_alone(context: &Context<'_>, word: usize, is_unlock: bool) -> SyscallResult {
     let value: u32 = user_mem::read(context, word)?;
-    let (owner, own) = (owner_of(value), PID);
-    let new = match command {
-        Command::UnlockPi if owner == own => 0,
-        Command::UnlockPi => return Err(Errno::EPERM),
-        Command::WaitRequeuePi => return Err(Errno::EAGAIN),
-        Command::CompareRequeuePi => return Ok(0),
-        _ if owner == own => return Err(Errno::EDEADLK),
-        _ if owner != 0 => return Err(Errno::ESRCH),
-        _ => own as u32 | value & OWNER_DIED,
+    let new = match (owner_of(value), is_unlock) {
+        (PID, true) => 0,
+        (0, false) => value | PID as u32,
+        (_, true) => return Err(Errno::EPERM),
+        (_, false) => return Err(Errno::EDEADLK),
     };
-    user_mem::write(context, word, &new)?;
-    Ok(0)
+    user_mem::write(context, word, &new).map(|()| 0)
 }
 
 /// Who owns a lock whose word has this value; 0 for nobody.

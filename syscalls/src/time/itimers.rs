@@ -33,20 +33,14 @@ const KINDS: [(TimerClock, i32); 3] = [
     (TimerClock::Cpu(CpuClock::Process), SIGPROF),
 ];
 
-/// Their states.
+/// Their states: none is set at first.
+#[derive(Default)]
 pub struct Itimers([Mutex<State>; 3]);
 
 #[derive(Default)]
 struct State {
     schedule: Schedule,
     place: Option<Place>,
-}
-
-impl Itimers {
-    /// None is set.
-    pub fn new() -> Self {
-        Self(core::array::from_fn(|_| Mutex::default()))
-    }
 }
 
 /// One of them is due.

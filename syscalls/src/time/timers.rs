@@ -57,7 +57,7 @@ pub(super) fn timers(context: &Context<'_>) -> &'static Timers {
         Box::leak(Box::new(TimerHooks {
             timers: Timers {
                 posix: Mutex::new(PosixTimers::new()),
-                itimers: Itimers::new(),
+                itimers: Itimers::default(),
                 cpu: Mutex::new(TimerQueue::new()),
             },
             deliver: super::posix_timers::deliver,
