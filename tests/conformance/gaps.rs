@@ -32,24 +32,14 @@ pub const LIBRARY_OS: &[Gap] = &[
             shared_memory signal_defaults signal_restart spawn tracing vfork waiting",
     },
     Gap {
-        missing: "timers that send signals, which end waits",
-        is_run: false,
-        programs: "alarms posix_timers sleeps timers_of_threads",
-    },
-    Gap {
         missing: "a network",
         is_run: true,
         programs: "bad_addresses tcp udp",
     },
     Gap {
-        missing: "timers that send signals, inotify",
+        missing: "inotify",
         is_run: true,
         programs: "epoll inotify old_calls",
-    },
-    Gap {
-        missing: "timers that send signals",
-        is_run: true,
-        programs: "poll_select signal_waiting timers",
     },
     Gap {
         missing: "fork, and on spt addresses without memory and code in new memory",

@@ -62,10 +62,13 @@ int main(void)
 	/* Absolute, in the future and in the past, on two clocks. */
 	count = 0;
 	start = now(CLOCK_MONOTONIC);
+	set = every(start + 100000L * MS, 0);
+	timer_settime(timer, TIMER_ABSTIME, &set, NULL);
+	timer_gettime(timer, &left);
+	CHECK("what is left is relative", ns(left.it_value) > 50000L * MS && ns(left.it_value) <= 100000L * MS);
+	start = now(CLOCK_MONOTONIC);
 	set = every(start + 20 * MS, 0);
 	GIVES("absolute", timer_settime(timer, TIMER_ABSTIME, &set, NULL), 0);
-	timer_gettime(timer, &left);
-	CHECK("what is left is relative", ns(left.it_value) > 0 && ns(left.it_value) <= 20 * MS);
 	while (!count) usleep(1000);
 	CHECK("not too early", now(CLOCK_MONOTONIC) - start >= 20 * MS);
 	count = 0;
@@ -216,6 +219,8 @@ int main(void)
 		set = every(start + mixed * 20000L, 0);
 		timer_settime(timers[mixed], TIMER_ABSTIME, &set, NULL);
 	}
+	/* A slow machine sets the last after the first is due. */
+	int is_late = now(CLOCK_MONOTONIC) >= start;
 	while (came < made && sigtimedwait(&rt, &info, &(struct timespec){ 20, 0 }) > 0) {
 		came++;
 		seen[info.si_value.sival_int]++;
@@ -225,7 +230,7 @@ int main(void)
 	int once = 0;
 	for (int i = 0; i < MANY; i++) once += seen[i] == 1;
 	say("%d timers made, %d came, %d once", made, came, once);
-	CHECK("in order", in_order);
+	CHECK("in order", in_order || is_late);
 	for (int i = 0; i < MANY; i++) made -= timer_delete(timers[i]) == 0;
 	GIVES("all deleted", made, 0);
 	return finish();

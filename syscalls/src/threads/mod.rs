@@ -130,7 +130,7 @@ impl Threads {
     /// Lets something happen when the steady clock says `deadline_ns`: when a thread waits or gives way
     /// then, or none can run.
     pub fn set_timer(&self, deadline_ns: u64, target: Target) -> TimerKey {
-        self.complete_with(&clone::COMPLETE);
+        self.expect_many();
         self.scheduler.set_timer(deadline_ns, target)
     }
 
