@@ -39,7 +39,7 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "inotify",
         is_run: true,
-        programs: "epoll inotify",
+        programs: "inotify old_calls",
     },
     Gap {
         missing: "fork, and on spt addresses without memory and code in new memory",
