@@ -231,17 +231,6 @@ structs! {
         /// The group.
         gid: u32,
     }
-    /// `struct inotify_event`, without the name that may follow.
-    InotifyEvent {
-        /// The watch.
-        wd: i32,
-        /// What happened.
-        mask: u32,
-        /// What the two sides of a rename share.
-        cookie: u32,
-        /// Bytes of the name, with zeros behind it.
-        len: u32,
-    }
     /// `struct linger`.
     Linger {
         /// Whether `close` lingers.
