@@ -83,7 +83,11 @@ pub fn deliver(context: &Context<'_>, code: &mut Interrupted, mut again: Option<
                 code.registers[RAX] = (-(Errno::EINTR.raw() as i64)) as u64;
             }
         }
-        begin(context, code, &taken);
+        if begin(context, code, &taken).is_err() {
+            let console = context.platform.console();
+            console.write_error(b"muslin: a signal's function has no room on its stack\n");
+            exit_by_signal(context, SIGSEGV);
+        }
         has_begun = true;
     }
     update(context, context.process.threads.current());
@@ -100,15 +104,14 @@ fn is_caught(context: &Context<'_>, signal: i32) -> bool {
     !matches!(action.handler, SIG_DFL | SIG_IGN) && mask & bit(signal) == 0
 }
 
-/// Lets the signal of a fault do what it does to `code`. `false`: no function is to run.
+/// Lets the signal of a fault do what it does to `code`. `false`: no function is to run, or there is no
+/// room for it; the program is over.
 pub fn deliver_fault(context: &Context<'_>, code: &mut Interrupted, info: &Siginfo) -> bool {
     if !is_caught(context, info.si_signo) {
         return false;
     }
-    if let Some(taken) = prepare(context, info) {
-        begin(context, code, &taken);
-    }
-    true
+    let taken = prepare(context, info);
+    taken.is_some_and(|taken| begin(context, code, &taken).is_ok())
 }
 
 /// The next signal of the current thread whose function is to run.
@@ -172,7 +175,10 @@ pub fn end_by_default(context: &Context<'_>) {
 }
 
 /// Makes `code` the beginning of the function, with a frame that holds what `code` was.
-fn begin(context: &Context<'_>, code: &mut Interrupted, taken: &Taken) {
+///
+/// # Errors
+/// `EFAULT` there is no room for the frame.
+fn begin(context: &Context<'_>, code: &mut Interrupted, taken: &Taken) -> Result<(), Errno> {
     let rsp = code.registers[RSP] as usize;
     let stack = {
         let mut own = context.process.threads.current().signals.lock();
@@ -188,19 +194,17 @@ fn begin(context: &Context<'_>, code: &mut Interrupted, taken: &Taken) {
         true => stack.ss_sp.saturating_add(stack.ss_size),
         false => rsp.saturating_sub(RED_ZONE_BYTES),
     };
-    let frame = put_frame(context, code, taken, &stack, top);
-    let is_beyond = is_on_other && frame.is_ok_and(|frame| !is_on_stack(&stack, frame));
-    let Some(frame) = frame.ok().filter(|_| !is_beyond) else {
-        let console = context.platform.console();
-        console.write_error(b"muslin: a signal's function has no room on its stack\n");
-        exit_by_signal(context, SIGSEGV);
-    };
+    let frame = put_frame(context, code, taken, &stack, top)?;
+    if is_on_other && !is_on_stack(&stack, frame) {
+        return Err(Errno::EFAULT);
+    }
     let arguments = [
         taken.info.si_signo as usize,
         frame + INFORMATION_AT,
         frame + CONTEXT_AT,
     ];
     code.begin(taken.action.handler, arguments, frame);
+    Ok(())
 }
 
 /// Puts a frame below `top`; where it is.
@@ -238,6 +242,11 @@ fn put_frame(
     user_context[UC_VECTORS] = vectors_at as u64;
     user_context[UC_MASK] = taken.mask_after;
     let mut place = UserBufMut::new(context, frame, top - frame)?;
+    // Pages get memory when they are touched, but by a fault, and this may be the answer to one.
+    let memory = &context.process.memory;
+    for address in (frame..top).step_by(memory.page_bytes()).chain([top - 1]) {
+        memory.fault(address, true);
+    }
     place.copy_in(0, &return_address().to_le_bytes());
     user_mem::write(context, frame + CONTEXT_AT, &user_context)?;
     user_mem::write(context, frame + INFORMATION_AT, &taken.info)?;

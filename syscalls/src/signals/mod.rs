@@ -259,11 +259,20 @@ pub fn take(context: &Context<'_>, set: u64) -> Option<Siginfo> {
     let thread = context.process.threads.current();
     loop {
         let own = thread.signals.lock().pending.take(set);
-        let shared = || context.process.signals.state.lock().pending.take(set);
-        let mut info = own.or_else(shared)?;
-        if is_any_attentive(context) {
-            update_all(context);
-        }
+        let mut info = match own {
+            Some(info) => {
+                update(context, thread);
+                info
+            }
+            None => {
+                let info = context.process.signals.state.lock().pending.take(set)?;
+                // Other threads may have had it as well.
+                if is_any_attentive(context) {
+                    update_all(context);
+                }
+                info
+            }
+        };
         if siginfo::timer_of(&info).is_some()
             && let Some(hooks) = context.process.timers.hooks()
             && !(hooks.deliver)(context, &mut info)

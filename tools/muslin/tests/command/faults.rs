@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use muslin_lab::{Batch, Ending, Job, Lab, Outcome};
 
-use crate::lab::{directory, driver, hvt, skip, succeed, sysroot, write};
+use crate::lab::{directory, driver, has, hvt, muslin, skip, succeed, sysroot, write};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 const COMMON: &str = r#"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +135,61 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "__asm__ volatile(\"int3\");",
         "SIGTRAP: breakpoint, at 0x",
     ),
+    (
+        "blocked",
+        "sigset_t all; sigfillset(&all); sigprocmask(SIG_BLOCK, &all, 0);
+    signal(SIGSEGV, exit);
+    return *(volatile int *)(16L + zero);",
+        "SIGSEGV: null pointer, read of 0x10, at 0x",
+    ),
+    (
+        "ignored",
+        "signal(SIGSEGV, SIG_IGN); return *(volatile int *)(16L + zero);",
+        "SIGSEGV: null pointer, read of 0x10, at 0x",
+    ),
+    (
+        "handled_once",
+        "void once(int number) { signal(number, SIG_DFL); puts(\"once\"); fflush(stdout); }
+    signal(SIGSEGV, once);
+    *(volatile int *)(8L + zero) = 1;",
+        "SIGSEGV: null pointer, write to 0x8, at 0x",
+    ),
+    (
+        "in_its_handler",
+        "void again(int number) { *(volatile int *)(24L + zero) = number; }
+    signal(SIGSEGV, again);
+    *(volatile int *)(8L + zero) = 1;",
+        "SIGSEGV: null pointer, write to 0x18, at 0x",
+    ),
+    (
+        "no_room_for_handler",
+        "signal(SIGSEGV, exit); volatile char top = 0; return deep(&top, 0);",
+        "SIGSEGV: stack overflow, write to 0x1",
+    ),
 ];
+
+/// Stacks of Rust that overflow: its library says so of threads.
+const RUST: &str = r#"
+fn deep(depth: u64) -> u64 {
+    let room = std::hint::black_box([depth; 64]);
+    deep(depth + 1) + room[(depth % 64) as usize]
+}
+fn main() {
+    if std::env::args().len() == 1 {
+        std::hint::black_box(deep(0));
+    }
+    let thread = std::thread::Builder::new().name("diver".into());
+    let _ = thread.spawn(|| std::hint::black_box(deep(0))).unwrap().join();
+}
+"#;
+
+const RUST_MANIFEST: &str = "\
+[package]
+name = \"deep\"
+version = \"0.1.0\"
+edition = \"2024\"
+[workspace]
+";
 
 /// What a program does, whose output is the same everywhere.
 const WORKS: &[(&str, &str)] = &[
@@ -244,9 +299,29 @@ fn faults_are_named_and_memory_is_protected() {
     }
     make(hvt, &dir, "inside", INSIDE);
     add(&mut batch, &dir, "inside");
+    let has_rust = has(TEST, "cargo");
+    if has_rust {
+        add_rust(&mut batch, hvt, &dir);
+    }
 
-    let outcomes = lab.run(&batch).unwrap();
-    assert_eq!(outcomes.len(), FAULTS.len() + WORKS.len() + 1);
+    let mut outcomes = lab.run(&batch).unwrap();
+    let rust = outcomes.split_off(FAULTS.len() + WORKS.len() + 1);
+    assert_eq!(rust.len(), if has_rust { 2 } else { 0 });
+    if let [main, diver] = rust.as_slice() {
+        // Of the first thread Rust's library for musl does not know where its stack ends.
+        check_fault(
+            "main",
+            main,
+            Some(11),
+            "SIGSEGV: stack overflow, write to 0x1",
+        );
+        let text = String::from_utf8_lossy(&diver.output);
+        let is_said = |line: &str| {
+            line.starts_with("thread 'diver'") && line.ends_with("has overflowed its stack")
+        };
+        assert!(text.lines().any(is_said), "{text}");
+        assert_eq!(diver.ending, Ending::Status(134), "{text}");
+    }
     let (faulted, others) = outcomes.split_at(FAULTS.len());
     for (&(name, _, said), outcome) in FAULTS.iter().zip(faulted) {
         let signal = on_linux(&dir, name).status.signal();
@@ -264,6 +339,19 @@ fn faults_are_named_and_memory_is_protected() {
     check_fault("inside", &last[0], Some(11), said);
     let text = String::from_utf8_lossy(&last[0].output);
     assert!(text.contains(", inside the runtime\n"), "{text}");
+}
+
+fn add_rust(batch: &mut Batch, sysroot: &Path, dir: &Path) {
+    write(dir, &[("Cargo.toml", RUST_MANIFEST), ("src/main.rs", RUST)]);
+    let mut build = muslin();
+    build.args(["cargo", "--platform", "solo5-hvt", "build"]);
+    succeed(build.env("MUSLIN_SYSROOT", sysroot).current_dir(dir));
+    let image = dir.join("target/muslin-solo5-hvt/x86_64-unknown-linux-musl/debug/deep");
+    batch.files.push(("deep".to_owned(), image));
+    for words in [&["deep"][..], &["deep", "thread"]] {
+        let words = [&["muslin", "run", "--mem", "64"], words].concat();
+        batch.jobs.push(Job::new(&words, LIMIT));
+    }
 }
 
 fn make(sysroot: &Path, dir: &Path, name: &str, source: &str) {
