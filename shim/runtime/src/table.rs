@@ -381,9 +381,9 @@ syscall_table! {
     keyctl = passthrough::__muslin_passthrough, Full => missing;
     ioprio_set = passthrough::__muslin_passthrough, Full => missing;
     ioprio_get = passthrough::__muslin_passthrough, Full => missing;
-    inotify_init = passthrough::__muslin_passthrough, Full => missing;
-    inotify_add_watch = passthrough::__muslin_passthrough, Full => missing;
-    inotify_rm_watch = passthrough::__muslin_passthrough, Full => missing;
+    inotify_init = passthrough::__muslin_passthrough, Full => files::sys_inotify_init, Full;
+    inotify_add_watch = passthrough::__muslin_passthrough, Full => files::sys_inotify_add_watch, Partial("of a file with several names the directory of the last one is told; fifos, sockets and devices tell of being opened and closed, not of being read and written");
+    inotify_rm_watch = passthrough::__muslin_passthrough, Full => files::sys_inotify_rm_watch, Full;
     migrate_pages = passthrough::__muslin_passthrough, Full => missing;
     openat = passthrough::__muslin_passthrough, Full => files::sys_openat, Partial("permissions are kept and said, and never stand in the way: there is one user, root");
     mkdirat = passthrough::__muslin_passthrough, Full => files::sys_mkdirat, Full;
@@ -422,7 +422,7 @@ syscall_table! {
     epoll_create1 = passthrough::__muslin_passthrough, Full => files::sys_epoll_create1, Full;
     dup3 = passthrough::__muslin_passthrough, Full => files::sys_dup3, Full;
     pipe2 = passthrough::__muslin_passthrough, Full => files::sys_pipe2, Full;
-    inotify_init1 = passthrough::__muslin_passthrough, Full => missing;
+    inotify_init1 = passthrough::__muslin_passthrough, Full => files::sys_inotify_init1, Full;
     preadv = passthrough::__muslin_passthrough, Full => files::sys_preadv, Full;
     pwritev = passthrough::__muslin_passthrough, Full => files::sys_pwritev, Full;
     rt_tgsigqueueinfo = passthrough::__muslin_passthrough, Full => signals::sys_rt_tgsigqueueinfo, Full;

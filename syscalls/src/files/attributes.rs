@@ -247,6 +247,11 @@ fn set_times(context: &Context<'_>, inode: &Arc<Inode>, changes: [Change; 2]) ->
         meta.modified = changes[1].time(now, meta.modified);
         meta.changed = now;
     });
+    inode.tell(match changes {
+        [_, Change::Omit] => IN_ACCESS,
+        [Change::Omit, _] => IN_MODIFY,
+        _ => IN_ATTRIB,
+    });
     Ok(0)
 }
 
@@ -259,6 +264,7 @@ fn chmod(context: &Context<'_>, inode: &Arc<Inode>, mode: u32) -> SyscallResult 
         meta.permissions = mode & 0o7777;
         meta.changed = now;
     });
+    inode.tell(IN_ATTRIB);
     Ok(0)
 }
 
@@ -280,5 +286,8 @@ fn chown(context: &Context<'_>, inode: &Arc<Inode>, uid: u32, gid: u32) -> Sysca
         }
         meta.changed = now;
     });
+    if uid != u32::MAX || gid != u32::MAX {
+        inode.tell(IN_ATTRIB);
+    }
     Ok(0)
 }

@@ -6,6 +6,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use muslin_abi::Errno;
+use muslin_abi::flags::{IN_ATTRIB, IN_CREATE};
 
 use super::inode::{Inode, LINKS_MAX, Time};
 
@@ -83,6 +84,12 @@ impl Directory {
         self.order.try_reserve(count).map_err(|_| Errno::ENOMEM)
     }
 
+    /// A name as it is kept here.
+    fn name_of(&self, name: &[u8]) -> Option<Name> {
+        let entry = self.entries.get_key_value(name)?;
+        Some(entry.0.clone())
+    }
+
     fn put(&mut self, name: &[u8], inode: Arc<Inode>) {
         let name = Name::from(name);
         let place = self.next_place;
@@ -118,6 +125,17 @@ pub fn insert(
     inode: &Arc<Inode>,
     now: Time,
 ) -> Result<(), Errno> {
+    insert_quietly(parent, name, inode, now)?;
+    parent.tell_of_name(IN_CREATE, name, inode.is_directory());
+    Ok(())
+}
+
+fn insert_quietly(
+    parent: &Arc<Inode>,
+    name: &[u8],
+    inode: &Arc<Inode>,
+    now: Time,
+) -> Result<(), Errno> {
     let mut directory = parent.directory()?.lock();
     if directory.get(name).is_some() {
         return Err(Errno::EEXIST);
@@ -132,7 +150,8 @@ pub fn insert(
     Ok(())
 }
 
-/// Takes a name away, and with a directory its place.
+/// Takes a name away, and with a directory its place. Telling of it is the caller's: the file may be gone
+/// for good only when the caller holds it no more.
 ///
 /// # Errors
 /// `ENOENT` there is no such name.
@@ -158,11 +177,13 @@ pub fn link(parent: &Arc<Inode>, name: &[u8], inode: &Arc<Inode>, now: Time) -> 
     if inode.meta().links >= LINKS_MAX {
         return Err(Errno::EMLINK);
     }
-    insert(parent, name, inode, now)?;
+    insert_quietly(parent, name, inode, now)?;
     inode.update(|meta| {
         meta.links += 1;
         meta.changed = now;
     });
+    inode.tell_own(IN_ATTRIB);
+    parent.tell_of_name(IN_CREATE, name, false);
     Ok(())
 }
 
@@ -246,6 +267,9 @@ fn settle(parent: &Arc<Inode>, name: &[u8], inode: &Arc<Inode>, now: Time) {
         directory.name = Name::from(name);
         drop(directory);
         parent.update(|meta| meta.links += 1);
+    } else if let Ok(directory) = parent.directory() {
+        let name = directory.lock().name_of(name);
+        *inode.home.lock() = name.map(|name| (Arc::downgrade(parent), name));
     }
     parent.set_modified(now);
 }

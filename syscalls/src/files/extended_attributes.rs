@@ -280,4 +280,5 @@ fn give(context: &Context<'_>, address: usize, size: usize, bytes: &[u8]) -> Sys
 fn changed(context: &Context<'_>, inode: &Inode) {
     let now = Time::now(context.platform);
     inode.update(|meta| meta.changed = now);
+    inode.tell(IN_ATTRIB);
 }

@@ -211,6 +211,15 @@ impl File {
         }
     }
 
+    /// Something happens to the file by this description.
+    pub(super) fn tell(&self, mask: u32) {
+        if let Some(inode) = &self.inode
+            && !self.is_path()
+        {
+            inode.tell(mask);
+        }
+    }
+
     /// Which description this is: no two ever have the same number.
     pub fn id(&self) -> u64 {
         self.id
@@ -274,5 +283,10 @@ impl Drop for File {
             inode.ranges.lock().release(self.holder());
         }
         self.unlock_whole();
+        self.tell(if self.can_write() {
+            IN_CLOSE_WRITE
+        } else {
+            IN_CLOSE_NOWRITE
+        });
     }
 }

@@ -61,6 +61,7 @@ fn read(context: &Context<'_>, args: &SyscallArgs, is_new: bool) -> SyscallResul
     UserBufMut::new(context, args.addr(1), bytes.len())?.copy_in(0, &bytes);
     *place = next_place;
     inode.set_accessed(context.platform);
+    inode.tell(IN_ACCESS);
     Ok(bytes.len())
 }
 

@@ -1,7 +1,9 @@
 //! A file, whatever its kind: what `stat` says of it and what is in it.
 
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::lock::Mutex;
@@ -13,7 +15,7 @@ use muslin_platform::Platform;
 use super::block::Block;
 use super::content::{Content, PAGE_BYTES};
 use super::devices::Device;
-use super::directory::Directory;
+use super::directory::{Directory, Name};
 use super::extended_attributes::Attributes;
 use super::file::File;
 use super::pipe::Fifo;
@@ -38,6 +40,10 @@ pub struct Inode {
     pub(super) ranges: Mutex<RangeLocks>,
     /// Who waits for a lock of either kind, if ever somebody did.
     pub(super) lock_waits: Mutex<Option<Arc<dyn LockWaits>>>,
+    /// The directory and the name in it that the file was given last; a directory's are in its body.
+    pub(super) home: Mutex<Option<(Weak<Inode>, Name)>>,
+    /// Who observes it, as `inotify` keeps that.
+    pub(super) marks: Mutex<Option<Box<dyn Any + Send>>>,
     /// Extended attributes.
     pub(super) attributes: Mutex<Attributes>,
 }
@@ -177,6 +183,8 @@ impl Inode {
             flocks: Mutex::new(Vec::new()),
             ranges: Mutex::new(RangeLocks::new()),
             lock_waits: Mutex::new(None),
+            home: Mutex::new(None),
+            marks: Mutex::new(None),
             attributes: Mutex::new(Attributes::new()),
         }
     }
@@ -187,6 +195,19 @@ impl Inode {
         if let Some(waits) = &*self.lock_waits.lock() {
             waits.try_again();
         }
+    }
+
+    /// The directory that it is in, and its name there: of several the last. The root is in none.
+    pub(super) fn home(&self) -> Option<(Arc<Inode>, Name)> {
+        let (parent, name) = match &self.body {
+            Body::Directory(directory) => {
+                let directory = directory.lock();
+                (directory.parent.clone(), directory.name.clone())
+            }
+            _ => self.home.lock().clone()?,
+        };
+        let parent = parent.upgrade()?;
+        (!core::ptr::eq(&*parent, self)).then_some((parent, name))
     }
 
     /// The file's number.

@@ -10,6 +10,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use super::devices::Device;
 use super::directory;
 use super::inode::{Body, Inode, OwnLink, Time};
+use super::observe::tell_of_move;
 use super::open::{new_regular, path_of_file};
 use super::pipe::Pipe;
 use super::thread_files::own_path;
@@ -370,7 +371,7 @@ fn readlink(
 }
 
 fn unlink(context: &Context<'_>, dirfd: i32, address: usize) -> SyscallResult {
-    let place = walk::walk_to_name(context, dirfd, address)?;
+    let mut place = walk::walk_to_name(context, dirfd, address)?;
     let Last::Name(name) = &place.last else {
         return Err(Errno::EISDIR);
     };
@@ -379,11 +380,15 @@ fn unlink(context: &Context<'_>, dirfd: i32, address: usize) -> SyscallResult {
         return Err(Errno::EISDIR);
     }
     directory::remove(&place.parent, name, Time::now(context.platform))?;
+    inode.tell_own(IN_ATTRIB);
+    // As on Linux the end of a file is told before the end of its name.
+    place.inode = None;
+    place.parent.tell_of_name(IN_DELETE, name, false);
     Ok(0)
 }
 
 fn remove_directory(context: &Context<'_>, dirfd: i32, address: usize) -> SyscallResult {
-    let place = walk::walk_to_name(context, dirfd, address)?;
+    let mut place = walk::walk_to_name(context, dirfd, address)?;
     let name = match &place.last {
         Last::Name(name) => name,
         Last::Dot => return Err(Errno::EINVAL),
@@ -400,6 +405,8 @@ fn remove_directory(context: &Context<'_>, dirfd: i32, address: usize) -> Syscal
         return Err(Errno::ENOTEMPTY);
     }
     directory::remove(&place.parent, name, Time::now(context.platform))?;
+    place.inode = None;
+    place.parent.tell_of_name(IN_DELETE, name, true);
     Ok(0)
 }
 
@@ -431,6 +438,10 @@ fn rename(
             return Err(Errno::EINVAL);
         }
         directory::exchange(from, to, now)?;
+        tell_of_move((from.0, from.1), (to.0, to.1), inode);
+        inode.tell_own(IN_MOVE_SELF);
+        tell_of_move((to.0, to.1), (from.0, from.1), other);
+        other.tell_own(IN_MOVE_SELF);
         return Ok(0);
     }
     if let Some(other) = &new.inode {
@@ -451,6 +462,11 @@ fn rename(
         }
     }
     directory::rename(from, to, now)?;
+    tell_of_move((from.0, from.1), (to.0, to.1), inode);
+    if let Some(other) = new.inode.as_ref().filter(|other| !other.is_directory()) {
+        other.tell_own(IN_ATTRIB);
+    }
+    inode.tell_own(IN_MOVE_SELF);
     Ok(0)
 }
 

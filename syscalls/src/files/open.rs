@@ -265,6 +265,7 @@ pub fn open(
             directory::insert(&place.parent, place.new_name()?, &inode, now)?;
             let mut file = File::new(ops_of(context, &inode, flags)?, Some(inode), flags);
             file.name = name_of(&place);
+            file.tell(IN_OPEN);
             return Ok(file);
         }
         None => return Err(Errno::ENOENT),
@@ -277,14 +278,20 @@ pub fn open(
         }
     };
     check_kind(&inode, flags)?;
+    let mut is_cut = false;
     if flags & O_TRUNC != 0
         && let Body::Regular(content) = &inode.body
     {
         content.lock().set_len(0)?;
         inode.set_modified(now);
+        is_cut = true;
     }
     let mut file = File::new(ops_of(context, &inode, flags)?, Some(inode), flags);
     file.name = name_of(&place);
+    file.tell(IN_OPEN);
+    if is_cut {
+        file.tell(IN_MODIFY);
+    }
     Ok(file)
 }
 

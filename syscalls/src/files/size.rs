@@ -90,6 +90,7 @@ pub fn sys_fallocate(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
     }
     drop(content);
     inode.set_modified(Time::now(context.platform));
+    inode.tell(IN_MODIFY);
     Ok(0)
 }
 
@@ -201,6 +202,7 @@ fn set_len(context: &Context<'_>, inode: &Arc<Inode>, len: u64) -> SyscallResult
     }
     content.lock().set_len(len)?;
     inode.set_modified(Time::now(context.platform));
+    inode.tell(IN_MODIFY);
     Ok(0)
 }
 
