@@ -96,7 +96,7 @@ impl World {
             first_thread,
             attention,
             machine: Machine {
-                keep: || Kept::new(0),
+                keep: || Kept::new(0, 0),
                 put_back: |_| {},
                 again: nothing,
             },

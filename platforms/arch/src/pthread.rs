@@ -9,6 +9,8 @@ pub const ERRNO_OFFSET: usize = 52;
 pub const CANCEL_OFFSET: usize = 60;
 /// `muslin_in_cp`: set while the code of a cancellation point runs, one byte.
 pub const IN_CP_OFFSET: usize = 67;
+/// `stack_size`: how much stack the thread has below its beginning, in bytes, a word.
+pub const STACK_SIZE_OFFSET: usize = 96;
 /// `muslin_thread`: three words of the runtime's own.
 pub const MUSLIN_OFFSET: usize = 200;
 /// The third of them: where the stack is in a call that can be cancelled, at its cancellation point

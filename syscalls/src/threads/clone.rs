@@ -5,11 +5,12 @@ use core::sync::atomic::Ordering;
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use muslin_arch::context::{WORDS, first_words};
+use muslin_arch::pthread::STACK_SIZE_OFFSET;
 
 use super::Complete;
 use super::futex_queue;
 use super::robust_list;
-use super::thread::Thread;
+use super::thread::{KernelStack, Thread};
 use super::wait_queue;
 use crate::context::Context;
 use crate::files::lookup_thread;
@@ -65,6 +66,10 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         // A bad address begins nothing.
         user_mem::write(context, parent_tid, &0_i32)?;
     }
+    let kernel_stack = match has(CLONE_SETTLS) && has_room(context, tls) {
+        true => None,
+        false => Some(KernelStack::new()?),
+    };
     let scheduler = threads.scheduler;
     let thread = scheduler.add(|tid| Box::leak(Box::new(Thread::new(scheduler, tid))))?;
     threads.expect_many();
@@ -77,7 +82,7 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     } else {
         0
     };
-    thread.prepare(stack_pointer, thread_pointer, clear_child_tid);
+    thread.prepare(stack_pointer, thread_pointer, clear_child_tid, kernel_stack);
     *thread.traits.lock() = context.process.identity.traits_of_child(threads.current());
     signals::begin_thread(context, thread);
     let tid = thread.tid();
@@ -90,6 +95,14 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     }
     scheduler.start(thread);
     Ok(tid as usize)
+}
+
+/// Whether calls can be answered on the stack that libc has made for a thread.
+fn has_room(context: &Context<'_>, thread_pointer: usize) -> bool {
+    /// The deepest calls, those that walk paths, take less than a quarter of this.
+    const BYTES_MIN: usize = 32 * 1024;
+    let place = thread_pointer.wrapping_add(STACK_SIZE_OFFSET);
+    user_mem::read::<usize>(context, place).is_ok_and(|len_bytes| len_bytes >= BYTES_MIN)
 }
 
 /// What calls do once there may be several threads, or timers.

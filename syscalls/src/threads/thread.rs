@@ -1,7 +1,10 @@
 //! A thread, as long as it lives and afterwards: threads are used again, so that a reference to one
 //! always names a thread, though perhaps not the one that was meant.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+
+use muslin_abi::Errno;
 
 use super::futex_queue::Place;
 use super::scheduler::{Scheduler, Woken};
@@ -28,15 +31,18 @@ pub struct Kept {
     pub call_place: usize,
     /// Whether that call is being answered.
     pub is_inside: bool,
+    /// The top of the stack on which its calls are answered; 0 for its own.
+    pub kernel_stack: usize,
 }
 
 impl Kept {
     /// That of a new thread.
-    pub const fn new(thread_pointer: usize) -> Self {
+    pub const fn new(thread_pointer: usize, kernel_stack: usize) -> Self {
         Self {
             thread_pointer,
             call_place: 0,
             is_inside: false,
+            kernel_stack,
         }
     }
 }
@@ -53,6 +59,8 @@ pub struct Thread {
     /// Its stack while it does not run.
     pub(super) stack_pointer: AtomicUsize,
     pub(super) kept: Mutex<Kept>,
+    /// A stack for its calls, if its own was too small once.
+    own_kernel_stack: Mutex<Option<KernelStack>>,
     pub(super) wait: Mutex<Wait>,
     /// Where it waits for a futex.
     pub(super) futex: Mutex<Option<Place>>,
@@ -64,6 +72,26 @@ pub struct Thread {
     pub(crate) traits: Mutex<Traits>,
     /// What it blocks, what waits to be delivered, and where.
     pub signals: Mutex<ThreadSignals>,
+}
+
+/// A stack of the kernel's heap, for calls of a thread whose own is too small for them.
+pub(super) struct KernelStack(Vec<u128>);
+
+impl KernelStack {
+    /// Words of 16 bytes: 32 KiB.
+    const WORDS: usize = 2048;
+
+    pub fn new() -> Result<Self, Errno> {
+        let mut words = Vec::new();
+        words
+            .try_reserve_exact(Self::WORDS)
+            .map_err(|_| Errno::ENOMEM)?;
+        Ok(Self(words))
+    }
+
+    fn top(&self) -> usize {
+        self.0.as_ptr().wrapping_add(Self::WORDS) as usize
+    }
 }
 
 /// How a thread waits.
@@ -88,7 +116,8 @@ impl Thread {
             clear_child_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
             stack_pointer: AtomicUsize::new(0),
-            kept: Mutex::new(Kept::new(0)),
+            kept: Mutex::new(Kept::new(0, 0)),
+            own_kernel_stack: Mutex::new(None),
             wait: Mutex::new(Wait {
                 waiting: None,
                 woken: Woken::ByWake,
@@ -150,9 +179,13 @@ impl Thread {
         stack_pointer: usize,
         thread_pointer: usize,
         clear_child_tid: usize,
+        kernel_stack: Option<KernelStack>,
     ) {
         self.stack_pointer.store(stack_pointer, Ordering::Relaxed);
-        *self.kept.lock() = Kept::new(thread_pointer);
+        let top = kernel_stack.as_ref().map_or(0, KernelStack::top);
+        *self.kept.lock() = Kept::new(thread_pointer, top);
+        // What was there is freed: nobody runs on it any more.
+        *self.own_kernel_stack.lock() = kernel_stack;
         self.clear_child_tid
             .store(clear_child_tid, Ordering::Relaxed);
         self.robust_list.store(0, Ordering::Relaxed);

@@ -20,6 +20,10 @@ pub static ATTENTION: Attention = Attention::new();
 /// Where the return address of the call under way is.
 pub static CALL_PLACE: AtomicUsize = AtomicUsize::new(0);
 
+/// The top of the stack on which calls of the current thread are answered; 0 for the stack that they
+/// are made on.
+static KERNEL_STACK: AtomicUsize = AtomicUsize::new(0);
+
 /// A call is being answered.
 static IS_INSIDE: AtomicBool = AtomicBool::new(false);
 
@@ -56,7 +60,11 @@ pub unsafe extern "C" fn answer_stub() {
         "mov [rip + {place}], rdi",
         "mov rsi, [rsp]",
         "lea rdi, [rsp + 8]",
+        "mov rax, [rip + {kernel_stack}]",
+        "test rax, rax",
+        "jnz 4f",
         "call {answer}",
+        "5:",
         "cmp qword ptr [rip + {attention}], 0",
         "jne 3f",
         "add rsp, 56",
@@ -85,6 +93,14 @@ pub unsafe extern "C" fn answer_stub() {
         "mov rax, rcx",
         "add rsp, 56",
         "ret",
+        "4:",
+        "push rbx",
+        "mov rbx, rsp",
+        "mov rsp, rax",
+        "call {answer}",
+        "mov rsp, rbx",
+        "pop rbx",
+        "jmp 5b",
         // A call that a signal interrupted goes on here, with the stack pointer at its `Call`: it is made
         // again, or answers EINTR. musl's `cancel_handler` moves it from the one to the other.
         ".globl __muslin_cp_begin, __muslin_cp_syscall, __muslin_cp_cancelled",
@@ -97,6 +113,7 @@ pub unsafe extern "C" fn answer_stub() {
         "add rsp, 112",
         "ret",
         place = sym CALL_PLACE,
+        kernel_stack = sym KERNEL_STACK,
         answer = sym answer,
         attention = sym ATTENTION,
         attend = sym attend,
@@ -156,6 +173,7 @@ fn keep() -> Kept {
         thread_pointer: thread_pointer::read() as usize,
         call_place: CALL_PLACE.load(Ordering::Relaxed),
         is_inside: IS_INSIDE.load(Ordering::Relaxed),
+        kernel_stack: KERNEL_STACK.load(Ordering::Relaxed),
     }
 }
 
@@ -164,4 +182,5 @@ fn put_back(kept: &Kept) {
     unsafe { raw::set_thread_pointer(kept.thread_pointer as *mut u8) };
     CALL_PLACE.store(kept.call_place, Ordering::Relaxed);
     IS_INSIDE.store(kept.is_inside, Ordering::Relaxed);
+    KERNEL_STACK.store(kept.kernel_stack, Ordering::Relaxed);
 }
