@@ -56,7 +56,7 @@ mod tests {
         let time = world.value(&[1_usize, 0]);
         let fd = world.call(sys_memfd_create, [name, 0]).unwrap();
         let (root, word) = (world.text("/"), world.room(8));
-        let cases: [(Handler, [usize; 5], &str, Errno); 9] = [
+        let cases: [(Handler, [usize; 5], &str, Errno); 8] = [
             (
                 sys_mmap,
                 [0, 4096, 3, 0x4_0022, 0],
@@ -98,12 +98,6 @@ mod tests {
                 [22, 1, 0, 0, 0],
                 "prctl for another option",
                 Errno::EINVAL,
-            ),
-            (
-                sys_futex,
-                [word, 5, 0, 0, 0],
-                "futex for another operation",
-                Errno::ENOSYS,
             ),
             (
                 sys_clock_settime,

@@ -330,7 +330,7 @@ syscall_table! {
     fremovexattr = passthrough::__muslin_passthrough, Full => files::sys_fremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     tkill = passthrough::__muslin_passthrough, Full => signals::sys_tkill, Partial("signals that stop a program do nothing");
     time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
-    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words");
+    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words. Before a second thread is begun, FUTEX_WAKE_OP and moves between locks with priority inheritance are ENOSYS");
     sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
     sched_getaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_getaffinity, Full;
     set_thread_area = passthrough::__muslin_passthrough, Full => missing;

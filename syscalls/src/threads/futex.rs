@@ -1,10 +1,9 @@
 //! The call `futex`: what it asks for, and the answer where there is one thread.
 
-use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
 use super::pi_locks::change_alone;
 use crate::context::Context;
-use crate::gap::gap;
 use crate::process::exit_by_deadlock;
 use crate::time::duration_ns;
 use crate::user_mem;
@@ -61,7 +60,8 @@ pub(super) enum Command {
 /// set · `EFAULT` a bad address · `ENOSYS` another operation.
 /// # Differs from Linux
 /// Where all threads would wait for ever, the program ends with a report and status 134. Two mappings
-/// of one word are two words.
+/// of one word are two words. As long as no second thread was ever begun, `FUTEX_WAKE_OP` and moves between
+/// locks with priority inheritance are `ENOSYS`.
 /// # Source
 /// futex(2), man-pages 6.9
 pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -93,9 +93,7 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         Command::Wake | Command::WakeBits | Command::Requeue => Ok(0),
         Command::LockPi | Command::TryLockPi => change_alone(context, args.addr(0), false),
         Command::UnlockPi => change_alone(context, args.addr(0), true),
-        Command::WakeOp | Command::WaitRequeuePi | Command::CompareRequeuePi => {
-            Err(gap!(context, Sysno::futex, "another operation", ENOSYS))
-        }
+        Command::WakeOp | Command::WaitRequeuePi | Command::CompareRequeuePi => Err(Errno::ENOSYS),
     }
 }
 

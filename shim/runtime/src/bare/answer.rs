@@ -121,14 +121,11 @@ pub unsafe extern "C" fn answer_stub() {
 }
 
 /// What handlers are given.
-pub fn context() -> Context<'static> {
-    let Some(process) = process::process() else {
-        console::fatal(&[b"muslin: a call came before the process was made"]);
-    };
-    Context {
+pub fn context() -> Option<Context<'static>> {
+    Some(Context {
         platform: host(),
-        process,
-    }
+        process: process::process()?,
+    })
 }
 
 /// Answers a call with `handler`.
@@ -137,7 +134,9 @@ pub fn context() -> Context<'static> {
     reason = "only the stub above calls it, with two words"
 )]
 extern "C" fn answer(args: &SyscallArgs, handler: HandlerFn) -> isize {
-    let context = context();
+    let Some(context) = context() else {
+        console::fatal(&[b"muslin: a call came before the process was made"]);
+    };
     // Not one exchange: that would cost more than most calls do.
     let was_inside = IS_INSIDE.load(Ordering::Relaxed);
     IS_INSIDE.store(true, Ordering::Relaxed);
@@ -152,7 +151,7 @@ extern "C" fn answer(args: &SyscallArgs, handler: HandlerFn) -> isize {
     reason = "only the stub above calls it, with one word"
 )]
 extern "C" fn attend(call: &mut Call) -> bool {
-    ATTENTION.attend(&context(), call)
+    context().is_some_and(|context| ATTENTION.attend(&context, call))
 }
 
 /// Whether a call is being answered: what goes wrong then is the library OS's doing.

@@ -67,10 +67,10 @@ fn repair(frame: &mut Frame, address: usize) -> bool {
         return true;
     }
     // A fault of the library OS's own is nobody's signal.
-    let Some(process) = process::process().filter(|_| !answer::is_inside()) else {
+    let Some(context) = answer::context().filter(|_| !answer::is_inside()) else {
         return false;
     };
     // SAFETY: this handles an exception of the program's, and has not touched the vector registers.
-    let fault = |fault: FaultFn| unsafe { fault(&answer::context(), frame, address) };
-    process.signals.fault().is_some_and(fault)
+    let fault = |fault: FaultFn| unsafe { fault(&context, frame, address) };
+    context.process.signals.fault().is_some_and(fault)
 }
