@@ -564,3 +564,109 @@ impl Drop for Epoll {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::files::{sys_close, sys_dup, sys_eventfd2};
+    use crate::testing::World;
+
+    /// A file that counts how often it is looked at.
+    struct Counted {
+        is_ready: Mutex<bool>,
+        looks: Arc<AtomicUsize>,
+        queue: WaitQueue,
+    }
+
+    impl FileOps for Counted {
+        fn poll(&self, _context: &Context<'_>) -> Readiness {
+            self.looks.fetch_add(1, Ordering::Relaxed);
+            Readiness(if *self.is_ready.lock() { POLLIN } else { 0 })
+        }
+
+        fn queue(&self) -> Option<&WaitQueue> {
+            Some(&self.queue)
+        }
+
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
+    fn counted(world: &World, looks: &Arc<AtomicUsize>) -> usize {
+        let ops = Counted {
+            is_ready: Mutex::new(false),
+            looks: looks.clone(),
+            queue: WaitQueue::new(),
+        };
+        new_descriptor(&world.context(), Box::new(ops), O_RDWR).unwrap()
+    }
+
+    fn set_ready(world: &World, fd: usize, is_ready: bool) {
+        let file = world.process.files.file(fd as i32).unwrap();
+        let counted: &Counted = file.ops.as_any().downcast_ref().unwrap();
+        *counted.is_ready.lock() = is_ready;
+        if is_ready {
+            counted.queue.wake(Readiness(POLLIN));
+        }
+    }
+
+    fn add(world: &World, set: usize, fd: usize, events: u32) -> SyscallResult {
+        let event = world.value(&[events, fd as u32, 0]);
+        world.call(sys_epoll_ctl, [set, 1, fd, event])
+    }
+
+    #[test]
+    fn an_event_is_looked_for_where_it_came_from_alone() {
+        let world = World::new();
+        let looks = Arc::new(AtomicUsize::new(0));
+        let set = world.call(sys_epoll_create1, [0]).unwrap();
+        let fds: Vec<usize> = (0..900).map(|_| counted(&world, &looks)).collect();
+        for &fd in &fds {
+            assert_eq!(add(&world, set, fd, POLLIN.into()), Ok(0));
+        }
+        let room = world.room(16 * Event::BYTES);
+        looks.store(0, Ordering::Relaxed);
+        for &fd in fds.iter().step_by(100) {
+            set_ready(&world, fd, true);
+            assert_eq!(world.call(sys_epoll_wait, [set, room, 16, 0]), Ok(1));
+            assert_eq!(world.get_value::<Event>(room), [1, fd as u32, 0]);
+            assert_eq!(looks.swap(0, Ordering::Relaxed), 1);
+            set_ready(&world, fd, false);
+            assert_eq!(world.call(sys_epoll_wait, [set, room, 16, 0]), Ok(0));
+            assert_eq!(looks.swap(0, Ordering::Relaxed), 1);
+            assert_eq!(world.call(sys_epoll_wait, [set, room, 16, 0]), Ok(0));
+            assert_eq!(looks.load(Ordering::Relaxed), 0);
+        }
+    }
+
+    #[test]
+    fn a_file_leaves_all_sets_with_its_last_descriptor() {
+        let world = World::new();
+        let event = world.call(sys_eventfd2, [1, 0]).unwrap();
+        let copy = world.call(sys_dup, [event]).unwrap();
+        let sets: Vec<usize> = (0..3)
+            .map(|_| world.call(sys_epoll_create1, [0]).unwrap())
+            .collect();
+        for &set in &sets {
+            assert_eq!(add(&world, set, event, POLLIN.into()), Ok(0));
+        }
+        let room = world.room(16 * Event::BYTES);
+        let ready = |set: usize| world.call(sys_epoll_wait, [set, room, 16, 0]).unwrap();
+        assert_eq!(world.call(sys_close, [event]), Ok(0));
+        assert_eq!(sets.iter().map(|&set| ready(set)).sum::<usize>(), 3);
+        // A set that goes first is not told afterwards.
+        assert_eq!(world.call(sys_close, [sets[0]]), Ok(0));
+        assert_eq!(world.call(sys_close, [copy]), Ok(0));
+        for &set in &sets[1..] {
+            assert_eq!(ready(set), 0);
+            let file = world.process.files.file(set as i32).unwrap();
+            assert!(set_of(&file).unwrap().watches.lock().is_empty());
+        }
+    }
+}

@@ -247,3 +247,46 @@ impl FileOps for TimerFd {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::files::{sys_close, sys_poll, sys_read};
+    use crate::testing::World;
+    use muslin_abi::layout::Timespec;
+    use muslin_platform::Clock;
+
+    fn milliseconds(ms: i64) -> Timespec {
+        Timespec {
+            tv_sec: 0,
+            tv_nsec: ms * 1_000_000,
+        }
+    }
+
+    #[test]
+    fn periods_that_nobody_read_are_counted_and_wake_once() {
+        let world = World::new();
+        let fd = world.call(sys_timerfd_create, [1, 0]).unwrap();
+        let (room, time) = (
+            world.room(8),
+            world.value(&Itimerspec {
+                it_value: milliseconds(5),
+                it_interval: milliseconds(10),
+            }),
+        );
+        let start_ns = world.sim.monotonic_ns();
+        assert_eq!(world.call(sys_timerfd_settime, [fd, 0, time, 0]), Ok(0));
+        assert_eq!(world.call(sys_read, [fd, room, 8]), Ok(8));
+        assert_eq!(world.get_value::<u64>(room), 1);
+        assert_eq!(world.sim.monotonic_ns() - start_ns, 5_000_000);
+        // Nobody reads for 32 ms: three periods, and one timer of the machine at most.
+        assert_eq!(world.call(sys_poll, [0, 0, 32]), Ok(0));
+        assert_eq!(world.call(sys_read, [fd, room, 8]), Ok(8));
+        assert_eq!(world.get_value::<u64>(room), 3);
+        assert_eq!(world.call(sys_close, [fd]), Ok(0));
+        let timers = world.process.threads.timers();
+        assert_eq!(timers.lock().next(), None);
+    }
+}

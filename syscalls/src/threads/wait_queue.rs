@@ -240,3 +240,73 @@ pub(super) fn wait_among_others(
     }
     woken.into_result()
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Somebody who counts, and is enough or not.
+    struct Counter {
+        count: AtomicUsize,
+        is_exclusive: bool,
+        is_enough: bool,
+    }
+
+    impl Watch for Counter {
+        fn notify(&self, _: Readiness) -> bool {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            self.is_enough
+        }
+
+        fn is_exclusive(&self) -> bool {
+            self.is_exclusive
+        }
+    }
+
+    #[test]
+    fn all_that_share_are_told_and_of_the_others_the_first_who_takes_it() {
+        let queue = WaitQueue::new();
+        let kinds = [
+            (true, false),
+            (false, true),
+            (true, true),
+            (false, false),
+            (true, true),
+        ];
+        let counters: Vec<Arc<Counter>> = kinds
+            .iter()
+            .map(|&(is_exclusive, is_enough)| {
+                Arc::new(Counter {
+                    count: AtomicUsize::new(0),
+                    is_exclusive,
+                    is_enough,
+                })
+            })
+            .collect();
+        assert!(queue.is_empty());
+        let add = |counter: &Arc<Counter>| queue.add(Waiter::Watch(counter.clone()));
+        let keys: Vec<Key> = counters.iter().map(add).collect();
+        let told = || -> Vec<usize> {
+            let counts = counters.iter();
+            counts
+                .map(|counter| counter.count.swap(0, Ordering::Relaxed))
+                .collect()
+        };
+        queue.wake(Readiness::READABLE);
+        assert_eq!(told(), [1, 1, 1, 1, 0]);
+        queue.wake_all(Readiness::READABLE);
+        assert_eq!(told(), [1, 1, 1, 1, 1]);
+        assert!(queue.remove(keys[2]) && !queue.remove(keys[2]));
+        queue.wake(Readiness::READABLE);
+        assert_eq!(told(), [1, 1, 0, 1, 1]);
+        for key in [keys[0], keys[1], keys[3], keys[4]] {
+            assert!(queue.remove(key));
+        }
+        assert!(queue.is_empty());
+        queue.wake(Readiness::READABLE);
+        assert_eq!(told(), [0; 5]);
+    }
+}
