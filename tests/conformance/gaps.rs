@@ -29,7 +29,7 @@ pub const LIBRARY_OS: &[Gap] = &[
         is_run: false,
         programs: "ancillary cancellation_points clone conditions exec exits fork fork_in_threads locks \
             locks_of_threads memory_faults_end mutexes newer_calls pipes robust_mutex \
-            shared_memory signal_defaults signal_restart signal_waiting spawn tracing vfork waiting",
+            shared_memory signal_defaults signal_of_child signal_restart spawn tracing vfork waiting",
     },
     Gap {
         missing: "a network",

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
 static volatile int count;
 static void counting(int number) { (void)number; count++; }
@@ -84,14 +83,5 @@ int main(void)
 	FAILS("a short read", (raise(SIGUSR2), read(fd, facts, 4)), EINVAL);
 	FAILS("signalfd of a file", signalfd(0, &set, 0), EINVAL);
 	FAILS("signalfd EBADF", signalfd(999, &set, 0), EBADF);
-
-	signal(SIGCHLD, SIG_DFL);
-	sigaddset(&none, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &none, NULL);
-	pid_t child = fork();
-	if (!child) _exit(21);
-	GIVES("sigwaitinfo SIGCHLD", sigwaitinfo(&none, &info), SIGCHLD);
-	say("CLD_EXITED %d, status %d, the child %d", info.si_code == CLD_EXITED, info.si_status, info.si_pid == child);
-	waitpid(child, NULL, 0);
 	return finish();
 }

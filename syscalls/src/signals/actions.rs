@@ -69,7 +69,7 @@ fn change(context: &Context<'_>, signal: i32, index: usize, new: Sigaction) -> S
             state.pending.forget(bit);
         } else {
             state.ignored &= !bit;
-            state.fault = Some(stubs::fault);
+            stubs::watch_faults(context);
         }
         let new = Sigaction {
             mask: new.mask & !UNBLOCKABLE,

@@ -9,8 +9,9 @@ use super::siginfo::{SI_KERNEL, by_fault};
 use crate::context::Context;
 
 /// Lets an exception of the program do what its signal does: the registers of the frame become those of
-/// the program's function. `false`: there is none.
-pub type FaultFn = unsafe fn(&Context<'static>, &mut Frame, usize) -> bool;
+/// the program's function. The number is the address that a page fault is about. `false`: there is no
+/// function.
+pub type FaultFn = unsafe fn(&mut Frame, usize) -> bool;
 
 const SIGILL: i32 = 4;
 const SIGTRAP: i32 = 5;

@@ -52,6 +52,14 @@ const SIGRTMIN: i32 = 32;
 const SIG_DFL: usize = 0;
 const SIG_IGN: usize = 1;
 
+/// The default action.
+const DEFAULT: Sigaction = Sigaction {
+    handler: SIG_DFL,
+    flags: 0,
+    restorer: 0,
+    mask: 0,
+};
+
 /// Nothing blocks these.
 pub(crate) const UNBLOCKABLE: u64 = bit(SIGKILL) | bit(SIGSTOP);
 
@@ -75,8 +83,6 @@ struct State {
     pending: Pending,
     /// Threads that have a signal to take.
     attentive: usize,
-    /// What makes signals of faults, once the program has a function for any signal.
-    fault: Option<FaultFn>,
 }
 
 /// What is a thread's own.
@@ -102,20 +108,14 @@ impl Signals {
     pub fn new() -> Self {
         Self {
             state: Mutex::new(State {
-                actions: [Sigaction::default(); SIGNALS_COUNT],
+                actions: [DEFAULT; SIGNALS_COUNT],
                 ignored: IGNORED,
                 pending: Pending::new(),
                 attentive: 0,
-                fault: None,
             }),
             readers: Mutex::new(None),
             timers: AtomicUsize::new(0),
         }
-    }
-
-    /// What makes signals of faults.
-    pub fn fault(&self) -> Option<FaultFn> {
-        self.state.lock().fault
     }
 
     /// Who waits for signals to read: descriptors of `signalfd`.

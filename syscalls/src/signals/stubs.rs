@@ -143,20 +143,36 @@ fn mark_cancellation_point(at: usize) {
     }
 }
 
+/// From now on faults of the program are signals.
+pub fn watch_faults(context: &Context<'_>) {
+    // A test has no faults, and not one process.
+    if !cfg!(test) {
+        // SAFETY: this is not in the middle of a delivery. The process of a program that runs is there
+        // for ever.
+        unsafe {
+            let context = *core::ptr::from_ref(context).cast::<Context<'static>>();
+            (&raw mut (*PLACE.0.get()).context).write(MaybeUninit::new(context));
+        }
+        context.process.threads.attention.demand_faults(fault);
+    }
+}
+
 /// A [`FaultFn`](super::FaultFn). The vector registers change as well.
 ///
 /// # Safety
 /// The frame is that of an exception, whose handler calls this; the vector registers are those of the
 /// interrupted code, and that is the program's.
-pub unsafe fn fault(context: &Context<'static>, frame: &mut Frame, address: usize) -> bool {
-    // SAFETY: as in `deliver_at`: this is not in the middle of a delivery.
-    let place = unsafe { &mut (*PLACE.0.get()).code };
-    // SAFETY: as above.
-    unsafe { (&raw mut (*PLACE.0.get()).context).write(MaybeUninit::new(*context)) };
+unsafe fn fault(frame: &mut Frame, address: usize) -> bool {
+    // SAFETY: as in `deliver_at`: this is not in the middle of a delivery. Who calls this has it from
+    // `watch_faults`, which put the context there.
+    let (place, context) = unsafe {
+        let place = PLACE.0.get();
+        (&mut (*place).code, (*place).context.assume_init())
+    };
     place.set_frame(frame, address);
     place.save_all();
-    let info = information(context, frame, address, place.vectors());
-    let is_caught = deliver_fault(context, place, &info);
+    let info = information(&context, frame, address, place.vectors());
+    let is_caught = deliver_fault(&context, place, &info);
     if is_caught {
         place.put_into(frame);
     }

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use muslin_abi::{SyscallArgs, SyscallResult};
 
 use crate::context::Context;
+use crate::signals::FaultFn;
 
 /// A handler of the library OS.
 pub type HandlerFn = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
@@ -42,6 +43,8 @@ pub struct Attention {
     /// That of the one that ends turns which get too long, or 0. It is the word then, and sees to the
     /// delivery.
     turn: AtomicUsize,
+    /// That of the [`FaultFn`] that makes signals of faults, or 0.
+    fault: AtomicUsize,
 }
 
 impl Attention {
@@ -51,7 +54,20 @@ impl Attention {
             word: AtomicUsize::new(0),
             delivery: AtomicUsize::new(0),
             turn: AtomicUsize::new(0),
+            fault: AtomicUsize::new(0),
         }
+    }
+
+    /// From now on this makes signals of faults.
+    pub fn demand_faults(&self, fault: FaultFn) {
+        self.fault.store(fault as usize, Ordering::Relaxed);
+    }
+
+    /// What makes signals of faults, where a function could run.
+    pub fn fault(&self) -> Option<FaultFn> {
+        let fault = self.fault.load(Ordering::Relaxed);
+        // SAFETY: nobody puts anything else there; 0 is none.
+        unsafe { core::mem::transmute::<usize, Option<FaultFn>>(fault) }
     }
 
     /// From now on this is done to deliver signals.

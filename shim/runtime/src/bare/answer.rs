@@ -121,7 +121,7 @@ pub unsafe extern "C" fn answer_stub() {
 }
 
 /// What handlers are given.
-pub fn context() -> Option<Context<'static>> {
+fn context() -> Option<Context<'static>> {
     Some(Context {
         platform: host(),
         process: process::process()?,
@@ -137,11 +137,9 @@ extern "C" fn answer(args: &SyscallArgs, handler: HandlerFn) -> isize {
     let Some(context) = context() else {
         console::fatal(&[b"muslin: a call came before the process was made"]);
     };
-    // Not one exchange: that would cost more than most calls do.
-    let was_inside = IS_INSIDE.load(Ordering::Relaxed);
     IS_INSIDE.store(true, Ordering::Relaxed);
     let answer = to_raw(handler(&context, args));
-    IS_INSIDE.store(was_inside, Ordering::Relaxed);
+    IS_INSIDE.store(false, Ordering::Relaxed);
     answer
 }
 

@@ -6,7 +6,6 @@ use core::arch::global_asm;
 use muslin_arch::code::Code;
 use muslin_arch::traps::{Frame, PAGE_FAULT};
 use muslin_solo5::host::Above;
-use muslin_syscalls::signals::FaultFn;
 
 use crate::answer;
 use crate::dispatch;
@@ -67,10 +66,12 @@ fn repair(frame: &mut Frame, address: usize) -> bool {
         return true;
     }
     // A fault of the library OS's own is nobody's signal.
-    let Some(context) = answer::context().filter(|_| !answer::is_inside()) else {
+    if answer::is_inside() {
         return false;
-    };
-    // SAFETY: this handles an exception of the program's, and has not touched the vector registers.
-    let fault = |fault: FaultFn| unsafe { fault(&context, frame, address) };
-    context.process.signals.fault().is_some_and(fault)
+    }
+    match answer::ATTENTION.fault() {
+        // SAFETY: this handles an exception of the program's, and has not touched the vector registers.
+        Some(fault) => unsafe { fault(frame, address) },
+        None => false,
+    }
 }
