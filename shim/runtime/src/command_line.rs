@@ -183,10 +183,25 @@ fn each(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The range of addresses that [`Setting::Initrd`] says.
 pub fn initrd_range(text: &[u8]) -> Option<core::ops::Range<usize>> {
-    let text = core::str::from_utf8(text).ok()?;
-    let (address, len_bytes) = text.strip_prefix("0x")?.split_once(',')?;
-    let start = usize::from_str_radix(address, 16).ok()?;
-    Some(start..start.checked_add(len_bytes.parse().ok()?)?)
+    let text = text.strip_prefix(b"0x")?;
+    let comma = text.iter().position(|&byte| byte == b',')?;
+    let start = number(&text[..comma], 16)?;
+    let len_bytes = number(&text[comma + 1..], 10)?;
+    Some(start..start.checked_add(len_bytes)?)
+}
+
+/// A number in digits. By hand, because every image has this: the standard library's takes text, and
+/// would look whether it is.
+fn number(digits: &[u8], base: u32) -> Option<usize> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_usize, |number, &digit| {
+        let digit = char::from(digit).to_digit(base)?;
+        number
+            .checked_mul(base as usize)?
+            .checked_add(digit as usize)
+    })
 }
 
 /// Whether a word is a name of POSIX, an equals sign and anything.

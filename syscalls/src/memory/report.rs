@@ -71,7 +71,12 @@ impl Default for Line {
 
 impl Line {
     fn text(&mut self, text: &str) {
-        for (place, &byte) in self.bytes.iter_mut().skip(self.len).zip(text.as_bytes()) {
+        self.put(text.as_bytes());
+    }
+
+    #[inline(never)] // in every image, and rarely called: small, not fast
+    fn put(&mut self, bytes: &[u8]) {
+        for (place, &byte) in self.bytes.iter_mut().skip(self.len).zip(bytes) {
             *place = byte;
             self.len += 1;
         }
@@ -89,7 +94,7 @@ impl Line {
                 break;
             }
         }
-        self.text(core::str::from_utf8(&digits[at..]).unwrap_or_default());
+        self.put(&digits[at..]);
     }
 
     fn bytes(&self) -> &[u8] {
