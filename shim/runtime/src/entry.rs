@@ -1,5 +1,6 @@
 //! What the patched musl calls besides slots: see musl-patches/README.md.
 
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_arch::pthread;
@@ -71,6 +72,10 @@ extern "C" fn __muslin_malloc_reentered() -> ! {
         b"muslin: malloc was called from inside malloc, by a handler of a call that malloc makes or by a signal handler; handlers can use muslin_alloc (in Rust: the allocator muslin::Heap)",
     ])
 }
+
+/// How often musl looks at a lock before it waits for it; 0 where nobody else runs meanwhile.
+#[unsafe(no_mangle)]
+static __muslin_spins: c_int = raw::SPINS;
 
 /// Whether vfork may be made as the kernel offers it; if so, and counting is on, it is counted.
 #[unsafe(no_mangle)]

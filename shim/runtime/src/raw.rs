@@ -2,6 +2,7 @@
 //!
 //! On bare platforms `bare/raw.rs` stands in its place.
 
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::Sysno;
@@ -191,6 +192,9 @@ pub unsafe fn set_thread_pointer(block: *mut u8) {
         counting::count_own(Sysno::arch_prctl);
     }
 }
+
+/// How often it helps to look at a lock before waiting for it, as musl has it.
+pub const SPINS: c_int = 100;
 
 /// Whether vfork may be made as the kernel offers it; if so, and counting is on, it is counted.
 pub fn vfork_is_raw(slot: &Slot) -> bool {

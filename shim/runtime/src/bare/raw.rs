@@ -1,5 +1,7 @@
 //! What the runtime asks of a bare platform for itself.
 
+use core::ffi::c_int;
+
 use muslin_abi::Errno;
 use muslin_solo5::host::host;
 
@@ -102,6 +104,9 @@ pub unsafe fn set_thread_pointer(block: *mut u8) {
     // SAFETY: as the caller promises.
     unsafe { host().set_thread_pointer(block) };
 }
+
+/// How often it helps to look at a lock before waiting for it: threads take turns on one processor.
+pub const SPINS: c_int = 0;
 
 /// There is no vfork of a kernel.
 pub const fn vfork_is_raw(_slot: &Slot) -> bool {
