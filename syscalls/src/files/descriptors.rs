@@ -9,10 +9,10 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::fd_table::Descriptor;
 use super::file::File;
-use super::inode::{Body, Inode};
+use super::inode::Body;
+use super::locks::{when_free, with_locks};
 use super::pipe::PipeEnd;
 use super::range_locks::{Holder, RangeLock};
-use super::waiting::wait_for_lock;
 use crate::context::Context;
 use crate::gap::gap;
 use crate::process::PID;
@@ -142,7 +142,10 @@ pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
                 return Err(Errno::EINVAL);
             }
             let inode = file.inode.as_ref();
-            let found = inode.and_then(|inode| inode.ranges.lock().in_the_way(&wanted));
+            let found = match inode {
+                Some(inode) => with_locks(inode, |locks| Ok(locks.ranges.in_the_way(&wanted)))?,
+                None => None,
+            };
             lock = found.map_or(
                 Flock {
                     l_type: F_UNLCK,
@@ -164,17 +167,25 @@ pub fn sys_fcntl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             }
             let waits = matches!(command, F_SETLKW | F_OFD_SETLKW);
             if let Some(inode) = &file.inode {
-                when_free(context, inode, waits, &|| {
-                    let mut ranges = inode.ranges.lock();
+                when_free(context, inode, waits, &|locks| {
                     match lock.l_type {
-                        F_UNLCK => ranges.unlock(wanted.holder, wanted.first, wanted.last),
-                        _ => ranges.lock(wanted),
+                        F_UNLCK => {
+                            let RangeLock {
+                                holder,
+                                first,
+                                last,
+                                ..
+                            } = wanted;
+                            locks.ranges.unlock(holder, first, last)?;
+                        }
+                        _ => locks.ranges.lock(wanted)?,
                     }
+                    // To read instead of to write gives back as well.
+                    if lock.l_type != F_WRLCK {
+                        locks.try_again();
+                    }
+                    Ok(())
                 })?;
-                // To read instead of to write gives back as well.
-                if lock.l_type != F_WRLCK {
-                    inode.tell_of_released_locks();
-                }
             }
         }
         F_GETPIPE_SZ => return Ok(pipe_end(&file)?.pipe().capacity_bytes()),
@@ -268,37 +279,17 @@ pub fn sys_flock(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return Err(Errno::EINVAL);
     }
     let file = context.process.files.file(args.fd(0))?;
-    if wanted == LOCK_UN {
-        file.unlock_whole();
-        return Ok(0);
-    }
     if let Some(inode) = &file.inode {
         let waits = operation & LOCK_NB == 0;
-        when_free(context, inode, waits, &|| {
-            file.lock_whole(wanted == LOCK_EX)
+        when_free(context, inode, waits, &|locks| {
+            match wanted {
+                LOCK_UN => locks.unlock_whole(file.id()),
+                _ => locks.lock_whole(file.id(), wanted == LOCK_EX)?,
+            }
+            Ok(())
         })?;
     }
     Ok(0)
-}
-
-/// Takes a lock, if need be when others have given theirs back.
-///
-/// # Errors
-/// `EAGAIN` another's is in the way, and it may not wait · [`Errno::RESTART`] a signal came first · the
-/// lock's own.
-fn when_free(
-    context: &Context<'_>,
-    inode: &Inode,
-    may_wait: bool,
-    take: &dyn Fn() -> Result<(), Errno>,
-) -> Result<(), Errno> {
-    loop {
-        let result = take();
-        if result != Err(Errno::EAGAIN) || !may_wait {
-            return result;
-        }
-        wait_for_lock(context, inode)?;
-    }
 }
 
 fn duplicate(context: &Context<'_>, fd: i32, min: usize, closes_on_exec: bool) -> SyscallResult {

@@ -230,45 +230,12 @@ impl File {
         Holder::Description(self.id)
     }
 
-    /// One of its descriptors is closed: the process has no locks of ranges of the file any more.
+    /// One of its descriptors is closed.
     pub fn descriptor_closed(&self) {
-        if let Some(inode) = &self.inode {
-            inode.ranges.lock().release(Holder::Process);
-            inode.tell_of_released_locks();
-        }
-    }
-
-    /// `flock`: takes the lock, or changes it. As on Linux one that is changed is given back first.
-    ///
-    /// # Errors
-    /// `EWOULDBLOCK` another description holds it.
-    pub fn lock_whole(&self, is_exclusive: bool) -> Result<(), Errno> {
-        let Some(inode) = &self.inode else {
-            return Ok(());
-        };
-        let mut holders = inode.flocks.lock();
-        if holders.contains(&(self.id, is_exclusive)) {
-            return Ok(());
-        }
-        let count = holders.len();
-        holders.retain(|&(id, _)| id != self.id);
-        let is_changed = holders.len() < count;
-        let is_free = !holders.iter().any(|&(_, alone)| is_exclusive || alone);
-        if is_free {
-            holders.push((self.id, is_exclusive));
-        }
-        drop(holders);
-        if is_changed {
-            inode.tell_of_released_locks();
-        }
-        is_free.then_some(()).ok_or(Errno::EWOULDBLOCK)
-    }
-
-    /// `flock`: gives the lock back.
-    pub fn unlock_whole(&self) {
-        if let Some(inode) = &self.inode {
-            inode.flocks.lock().retain(|&(id, _)| id != self.id);
-            inode.tell_of_released_locks();
+        if let Some(inode) = &self.inode
+            && let Some(locks) = &mut *inode.locks.lock()
+        {
+            locks.descriptor_closed();
         }
     }
 }
@@ -279,10 +246,11 @@ impl Drop for File {
         if let Some(at_close) = at_close {
             at_close.closed(self);
         }
-        if let Some(inode) = &self.inode {
-            inode.ranges.lock().release(self.holder());
+        if let Some(inode) = &self.inode
+            && let Some(locks) = &mut *inode.locks.lock()
+        {
+            locks.description_closed(self.id);
         }
-        self.unlock_whole();
         self.tell(if self.can_write() {
             IN_CLOSE_WRITE
         } else {

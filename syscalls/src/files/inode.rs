@@ -18,9 +18,9 @@ use super::devices::Device;
 use super::directory::{Directory, Name};
 use super::extended_attributes::Attributes;
 use super::file::File;
+use super::locks::Locks;
 use super::pipe::Fifo;
 use super::proc::Report;
-use super::range_locks::{LockWaits, RangeLocks};
 use super::thread_files::OpenFn;
 
 /// The one file system's number.
@@ -34,12 +34,8 @@ pub struct Inode {
     meta: Mutex<Meta>,
     /// What is in it.
     pub body: Body,
-    /// `flock` locks: who holds them, and whether alone.
-    pub(super) flocks: Mutex<Vec<(u64, bool)>>,
-    /// `fcntl` locks.
-    pub(super) ranges: Mutex<RangeLocks>,
-    /// Who waits for a lock of either kind, if ever somebody did.
-    pub(super) lock_waits: Mutex<Option<Arc<dyn LockWaits>>>,
+    /// Its locks, once there has been one.
+    pub(super) locks: Mutex<Option<Box<dyn Locks>>>,
     /// The directory and the name in it that the file was given last; a directory's are in its body.
     pub(super) home: Mutex<Option<(Weak<Inode>, Name)>>,
     /// Who observes it, as `inotify` keeps that.
@@ -180,20 +176,10 @@ impl Inode {
                 born: now,
             }),
             body,
-            flocks: Mutex::new(Vec::new()),
-            ranges: Mutex::new(RangeLocks::new()),
-            lock_waits: Mutex::new(None),
+            locks: Mutex::new(None),
             home: Mutex::new(None),
             marks: Mutex::new(None),
             attributes: Mutex::new(Attributes::new()),
-        }
-    }
-
-    /// A lock is given back, or a part of one: those that wait for one try again.
-    pub(super) fn tell_of_released_locks(&self) {
-        // Threads wait there, and to wake one calls nobody back.
-        if let Some(waits) = &*self.lock_waits.lock() {
-            waits.try_again();
         }
     }
 

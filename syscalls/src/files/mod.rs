@@ -31,6 +31,7 @@ mod eventfd;
 mod extended_attributes;
 mod getdents;
 mod inotify;
+mod locks;
 mod names;
 mod observe;
 mod open;

@@ -4,8 +4,6 @@ use alloc::vec::Vec;
 
 use muslin_abi::Errno;
 
-use crate::threads::WaitQueue;
-
 /// Whose a lock is: the process, or a description by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -13,15 +11,6 @@ pub enum Holder {
     Process,
     /// `F_OFD_SETLK`: one open file description.
     Description(u64),
-}
-
-/// Those that wait for a lock of a file. Every file may be closed and so give locks back, and only where
-/// somebody waits is there more to do.
-pub trait LockWaits: Send + Sync {
-    /// Has them try again.
-    fn try_again(&self);
-    /// Where they wait.
-    fn queue(&self) -> &WaitQueue;
 }
 
 /// A lock: of the bytes `first` to `last`, both in it.
@@ -55,11 +44,6 @@ impl RangeLock {
 pub struct RangeLocks(Vec<RangeLock>);
 
 impl RangeLocks {
-    /// None.
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
     /// The lowest lock that stands in the way of another.
     pub fn in_the_way(&self, wanted: &RangeLock) -> Option<RangeLock> {
         let others = self.0.iter().filter(|lock| {
@@ -152,7 +136,7 @@ mod tests {
                 state ^= state << 17;
                 state % below
             };
-            let mut locks = RangeLocks::new();
+            let mut locks = RangeLocks::default();
             let mut model: Model = [[0; 3]; 40];
             for step in 0..300 {
                 let who = next(3) as usize;
@@ -208,7 +192,7 @@ mod tests {
             last,
             is_exclusive: true,
         };
-        let mut locks = RangeLocks::new();
+        let mut locks = RangeLocks::default();
         for (first, last) in [(0, 9), (20, 29), (10, 19), (30, u64::MAX)] {
             assert_eq!(locks.lock(lock(first, last)), Ok(()));
         }

@@ -12,10 +12,8 @@ use muslin_abi::flags::*;
 
 use super::file::File;
 use super::file_ops::{FileOps, Readiness};
-use super::inode::Inode;
-use super::range_locks::LockWaits;
 use crate::context::Context;
-use crate::threads::{Key, WaitQueue, Waiter, Waiting, block, wait_on, wait_with_others};
+use crate::threads::{Key, WaitQueue, Waiter, Waiting, block, wait_on};
 use crate::user_mem::{UserBuf, UserBufMut};
 
 /// A read that waits.
@@ -25,9 +23,6 @@ pub type WriteFn = fn(&dyn FileOps, &Context<'_>, &UserBuf<'_>) -> Result<usize,
 
 /// A wait for several files.
 pub type WaitForFilesFn = fn(&Context<'_>, &[Looked], Option<u64>) -> Result<(), Errno>;
-/// A wait for a lock of a file.
-pub type WaitForLockFn = fn(&Context<'_>, &Inode) -> Result<(), Errno>;
-
 /// What somebody looked at: a file, and what would be ready there.
 pub type Looked = (Arc<File>, Readiness);
 
@@ -121,47 +116,6 @@ fn wait_in_queues(
     woken.into_result()
 }
 
-/// Waits until a lock of a file has been given back.
-///
-/// # Errors
-/// [`Errno::RESTART`] a signal came first.
-pub fn wait_for_lock(context: &Context<'_>, inode: &Inode) -> Result<(), Errno> {
-    match context.process.threads.waits() {
-        Some(waits) => (waits.lock)(context, inode),
-        None => block(context, lock_of(inode), None).into_result(),
-    }
-}
-
-fn lock_of(inode: &Inode) -> Waiting {
-    Waiting {
-        what: "a lock of file number",
-        object: inode.number() as usize,
-    }
-}
-
-/// The waits for locks of one file.
-struct Locks(WaitQueue);
-
-impl LockWaits for Locks {
-    fn try_again(&self) {
-        self.0.wake(Readiness::BOTH);
-    }
-
-    fn queue(&self) -> &WaitQueue {
-        &self.0
-    }
-}
-
-/// [`wait_for_lock`] among others. All are woken: which of them can go on is for the locks to say.
-fn wait_for_lock_in_queue(context: &Context<'_>, inode: &Inode) -> Result<(), Errno> {
-    let locks = inode
-        .lock_waits
-        .lock()
-        .get_or_insert_with(|| Arc::new(Locks(WaitQueue::new())))
-        .clone();
-    wait_with_others(context, locks.queue(), Readiness::BOTH, lock_of(inode))
-}
-
 /// What the waits of files need once somebody could end them.
 pub struct Waits {
     /// A read that would answer `EAGAIN`.
@@ -170,8 +124,6 @@ pub struct Waits {
     pub write: WriteFn,
     /// `poll` and its kin.
     pub files: WaitForFilesFn,
-    /// Locks.
-    pub lock: WaitForLockFn,
 }
 
 /// All of them.
@@ -179,7 +131,6 @@ pub const WAITS: Waits = Waits {
     read,
     write,
     files: wait_in_queues,
-    lock: wait_for_lock_in_queue,
 };
 
 /// Whoever was woken alone wakes the next one, if there is still something for it.
