@@ -281,7 +281,9 @@ impl Scheduler {
         // Nobody else counts: not one exchange.
         let turns_ns = thread.cpu_ns.load(Ordering::Relaxed);
         thread.cpu_ns.store(turns_ns + turn_ns, Ordering::Relaxed);
-        self.turn_ns.store(now_ns, Ordering::Relaxed);
+        // It has begun already if nobody could run for a while.
+        let start_ns = self.turn_ns.load(Ordering::Relaxed).max(now_ns);
+        self.turn_ns.store(start_ns, Ordering::Relaxed);
     }
 
     /// Sleeps until the deadline, or until the platform has something: nobody's time.
@@ -298,11 +300,13 @@ impl Scheduler {
 
     /// Goes on with who can run, and comes back when `thread`, the current one, is chosen.
     fn leave(&self, context: &Context<'_>, thread: &'static Thread) {
+        let now_ns = context.platform.clock().monotonic_ns();
+        thread.left_ns.store(now_ns, Ordering::Relaxed);
         let next = self.next(context);
         if core::ptr::eq(next, thread) {
             return;
         }
-        self.end_turn(context, thread, context.platform.clock().monotonic_ns());
+        self.end_turn(context, thread, now_ns);
         let machine = &context.process.threads.machine;
         *thread.kept.lock() = (machine.keep)();
         self.state.lock().current = next;

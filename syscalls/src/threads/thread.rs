@@ -68,6 +68,8 @@ pub struct Thread {
     pub(super) pi_word: AtomicUsize,
     /// How long it has run, up to its last turn.
     pub(super) cpu_ns: AtomicU64,
+    /// When its last turn ended.
+    pub(super) left_ns: AtomicU64,
     /// Its name and what it says about its importance.
     pub(crate) traits: Mutex<Traits>,
     /// What it blocks, what waits to be delivered, and where.
@@ -125,6 +127,7 @@ impl Thread {
             futex: Mutex::new(None),
             pi_word: AtomicUsize::new(0),
             cpu_ns: AtomicU64::new(0),
+            left_ns: AtomicU64::new(0),
             traits: Mutex::new(Traits::new()),
             signals: Mutex::new(ThreadSignals::new()),
         }
