@@ -11,6 +11,7 @@ pub mod fault;
 pub mod flags;
 pub mod handler;
 pub mod layout;
+pub mod pulse;
 pub mod sysno;
 
 pub use args::{SyscallArgs, SyscallResult};

@@ -4,7 +4,7 @@
 //! - `clone`: a thread's beginning and end; `deadlock`: when nobody can go on
 //! - `futex`, `futex_queue`: waiting for words of memory, with one thread and with several;
 //!   `pi_locks`: words that hold their owner; `robust_list`: locks that say that their owner has ended
-//! - `traits`: names and priorities
+//! - `traits`: names and priorities; `pulse`: what a watchdog outside sees
 //! - `attention`: what is done at the end of a call
 //! - `calls`: the rest
 //!
@@ -19,6 +19,7 @@ mod deadlock;
 mod futex;
 mod futex_queue;
 mod pi_locks;
+mod pulse;
 mod robust_list;
 #[allow(unsafe_code, reason = "goes on with another stack")]
 mod scheduler;
@@ -136,7 +137,7 @@ impl Threads {
 
     /// Takes that back; `false` if it has happened already.
     pub fn unset_timer(&self, key: TimerKey) -> bool {
-        self.scheduler.timers.lock().remove(key).is_some()
+        self.scheduler.unset_timer(key)
     }
 
     /// The code that makes a call again: see [`Machine`].

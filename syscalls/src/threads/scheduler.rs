@@ -9,11 +9,13 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use muslin_abi::Errno;
+use muslin_abi::pulse::{NEXT_NS, READY, SEEN_NS, THREAD};
 use muslin_arch::context;
 use muslin_platform::Platform;
 
 use super::attention::{Attention, Call};
 use super::deadlock;
+use super::pulse::Pulse;
 use super::thread::{Kept, Thread, Waiting};
 use crate::context::Context;
 use crate::lock::Mutex;
@@ -65,6 +67,7 @@ pub struct Scheduler {
     goes_on: Mutex<Option<GoesOnFn>>,
     /// What is to happen when.
     pub(super) timers: Mutex<TimerQueue>,
+    pulse: Pulse,
     /// How long nobody could run.
     pub(super) idle_ns: AtomicU64,
     /// Since when the current thread runs; 0 is the beginning of the program.
@@ -101,6 +104,7 @@ impl Scheduler {
             attention,
             goes_on: Mutex::new(None),
             timers: Mutex::new(TimerQueue::new()),
+            pulse: Pulse::new(),
             idle_ns: AtomicU64::new(0),
             turn_ns: AtomicU64::new(0),
         }
@@ -179,7 +183,12 @@ impl Scheduler {
 
     /// Lets a thread run that [`add`](Self::add) made, when its turn comes.
     pub(super) fn start(&self, thread: &'static Thread) {
-        self.state.lock().runnable.push_back(thread);
+        let ready = {
+            let mut state = self.state.lock();
+            state.runnable.push_back(thread);
+            state.runnable.len()
+        };
+        self.pulse.show(READY, ready as u64);
         self.attention.demand_turn(count_call);
     }
 
@@ -214,7 +223,7 @@ impl Scheduler {
         let timer = deadline_ns.map(|at| self.set_timer(at, Target::Thread(thread)));
         self.leave(context, thread);
         if let Some(timer) = timer {
-            self.timers.lock().remove(timer);
+            self.unset_timer(timer);
         }
         match thread.wait.lock().woken {
             // Another thread took it meanwhile.
@@ -284,6 +293,7 @@ impl Scheduler {
         // It has begun already if nobody could run for a while.
         let start_ns = self.turn_ns.load(Ordering::Relaxed).max(now_ns);
         self.turn_ns.store(start_ns, Ordering::Relaxed);
+        self.pulse.show(SEEN_NS, start_ns);
     }
 
     /// Sleeps until the deadline, or until the platform has something: nobody's time.
@@ -291,11 +301,14 @@ impl Scheduler {
         let clock = context.platform.clock();
         let start_ns = clock.monotonic_ns();
         self.end_turn(context, self.current(), start_ns);
+        self.pulse.show(THREAD, 0);
         context.platform.wait().wait_until(deadline_ns);
+        self.pulse.show(THREAD, self.current().tid() as u64);
         let end_ns = clock.monotonic_ns();
         let idle_ns = end_ns.saturating_sub(start_ns);
         self.idle_ns.fetch_add(idle_ns, Ordering::Relaxed);
         self.turn_ns.store(end_ns, Ordering::Relaxed);
+        self.pulse.show(SEEN_NS, end_ns);
     }
 
     /// Goes on with who can run, and comes back when `thread`, the current one, is chosen.
@@ -310,6 +323,7 @@ impl Scheduler {
         let machine = &context.process.threads.machine;
         *thread.kept.lock() = (machine.keep)();
         self.state.lock().current = next;
+        self.pulse.show(THREAD, next.tid() as u64);
         let kept = *next.kept.lock();
         (machine.put_back)(&kept);
         // SAFETY: the other thread was left here, or `clone` has prepared its stack; only the current
@@ -330,6 +344,8 @@ impl Scheduler {
             let mut state = self.state.lock();
             if let Some(thread) = state.choose(context.platform) {
                 state.calls = 0;
+                self.pulse.count_turn();
+                self.pulse.show(READY, state.runnable.len() as u64);
                 if state.runnable.is_empty() && next.is_none() {
                     self.attention.clear_turn();
                 }
@@ -348,7 +364,22 @@ impl Scheduler {
     /// Lets something happen later.
     pub(super) fn set_timer(&self, deadline_ns: u64, target: Target) -> TimerKey {
         self.attention.demand_turn(count_call);
-        self.timers.lock().insert(deadline_ns, target)
+        let mut timers = self.timers.lock();
+        let key = timers.insert(deadline_ns, target);
+        self.show_next(&timers);
+        key
+    }
+
+    /// Takes that back; `false` if it has happened already.
+    pub(super) fn unset_timer(&self, key: TimerKey) -> bool {
+        let mut timers = self.timers.lock();
+        let is_removed = timers.remove(key).is_some();
+        self.show_next(&timers);
+        is_removed
+    }
+
+    fn show_next(&self, timers: &TimerQueue) {
+        self.pulse.show(NEXT_NS, timers.next().unwrap_or(0));
     }
 
     /// Does what is due.
@@ -360,8 +391,14 @@ impl Scheduler {
             return;
         }
         let now_ns = context.platform.clock().monotonic_ns();
+        self.pulse.show(SEEN_NS, now_ns);
         loop {
-            let due = self.timers.lock().pop_due(now_ns);
+            let due = {
+                let mut timers = self.timers.lock();
+                let due = timers.pop_due(now_ns);
+                self.show_next(&timers);
+                due
+            };
             match due {
                 Some(Target::Thread(thread)) => thread.wake_in_time(),
                 Some(Target::Due(due)) => due.due(context, now_ns),

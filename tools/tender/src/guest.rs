@@ -21,7 +21,8 @@ use crate::initrd::Initrd;
 use crate::launch::{Launch, Outcome};
 use crate::refusal::{Refusal, words};
 use crate::report::Report;
-use crate::trace;
+use crate::trace::{self, Fault, Watch};
+use crate::watchdog::{Patience, Stuck, Watchdog};
 
 /// Fewer bytes are copied sooner than their pages are moved.
 const MOVED_BYTES_MIN: u64 = 8 * PAGE_BYTES;
@@ -82,7 +83,15 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
         unsafe { libc::_exit(1) };
     }
     drop(writer);
-    let end = trace::follow(pid).map_err(|error| refused("wait for the guest", &error))?;
+    let tell = |patience: Patience, stuck: &Stuck, fault: &Fault| {
+        let what = format!("the guest goes on, but {stuck}");
+        (patience.tell)(&Report::of_machine(&what, fault, &[], image, memory_bytes).line);
+    };
+    let watch = launch.patience.map(|patience| Watch {
+        watchdog: Watchdog::new(image, patience.time),
+        tell: Box::new(move |stuck, fault| tell(patience, stuck, fault)),
+    });
+    let end = trace::follow(pid, watch).map_err(|error| refused("wait for the guest", &error))?;
     let mut problem = String::new();
     let _ = reader.read_to_string(&mut problem);
     if !problem.is_empty() {

@@ -10,6 +10,7 @@ use crate::manifest::Manifest;
 use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::wait_set::WaitSet;
+use crate::watchdog::Patience;
 use crate::{guest, hvt};
 
 /// Bytes between the end of the image and the top of memory that a guest has at least: its stack
@@ -33,6 +34,8 @@ pub struct Options {
     /// The guest's command line, at most [`COMMAND_LINE_BYTES_MAX`](crate::COMMAND_LINE_BYTES_MAX)
     /// with a zero at its end.
     pub command_line: Vec<u8>,
+    /// How long a thread may keep the processor from others before somebody is told.
+    pub patience: Option<Patience>,
 }
 
 /// How a guest ended.
@@ -57,6 +60,7 @@ pub(crate) struct Launch<'image> {
     pub(crate) opened: Opened,
     pub(crate) wait_set: WaitSet,
     pub(crate) command_line: Vec<u8>,
+    pub(crate) patience: Option<Patience>,
 }
 
 /// Runs an image to its end in a child process. Its output goes to the caller's standard output.
@@ -121,6 +125,7 @@ fn launch<'image>(
         manifest,
         opened,
         command_line,
+        patience: options.patience,
     })
 }
 

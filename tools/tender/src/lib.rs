@@ -10,6 +10,8 @@
 
 #![deny(unsafe_code)]
 
+#[allow(unsafe_code, reason = "timers and signals have no safe words")]
+mod alarm;
 mod boot_info;
 #[cfg(test)]
 mod damage;
@@ -35,6 +37,7 @@ mod tap;
 mod trace;
 mod unwind;
 mod wait_set;
+mod watchdog;
 
 pub use boot_info::COMMAND_LINE_BYTES_MAX;
 pub use devices::{BlockFile, NetAddress, NetTap, SECTOR_BYTES};
@@ -42,3 +45,4 @@ pub use launch::{Options, Outcome, run, steps};
 pub use refusal::Refusal;
 pub use report::Report;
 pub use retarget::retarget;
+pub use watchdog::Patience;

@@ -6,12 +6,15 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::time::Instant;
 
 use libc::{c_int, c_void, iovec, pid_t, siginfo_t, user_regs_struct};
 
+use crate::alarm::Alarm;
 use crate::boot_info::MEMORY_BASE;
 use crate::image::PAGE_BYTES;
 use crate::unwind::Stack;
+use crate::watchdog::{Stuck, Watchdog, Words, words_of};
 
 /// How many pages of a stack are looked at.
 const STACK_PAGES_MAX: u64 = 64;
@@ -43,8 +46,21 @@ pub(crate) fn ask_to_be_followed() {
     unsafe { libc::ptrace(libc::PTRACE_TRACEME) };
 }
 
+/// Is told of a thread that keeps the processor.
+type TellFn<'a> = Box<dyn Fn(&Stuck, &Fault) + 'a>;
+
+/// What is done about a thread that keeps the processor.
+pub(crate) struct Watch<'a> {
+    pub(crate) watchdog: Watchdog<'a>,
+    /// Is told who, and what was seen of it.
+    pub(crate) tell: TellFn<'a>,
+}
+
 /// Waits for the process's end.
-pub(crate) fn follow(pid: pid_t) -> io::Result<End> {
+pub(crate) fn follow(pid: pid_t, mut watch: Option<Watch<'_>>) -> io::Result<End> {
+    let period = watch.as_ref().map(|watch| watch.watchdog.period());
+    let _alarm = period.and_then(Alarm::new);
+    let mut stuck = None;
     let mut fault = None;
     loop {
         let mut status = 0;
@@ -52,6 +68,19 @@ pub(crate) fn follow(pid: pid_t) -> io::Result<End> {
         if unsafe { libc::waitpid(pid, &raw mut status, 0) } < 0 {
             let error = io::Error::last_os_error();
             if error.kind() == io::ErrorKind::Interrupted {
+                if let Some(watch) = &mut watch {
+                    stuck = watch.watchdog.look(Instant::now(), |address| {
+                        let piece = iovec {
+                            iov_base: address as *mut c_void,
+                            iov_len: size_of::<Words>(),
+                        };
+                        words_of(&read(pid, &[piece]))
+                    });
+                }
+                if stuck.is_some() && is_followed(pid) {
+                    // SAFETY: our child, which has not been waited for. It stops, and is seen below.
+                    unsafe { libc::kill(pid, libc::SIGSTOP) };
+                }
                 continue;
             }
             return Err(error);
@@ -66,6 +95,13 @@ pub(crate) fn follow(pid: pid_t) -> io::Result<End> {
         let passed_on = match signal_info(pid) {
             // Stopped as a whole, by job control: it goes on when we do.
             None => 0,
+            Some(info) if stopped_by == libc::SIGSTOP && stuck.is_some() => {
+                let seen = stuck.take().zip(look(pid, &info));
+                if let (Some((stuck, fault)), Some(watch)) = (seen, &watch) {
+                    (watch.tell)(&stuck, &fault);
+                }
+                0
+            }
             Some(info) => {
                 // Sent by the kernel, not by somebody's kill().
                 if info.si_code > 0 && is_fault(stopped_by) {
@@ -85,6 +121,17 @@ pub(crate) fn follow(pid: pid_t) -> io::Result<End> {
             )
         };
     }
+}
+
+/// Whether the process stops for this one alone.
+fn is_followed(pid: pid_t) -> bool {
+    // SAFETY: always safe.
+    let own = unsafe { libc::gettid() };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let tracer = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.and_then(|tracer| tracer.trim().parse().ok()) == Some(own)
 }
 
 const fn is_fault(signal: c_int) -> bool {
@@ -168,7 +215,15 @@ fn stack(pid: pid_t, start: u64) -> Stack {
             })
         })
         .collect();
-    let mut bytes = vec![0_u8; remote.iter().map(|piece| piece.iov_len).sum()];
+    Stack {
+        start,
+        bytes: read(pid, &remote),
+    }
+}
+
+/// Reads pieces of the process's memory, up to the first that is not there.
+fn read(pid: pid_t, pieces: &[iovec]) -> Vec<u8> {
+    let mut bytes = vec![0_u8; pieces.iter().map(|piece| piece.iov_len).sum()];
     let local = iovec {
         iov_base: bytes.as_mut_ptr().cast(),
         iov_len: bytes.len(),
@@ -179,11 +234,11 @@ fn stack(pid: pid_t, start: u64) -> Stack {
             pid,
             &raw const local,
             1,
-            remote.as_ptr(),
-            remote.len() as libc::c_ulong,
+            pieces.as_ptr(),
+            pieces.len() as libc::c_ulong,
             0,
         )
     };
     bytes.truncate(usize::try_from(read).unwrap_or(0));
-    Stack { start, bytes }
+    bytes
 }

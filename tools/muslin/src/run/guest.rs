@@ -5,11 +5,12 @@ mod process;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use muslin_tender::hvt::MEMORY_STEP_MIB;
 use muslin_tender::image::{Target, target_of};
-use muslin_tender::{BlockFile, NetAddress, NetTap, Options, Refusal, SECTOR_BYTES};
+use muslin_tender::{BlockFile, NetAddress, NetTap, Options, Patience, Refusal, SECTOR_BYTES};
 
 use super::{CANNOT_RUN, stock};
 use crate::archive::Archive;
@@ -26,6 +27,8 @@ const PROGRAM_VARIABLE: &str = "MUSLIN_ARGV0";
 const DIRECTORY_VARIABLE: &str = "MUSLIN_CWD";
 /// The variable with the machine's name.
 const HOST_NAME_VARIABLE: &str = "MUSLIN_HOSTNAME";
+/// How long a thread may keep the processor if nobody says.
+const WATCHDOG: Duration = Duration::from_secs(10);
 /// The longest name that Linux gives a machine.
 const HOST_NAME_BYTES_MAX: usize = 64;
 
@@ -71,6 +74,11 @@ pub struct GuestArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) hostname: Option<OsString>,
 
+    /// Say where a thread is that keeps the processor so long while others could run; 0 never does
+    /// [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) watchdog: Option<f64>,
+
     /// A variable for the guest's environment, which is empty otherwise; a name alone passes the
     /// one of ours
     #[arg(long, value_name = "NAME[=VALUE]")]
@@ -91,6 +99,7 @@ impl GuestArgs {
             (self.initrd.is_some(), "--initrd"),
             (self.cwd.is_some(), "--cwd"),
             (self.hostname.is_some(), "--hostname"),
+            (self.watchdog.is_some(), "--watchdog"),
         ];
         given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
     }
@@ -109,6 +118,7 @@ impl GuestArgs {
             (!self.net.is_empty(), "--net"),
             (!self.net_mac.is_empty(), "--net-mac"),
             (self.tender.is_some(), "--tender"),
+            (self.watchdog.is_some(), "--watchdog"),
         ];
         given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
     }
@@ -177,6 +187,12 @@ pub fn run(
         })
     })?;
     if let Some(tender) = &args.tender {
+        if args.watchdog.is_some() {
+            return Err(Failure::usage(
+                "a stock tender has no watchdog",
+                "leave out --watchdog, or --tender",
+            ));
+        }
         return stock::run(tender, image, command_line, args);
     }
     let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
@@ -187,6 +203,7 @@ pub fn run(
         addresses,
         initrd: initrd.as_ref().map(|archive| archive.path().to_owned()),
         command_line,
+        patience: patience(args)?,
     };
     let outcome =
         muslin_tender::run(bytes, &options).map_err(|refusal| refused(image, &refusal))?;
@@ -195,6 +212,24 @@ pub fn run(
         print_error(&report.details);
     }
     Ok(outcome.status)
+}
+
+/// How long a thread may keep the processor.
+fn patience(args: &GuestArgs) -> Result<Option<Patience>, Failure> {
+    let time = match args.watchdog {
+        None => Some(WATCHDOG),
+        Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+    };
+    let Some(time) = time else {
+        return Err(Failure::usage(
+            "--watchdog wants SECONDS",
+            "give it a number that is not negative; 0 turns it off",
+        ));
+    };
+    Ok((!time.is_zero()).then_some(Patience {
+        time,
+        tell: complain,
+    }))
 }
 
 /// The guest's memory. As in the stock tender, a machine gets whole steps of what was asked for.
