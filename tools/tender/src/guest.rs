@@ -21,8 +21,8 @@ use crate::initrd::Initrd;
 use crate::launch::{Launch, Outcome};
 use crate::refusal::{Refusal, words};
 use crate::report::Report;
-use crate::trace::{self, Fault, Watch};
-use crate::watchdog::{Patience, Stuck, Watchdog};
+use crate::trace::{self, Watch};
+use crate::watchdog::Watchdog;
 
 /// Fewer bytes are copied sooner than their pages are moved.
 const MOVED_BYTES_MIN: u64 = 8 * PAGE_BYTES;
@@ -83,13 +83,11 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
         unsafe { libc::_exit(1) };
     }
     drop(writer);
-    let tell = |patience: Patience, stuck: &Stuck, fault: &Fault| {
-        let what = format!("the guest goes on, but {stuck}");
-        (patience.tell)(&Report::of_machine(&what, fault, &[], image, memory_bytes).line);
-    };
     let watch = launch.patience.map(|patience| Watch {
-        watchdog: Watchdog::new(image, patience.time),
-        tell: Box::new(move |stuck, fault| tell(patience, stuck, fault)),
+        watchdog: Watchdog::new(&image.segments, patience.time),
+        tell: Box::new(move |stuck, registers| {
+            (patience.tell)(&Report::of_stuck(stuck, registers, launch));
+        }),
     });
     let end = trace::follow(pid, watch).map_err(|error| refused("wait for the guest", &error))?;
     let mut problem = String::new();

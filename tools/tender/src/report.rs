@@ -2,15 +2,17 @@
 
 use std::fmt::Write;
 
-use libc::c_int;
+use libc::{c_int, user_regs_struct};
 use muslin_abi::Sysno;
 use muslin_abi::fault::Cause;
 
 use crate::boot_info::MEMORY_BASE;
 use crate::image::Image;
+use crate::launch::Launch;
 use crate::refusal::one_line;
 use crate::trace::Fault;
-use crate::unwind::{Frame, frames};
+use crate::unwind::{Frame, Stack, frames};
+use crate::watchdog::Stuck;
 
 /// The code of a SIGSEGV without an address.
 const NO_ADDRESS: c_int = 0x80;
@@ -83,6 +85,23 @@ impl Report {
             line: format!("the guest was ended by {}", signal_name(signal)),
             details: String::new(),
         }
+    }
+
+    /// The line about a thread that keeps the processor, which goes on.
+    pub(crate) fn of_stuck(
+        stuck: &Stuck,
+        registers: user_regs_struct,
+        launch: &Launch<'_>,
+    ) -> String {
+        let fault = Fault {
+            code: 0,
+            address: 0,
+            registers,
+            instruction: None,
+            stack: Stack::default(),
+        };
+        let what = format!("the guest goes on, but {stuck}");
+        Self::of_machine(&what, &fault, &[], launch.image, launch.memory_bytes).line
     }
 
     /// Of a guest in a machine. `found` is what the guest itself found of its callers: better than

@@ -47,12 +47,12 @@ pub(crate) fn ask_to_be_followed() {
 }
 
 /// Is told of a thread that keeps the processor.
-type TellFn<'a> = Box<dyn Fn(&Stuck, &Fault) + 'a>;
+type TellFn<'a> = Box<dyn Fn(&Stuck, user_regs_struct) + 'a>;
 
 /// What is done about a thread that keeps the processor.
 pub(crate) struct Watch<'a> {
     pub(crate) watchdog: Watchdog<'a>,
-    /// Is told who, and what was seen of it.
+    /// Is told who, and where.
     pub(crate) tell: TellFn<'a>,
 }
 
@@ -97,8 +97,8 @@ pub(crate) fn follow(pid: pid_t, mut watch: Option<Watch<'_>>) -> io::Result<End
             None => 0,
             Some(info) if stopped_by == libc::SIGSTOP && stuck.is_some() => {
                 let seen = stuck.take().zip(look(pid, &info));
-                if let (Some((stuck, fault)), Some(watch)) = (seen, &watch) {
-                    (watch.tell)(&stuck, &fault);
+                if let (Some((stuck, seen)), Some(watch)) = (seen, &watch) {
+                    (watch.tell)(&stuck, seen.registers);
                 }
                 0
             }

@@ -23,4 +23,5 @@ mod memory;
 mod run;
 mod size;
 mod solo5;
+mod watchdog;
 mod wrong_input;

@@ -11,6 +11,7 @@ use seccompiler::{
 use crate::manifest::{Attached, Manifest};
 
 const STDOUT: i32 = 1;
+const STDERR: i32 = 2;
 
 /// `KVM_RUN`, `KVM_GET_REGS` and `KVM_GET_SREGS`. Source: Linux 6.1 `include/uapi/linux/kvm.h`.
 const KVM_REQUESTS: [u64; 3] = [0xae80, 0x8090_ae81, 0x8138_ae83];
@@ -35,7 +36,8 @@ pub(crate) fn program(
             &[is(0, descriptors.processor as u64), is(1, request)],
         )?;
     }
-    for fd in [STDOUT, descriptors.message] {
+    // What the watchdog says goes to the tender's own standard error.
+    for fd in [STDOUT, STDERR, descriptors.message] {
         rules.allow(libc::SYS_write, &[is(0, fd as u64)])?;
     }
     for (_, attached) in manifest.attached() {
@@ -57,10 +59,9 @@ pub(crate) fn program(
         libc::SYS_timerfd_settime,
         &[is(0, descriptors.timer as u64)],
     )?;
-    rules.allow(
-        libc::SYS_clock_gettime,
-        &[is(0, libc::CLOCK_REALTIME as u64)],
-    )?;
+    for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC] {
+        rules.allow(libc::SYS_clock_gettime, &[is(0, clock as u64)])?;
+    }
     // Memory for the tender itself; none of it for instructions.
     rules.allow(
         libc::SYS_mmap,
@@ -72,6 +73,8 @@ pub(crate) fn program(
         libc::SYS_brk,
         libc::SYS_madvise,
         libc::SYS_futex,
+        // Where the watchdog's signal returns to.
+        libc::SYS_rt_sigreturn,
         libc::SYS_exit_group,
     ] {
         rules.0.insert(nr, Vec::new());

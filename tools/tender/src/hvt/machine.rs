@@ -107,11 +107,13 @@ impl Machine {
             .map_err(|error| refused("start the virtual machine", &as_io(error)))
     }
 
-    /// Runs the guest to its end.
-    pub(crate) fn run(&mut self, service: &Service<'_>) -> End {
+    /// Runs the guest to its end. `on_signal` is called when a signal interrupts it.
+    pub(crate) fn run(&mut self, service: &Service<'_>, mut on_signal: impl FnMut(&Self)) -> End {
         loop {
-            if let Err(end) = self.go_on(service) {
-                return end;
+            match self.go_on(service) {
+                Ok(Pause::Nothing) => on_signal(self),
+                Ok(_) => {}
+                Err(end) => return end,
             }
         }
     }

@@ -93,7 +93,7 @@ pub fn probe() -> Result<(), Refusal> {
         wait_set: &wait_set,
         output: output.as_fd(),
     };
-    match machine.run(&service) {
+    match machine.run(&service, |_| {}) {
         End::Halted(halt) if halt.status == 0 => Ok(()),
         End::Halted(halt) => Err(Refusal::new(
             format_args!(

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
@@ -18,11 +19,13 @@ use super::ram::Ram;
 use super::report;
 use super::service::Service;
 use super::tables;
+use crate::alarm::Alarm;
 use crate::guest::{drop_habits, refused};
 use crate::launch::{Launch, Outcome};
 use crate::refusal::{Refusal, words};
 use crate::report::Report;
 use crate::unwind::Stack;
+use crate::watchdog::{Watchdog, Words, words_of};
 
 /// How much of a stack is looked at, in bytes.
 const STACK_BYTES_MAX: u64 = 0x4_0000;
@@ -108,13 +111,31 @@ fn serve(launch: &Launch<'_>, writer: &PipeWriter) -> Result<Message, Refusal> {
         epoll: launch.wait_set.epoll_fd(),
         timer: launch.wait_set.timer_fd(),
     };
+    let mut watchdog = launch.patience.map(|patience| {
+        (
+            patience,
+            Watchdog::new(&launch.image.segments, patience.time),
+        )
+    });
+    let alarm = watchdog
+        .as_ref()
+        .and_then(|(_, watchdog)| Alarm::new(watchdog.period()));
     let filter =
         filter::program(&launch.manifest, &descriptors).map_err(|error| give_up(&error))?;
     apply_filter(&filter).map_err(|error| give_up(&error))?;
-    let end = machine.run(&service);
+    let end = machine.run(&service, |machine| {
+        let Some((patience, watchdog)) = &mut watchdog else {
+            return;
+        };
+        let words = |address| words_of(&ram.copy_up(address, size_of::<Words>() as u64));
+        if let Some(stuck) = watchdog.look(Instant::now(), words) {
+            let registers = report::registers_of_processor(&machine.registers());
+            (patience.tell)(&Report::of_stuck(&stuck, registers, launch));
+        }
+    });
     let message = message(&end, &machine, &ram);
     // What is still to be dropped would ask for more calls than are left.
-    std::mem::forget((machine, filter));
+    std::mem::forget((machine, filter, alarm));
     std::mem::forget(ram);
     Ok(message)
 }

@@ -1,5 +1,6 @@
 //! How a machine's guest ended, in words.
 
+use kvm_bindings::kvm_regs;
 use libc::user_regs_struct;
 use muslin_abi::fault::{Cause, FRAMES_MAX, FaultRecord, MAGIC, REGISTERS};
 
@@ -93,6 +94,15 @@ fn registers_of(record: &FaultRecord) -> user_regs_struct {
         rip: record.rip,
         eflags: record.rflags,
         ..general(record.registers)
+    }
+}
+
+/// The registers of a processor that goes on.
+pub(crate) fn registers_of_processor(registers: &kvm_regs) -> user_regs_struct {
+    user_regs_struct {
+        rsp: registers.rsp,
+        rip: registers.rip,
+        ..nothing()
     }
 }
 
