@@ -39,10 +39,14 @@ const _: () = assert!(size_of::<Entry>() == 104);
 impl Entry {
     /// The device's name.
     pub fn name(&self) -> &str {
-        let len_bytes = self.name.iter().position(|&byte| byte == 0);
-        let name = &self.name[..len_bytes.unwrap_or(NAME_BYTES)];
         // Tenders take letters and digits only.
-        core::str::from_utf8(name).unwrap_or_default()
+        core::str::from_utf8(self.name_bytes()).unwrap_or_default()
+    }
+
+    /// The same for those who only look at it: every image holds them.
+    pub fn name_bytes(&self) -> &[u8] {
+        let len_bytes = self.name.iter().position(|&byte| byte == 0);
+        &self.name[..len_bytes.unwrap_or(NAME_BYTES)]
     }
 }
 

@@ -49,8 +49,7 @@ unsafe fn open(entry: &mut Entry, environment: *mut *const u8) {
         .map_while(|i| unsafe { text(*environment.add(i)) })
         .find_map(|variable| {
             let name = variable.strip_prefix(VARIABLE)?;
-            name.strip_prefix(entry.name().as_bytes())?
-                .strip_prefix(b"=")
+            name.strip_prefix(entry.name_bytes())?.strip_prefix(b"=")
         });
     let problem: &[u8] = match path.map(open_file) {
         Some(Ok([fd, len_bytes])) => {
@@ -63,7 +62,7 @@ unsafe fn open(entry: &mut Entry, environment: *mut *const u8) {
         None => b", which is not given: name a file in the variable MUSLIN_BLOCK_ and its name\n",
     };
     LINUX_PROCESS.write_error(b"muslin: the image declares the block device ");
-    LINUX_PROCESS.write_error(entry.name().as_bytes());
+    LINUX_PROCESS.write_error(entry.name_bytes());
     LINUX_PROCESS.refuse(problem)
 }
 

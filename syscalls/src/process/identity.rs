@@ -6,8 +6,9 @@ use crate::lock::Mutex;
 use muslin_abi::layout::Utsname;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use muslin_platform::Platform;
+use spin::Once;
 
-use super::limits::{LIMITS_COUNT, LIMITS_DEFAULT};
+use super::limits::{LIMITS_COUNT, LIMITS_DEFAULT, limit_stack};
 use crate::context::{Context, Given};
 use crate::gap::gap;
 use crate::threads::{COMM_BYTES, Thread, Traits};
@@ -41,7 +42,11 @@ const PR_GET_NO_NEW_PRIVS: i32 = 39;
 
 /// Names, numbers and limits.
 pub struct Identity {
-    pub(super) state: Mutex<State>,
+    platform: &'static dyn Platform,
+    program: &'static [u8],
+    host_name: Option<&'static [u8]>,
+    /// What calls can change, from when one first asks.
+    state: Once<Mutex<State>>,
     start_ns: u64,
 }
 
@@ -62,13 +67,23 @@ pub(super) struct State {
 
 impl Identity {
     /// The process as it starts.
-    pub fn new(platform: &dyn Platform, given: &Given) -> Self {
-        let mut limits = LIMITS_DEFAULT;
-        super::limits::limit_stack(&mut limits, platform.memory().stack().len() as u64);
+    pub fn new(platform: &'static dyn Platform, given: &Given) -> Self {
         Self {
-            state: Mutex::new(State {
-                comm: comm_of(given.program),
-                hostname: host_name(given),
+            platform,
+            program: given.program,
+            host_name: given.host_name,
+            state: Once::new(),
+            start_ns: platform.clock().monotonic_ns(),
+        }
+    }
+
+    pub(super) fn state(&self) -> &Mutex<State> {
+        self.state.call_once(|| {
+            let mut limits = LIMITS_DEFAULT;
+            limit_stack(&mut limits, self.platform.memory().stack().len() as u64);
+            Mutex::new(State {
+                comm: comm_of(self.program),
+                hostname: first_host_name(self.host_name),
                 domainname: Vec::from(*b"(none)"),
                 is_dumpable: true,
                 has_no_new_privileges: false,
@@ -77,9 +92,8 @@ impl Identity {
                 groups: [0; 3],
                 supplementary: Vec::new(),
                 limits,
-            }),
-            start_ns: platform.clock().monotonic_ns(),
-        }
+            })
+        })
     }
 
     /// When the program started, by the steady clock.
@@ -97,24 +111,24 @@ impl Identity {
 
     /// The machine's name.
     pub fn host_name(&self) -> Vec<u8> {
-        self.state.lock().hostname.clone()
+        self.state().lock().hostname.clone()
     }
 
     /// User and group numbers: each real, effective, saved.
     pub fn numbers(&self) -> ([u32; 3], [u32; 3]) {
-        let state = self.state.lock();
+        let state = self.state().lock();
         (state.users, state.groups)
     }
 
     /// The program's name.
     pub fn comm(&self) -> Vec<u8> {
-        without_zeros(&self.state.lock().comm)
+        without_zeros(&self.state().lock().comm)
     }
 
     /// The name of a thread: that of the first one is the program's.
     pub fn comm_of(&self, thread: &Thread) -> [u8; COMM_BYTES] {
         match thread.tid() {
-            PID => self.state.lock().comm,
+            PID => self.state().lock().comm,
             _ => thread.traits.lock().comm,
         }
     }
@@ -122,7 +136,7 @@ impl Identity {
     /// Names a thread: the first 15 bytes count.
     pub fn set_comm_of(&self, thread: &Thread, name: &[u8]) {
         match thread.tid() {
-            PID => self.state.lock().comm = cut(name),
+            PID => self.state().lock().comm = cut(name),
             _ => thread.traits.lock().comm = cut(name),
         }
     }
@@ -138,8 +152,8 @@ impl Identity {
 }
 
 /// The name that the machine starts with; what is too long is left out.
-fn host_name(given: &Given) -> Vec<u8> {
-    let name = given.host_name.unwrap_or(HOST_NAME);
+fn first_host_name(given: Option<&[u8]>) -> Vec<u8> {
+    let name = given.unwrap_or(HOST_NAME);
     name[..name.len().min(NAME_MAX)].to_vec()
 }
 
@@ -228,7 +242,7 @@ pub fn sys_setsid(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult 
 /// # Errors
 /// None.
 pub fn sys_getuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
-    Ok(context.process.identity.state.lock().users[0] as usize)
+    Ok(context.process.identity.state().lock().users[0] as usize)
 }
 
 /// `geteuid()` — the effective user.
@@ -236,7 +250,7 @@ pub fn sys_getuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
 /// # Errors
 /// None.
 pub fn sys_geteuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
-    Ok(context.process.identity.state.lock().users[1] as usize)
+    Ok(context.process.identity.state().lock().users[1] as usize)
 }
 
 /// `getgid()` — the real group.
@@ -244,7 +258,7 @@ pub fn sys_geteuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult 
 /// # Errors
 /// None.
 pub fn sys_getgid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
-    Ok(context.process.identity.state.lock().groups[0] as usize)
+    Ok(context.process.identity.state().lock().groups[0] as usize)
 }
 
 /// `getegid()` — the effective group.
@@ -252,7 +266,7 @@ pub fn sys_getgid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
 /// # Errors
 /// None.
 pub fn sys_getegid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
-    Ok(context.process.identity.state.lock().groups[1] as usize)
+    Ok(context.process.identity.state().lock().groups[1] as usize)
 }
 
 /// `getresuid(ruid, euid, suid)` — the three users.
@@ -260,7 +274,7 @@ pub fn sys_getegid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult 
 /// # Errors
 /// `EFAULT` a bad address.
 pub fn sys_getresuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let users = context.process.identity.state.lock().users;
+    let users = context.process.identity.state().lock().users;
     write_three(context, args, users)
 }
 
@@ -269,7 +283,7 @@ pub fn sys_getresuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Errors
 /// `EFAULT` a bad address.
 pub fn sys_getresgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let groups = context.process.identity.state.lock().groups;
+    let groups = context.process.identity.state().lock().groups;
     write_three(context, args, groups)
 }
 
@@ -280,7 +294,7 @@ pub fn sys_getresgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Differs from Linux
 /// The number is kept; files are open to every user.
 pub fn sys_setuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let state = &mut *context.process.identity.state.lock();
+    let state = &mut *context.process.identity.state().lock();
     let is_root = state.users[1] == 0;
     set_one(&mut state.users, args.int(0) as u32, is_root)
 }
@@ -292,7 +306,7 @@ pub fn sys_setuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// # Differs from Linux
 /// The number is kept; files are open to every group.
 pub fn sys_setgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let state = &mut *context.process.identity.state.lock();
+    let state = &mut *context.process.identity.state().lock();
     let is_root = state.users[1] == 0;
     set_one(&mut state.groups, args.int(0) as u32, is_root)
 }
@@ -304,7 +318,7 @@ pub fn sys_setgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// # Differs from Linux
 /// The numbers are kept; files are open to every user.
 pub fn sys_setresuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let state = &mut *context.process.identity.state.lock();
+    let state = &mut *context.process.identity.state().lock();
     let is_root = state.users[1] == 0;
     set_three(&mut state.users, args, is_root)
 }
@@ -316,7 +330,7 @@ pub fn sys_setresuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Differs from Linux
 /// The numbers are kept; files are open to every group.
 pub fn sys_setresgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let state = &mut *context.process.identity.state.lock();
+    let state = &mut *context.process.identity.state().lock();
     let is_root = state.users[1] == 0;
     set_three(&mut state.groups, args, is_root)
 }
@@ -329,7 +343,7 @@ pub fn sys_setresgid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Differs from Linux
 /// The numbers are kept; files are open to every user.
 pub fn sys_setreuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let state = &mut *context.process.identity.state.lock();
+    let state = &mut *context.process.identity.state().lock();
     let is_root = state.users[1] == 0;
     set_two(&mut state.users, args, is_root)
 }
@@ -342,7 +356,7 @@ pub fn sys_setreuid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
 /// # Differs from Linux
 /// The numbers are kept; files are open to every group.
 pub fn sys_setregid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let state = &mut *context.process.identity.state.lock();
+    let state = &mut *context.process.identity.state().lock();
     let is_root = state.users[1] == 0;
     set_two(&mut state.groups, args, is_root)
 }
@@ -356,7 +370,7 @@ pub fn sys_setregid(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
 /// # Source
 /// setfsuid(2)
 pub fn sys_setfsuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
-    Ok(context.process.identity.state.lock().users[1] as usize)
+    Ok(context.process.identity.state().lock().users[1] as usize)
 }
 
 /// `setfsgid(fsgid)` — the group that files are opened as: the effective one.
@@ -366,7 +380,7 @@ pub fn sys_setfsuid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult
 /// # Differs from Linux
 /// As [`sys_setfsuid`].
 pub fn sys_setfsgid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
-    Ok(context.process.identity.state.lock().groups[1] as usize)
+    Ok(context.process.identity.state().lock().groups[1] as usize)
 }
 
 /// `getgroups(size, list)` — the supplementary groups; their number.
@@ -374,7 +388,13 @@ pub fn sys_setfsgid(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult
 /// # Errors
 /// `EINVAL` negative size, or too small · `EFAULT` bad `list`.
 pub fn sys_getgroups(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    let groups = context.process.identity.state.lock().supplementary.clone();
+    let groups = context
+        .process
+        .identity
+        .state()
+        .lock()
+        .supplementary
+        .clone();
     let size = usize::try_from(args.int(0)).map_err(|_| Errno::EINVAL)?;
     if size > 0 {
         if groups.len() > size {
@@ -393,7 +413,7 @@ pub fn sys_getgroups(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// `EPERM` not user 0 · `EINVAL` more than 65536 · `EFAULT` bad `list` · `ENOMEM`.
 pub fn sys_setgroups(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let size = args.int(0) as u32 as usize;
-    if context.process.identity.state.lock().users[1] != 0 {
+    if context.process.identity.state().lock().users[1] != 0 {
         return Err(Errno::EPERM);
     }
     if size > 65536 {
@@ -407,7 +427,7 @@ pub fn sys_setgroups(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
             .chunks_exact(4)
             .map(<u32 as muslin_abi::layout::Pod>::from_bytes),
     );
-    context.process.identity.state.lock().supplementary = groups;
+    context.process.identity.state().lock().supplementary = groups;
     Ok(0)
 }
 
@@ -421,7 +441,7 @@ pub fn sys_uname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let mut names = Utsname::default();
     let put = |field: &mut [u8; 65], text: &[u8]| field[..text.len()].copy_from_slice(text);
     {
-        let state = context.process.identity.state.lock();
+        let state = context.process.identity.state().lock();
         put(&mut names.sysname, SYSTEM.as_bytes());
         put(&mut names.nodename, &state.hostname);
         put(&mut names.release, RELEASE.as_bytes());
@@ -439,7 +459,7 @@ pub fn sys_uname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// `EINVAL` longer than 64 · `EFAULT` bad `name` · `EPERM` not user 0.
 pub fn sys_sethostname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let name = machine_name(context, args)?;
-    context.process.identity.state.lock().hostname = name;
+    context.process.identity.state().lock().hostname = name;
     Ok(0)
 }
 
@@ -449,7 +469,7 @@ pub fn sys_sethostname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResu
 /// `EINVAL` longer than 64 · `EFAULT` bad `name` · `EPERM` not user 0.
 pub fn sys_setdomainname(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let name = machine_name(context, args)?;
-    context.process.identity.state.lock().domainname = name;
+    context.process.identity.state().lock().domainname = name;
     Ok(0)
 }
 
@@ -487,23 +507,23 @@ pub fn sys_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             UserBufMut::new(context, args.addr(1), COMM_BYTES)?.copy_in(0, &comm);
             Ok(0)
         }
-        PR_GET_DUMPABLE => Ok(identity.state.lock().is_dumpable.into()),
+        PR_GET_DUMPABLE => Ok(identity.state().lock().is_dumpable.into()),
         PR_SET_DUMPABLE => match args.raw(1) {
             value @ (0 | 1) => {
-                identity.state.lock().is_dumpable = value == 1;
+                identity.state().lock().is_dumpable = value == 1;
                 Ok(0)
             }
             _ => Err(Errno::EINVAL),
         },
         PR_SET_PDEATHSIG => match args.raw(1) {
             signal @ 0..=64 => {
-                identity.state.lock().death_signal = signal as i32;
+                identity.state().lock().death_signal = signal as i32;
                 Ok(0)
             }
             _ => Err(Errno::EINVAL),
         },
         PR_GET_PDEATHSIG => {
-            let signal = identity.state.lock().death_signal;
+            let signal = identity.state().lock().death_signal;
             user_mem::write(context, args.addr(1), &signal)?;
             Ok(0)
         }
@@ -511,10 +531,10 @@ pub fn sys_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             if (args.raw(1), args.raw(2), args.raw(3), args.raw(4)) != (1, 0, 0, 0) {
                 return Err(Errno::EINVAL);
             }
-            identity.state.lock().has_no_new_privileges = true;
+            identity.state().lock().has_no_new_privileges = true;
             Ok(0)
         }
-        PR_GET_NO_NEW_PRIVS => Ok(identity.state.lock().has_no_new_privileges.into()),
+        PR_GET_NO_NEW_PRIVS => Ok(identity.state().lock().has_no_new_privileges.into()),
         option if LINUX_OPTIONS.contains(&option) => {
             Err(gap!(context, Sysno::prctl, "another option", EINVAL))
         }
@@ -532,7 +552,7 @@ pub(crate) fn own(pid: i32) -> Result<(), Errno> {
 }
 
 fn machine_name(context: &Context<'_>, args: &SyscallArgs) -> Result<Vec<u8>, Errno> {
-    if context.process.identity.state.lock().users[1] != 0 {
+    if context.process.identity.state().lock().users[1] != 0 {
         return Err(Errno::EPERM);
     }
     let len_bytes = usize::try_from(args.int(1)).map_err(|_| Errno::EINVAL)?;

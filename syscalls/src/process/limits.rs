@@ -147,7 +147,7 @@ fn index_of(resource: i32) -> Result<usize, Errno> {
 
 fn limit_of(context: &Context<'_>, resource: i32) -> Result<Rlimit, Errno> {
     let index = index_of(resource)?;
-    Ok(context.process.identity.state.lock().limits[index])
+    Ok(context.process.identity.state().lock().limits[index])
 }
 
 fn set_limit(
@@ -161,7 +161,7 @@ fn set_limit(
     if new.rlim_cur > new.rlim_max {
         return Err(Errno::EINVAL);
     }
-    let mut state = context.process.identity.state.lock();
+    let mut state = context.process.identity.state().lock();
     if new.rlim_max > state.limits[index].rlim_max {
         return Err(gap!(context, call, "a higher hard limit", EPERM));
     }

@@ -45,7 +45,7 @@ pub fn sys_rt_sigaction(context: &Context<'_>, args: &SyscallArgs) -> SyscallRes
         return Err(Errno::EINVAL);
     }
     let old = match new {
-        None => context.process.signals.state.lock().actions[index],
+        None => context.process.signals.state.lock().actions.get(index),
         Some(new) => change(context, signal, index, new),
     };
     if old_address != 0 {
@@ -76,7 +76,7 @@ fn change(context: &Context<'_>, signal: i32, index: usize, new: Sigaction) -> S
             flags: new.flags & FLAGS,
             ..new
         };
-        core::mem::replace(&mut state.actions[index], new)
+        core::mem::replace(state.actions.get_mut(index), new)
     };
     if does_nothing {
         for thread in context.process.threads.all() {

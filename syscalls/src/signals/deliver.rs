@@ -99,7 +99,7 @@ fn is_caught(context: &Context<'_>, signal: i32) -> bool {
     let Ok(index) = index_of(signal) else {
         return false;
     };
-    let action = context.process.signals.state.lock().actions[index];
+    let action = context.process.signals.state.lock().actions.get(index);
     let mask = context.process.threads.current().signals.lock().mask;
     !matches!(action.handler, SIG_DFL | SIG_IGN) && mask & bit(signal) == 0
 }
@@ -129,8 +129,8 @@ fn next(context: &Context<'_>) -> Option<Taken> {
 fn prepare(context: &Context<'_>, info: &Siginfo) -> Option<Taken> {
     let signal = info.si_signo;
     let mut state = context.process.signals.state.lock();
-    let action = &mut state.actions[index_of(signal).ok()?];
-    let taken_action = *action;
+    let index = index_of(signal).ok()?;
+    let action = state.actions.get(index);
     match action.handler {
         SIG_IGN => return None,
         SIG_DFL if IGNORED & bit(signal) != 0 => return None,
@@ -141,21 +141,21 @@ fn prepare(context: &Context<'_>, info: &Siginfo) -> Option<Taken> {
         _ => {}
     }
     if action.flags & SA_RESETHAND != 0 {
-        action.handler = SIG_DFL;
+        state.actions.get_mut(index).handler = SIG_DFL;
         if IGNORED & bit(signal) != 0 {
             state.ignored |= bit(signal);
         }
     }
     let mut own = context.process.threads.current().signals.lock();
     let mask_after = own.mask_after.take().unwrap_or(own.mask);
-    let itself = match taken_action.flags & SA_NODEFER {
+    let itself = match action.flags & SA_NODEFER {
         0 => bit(signal),
         _ => 0,
     };
-    own.mask = (own.mask | taken_action.mask | itself) & !UNBLOCKABLE;
+    own.mask = (own.mask | action.mask | itself) & !UNBLOCKABLE;
     Some(Taken {
         info: *info,
-        action: taken_action,
+        action,
         mask_after,
     })
 }
@@ -165,7 +165,13 @@ fn prepare(context: &Context<'_>, info: &Siginfo) -> Option<Taken> {
 pub fn end_by_default(context: &Context<'_>) {
     let mask = context.process.threads.current().signals.lock().mask;
     for signal in 1..=super::SIGNALS_COUNT as i32 {
-        let action = context.process.signals.state.lock().actions[signal as usize - 1];
+        let action = context
+            .process
+            .signals
+            .state
+            .lock()
+            .actions
+            .get(signal as usize - 1);
         let is_ready = super::pending_among(context, !mask & bit(signal)) != 0;
         if is_ready && action.handler == SIG_DFL {
             take(context, bit(signal));

@@ -33,6 +33,7 @@ pub use waits::*;
 use muslin_abi::Errno;
 use muslin_abi::layout::{Sigaction, Siginfo, SignalStack};
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -77,12 +78,26 @@ pub struct Signals {
 }
 
 struct State {
-    actions: [Sigaction; SIGNALS_COUNT],
+    actions: Actions,
     /// Signals whose action does nothing.
     ignored: u64,
     pending: Pending,
     /// Threads that have a signal to take.
     attentive: usize,
+}
+
+/// What is done about each signal; nothing is kept before the first change.
+struct Actions(Option<Box<[Sigaction; SIGNALS_COUNT]>>);
+
+impl Actions {
+    fn get(&self, index: usize) -> Sigaction {
+        self.0.as_ref().map_or(DEFAULT, |actions| actions[index])
+    }
+
+    fn get_mut(&mut self, index: usize) -> &mut Sigaction {
+        let actions = self.0.get_or_insert_with(|| Box::new([DEFAULT; _]));
+        &mut actions[index]
+    }
 }
 
 /// What is a thread's own.
@@ -108,7 +123,7 @@ impl Signals {
     pub fn new() -> Self {
         Self {
             state: Mutex::new(State {
-                actions: [DEFAULT; SIGNALS_COUNT],
+                actions: Actions(None),
                 ignored: IGNORED,
                 pending: Pending::new(),
                 attentive: 0,
