@@ -1,5 +1,5 @@
-/* A thread that waits in one of these calls can be cancelled there, without other processes and
- * sockets. Its cleanup handlers run, and cancellation that is disabled waits. */
+/* A thread that waits in one of these calls can be cancelled there, without other processes.
+ * Its cleanup handlers run, and cancellation that is disabled waits. */
 #include "expect.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -9,11 +9,13 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 
-static int empty[2], full[2], ep, lock_fd;
+static int empty[2], full[2], pair[2], full_pair[2], listener, ep;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static sem_t sem, started;
@@ -30,6 +32,12 @@ static void in_writev(void) { writev(full[1], &(struct iovec){ room, 1 }, 1); }
 static void in_open(void) { open("fifo", O_RDONLY); }
 static void in_openat(void) { openat(AT_FDCWD, "fifo", O_RDONLY); }
 static void in_creat(void) { creat("fifo", 0600); }
+static void in_accept(void) { accept(listener, NULL, NULL); }
+static void in_accept4(void) { accept4(listener, NULL, NULL, 0); }
+static void in_recv(void) { recv(pair[0], room, 1, 0); }
+static void in_recvmsg(void) { recvmsg(pair[0], &(struct msghdr){ .msg_iov = &(struct iovec){ room, 1 }, .msg_iovlen = 1 }, 0); }
+static void in_send(void) { send(full_pair[0], room, 1, 0); }
+static void in_sendmsg(void) { sendmsg(full_pair[0], &(struct msghdr){ .msg_iov = &(struct iovec){ room, 1 }, .msg_iovlen = 1 }, 0); }
 static void in_poll(void) { poll(&(struct pollfd){ empty[0], POLLIN, 0 }, 1, -1); }
 static void in_ppoll(void) { ppoll(&(struct pollfd){ empty[0], POLLIN, 0 }, 1, NULL, NULL); }
 static void in_select(void)
@@ -137,6 +145,14 @@ int main(void)
 	while (write(full[1], room, sizeof room) > 0) ;
 	fcntl(full[1], F_SETFL, 0);
 	mkfifo("fifo", 0600);
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "listener" };
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, full_pair);
+	while (send(full_pair[0], room, sizeof room, MSG_DONTWAIT) > 0) ;
+	while (send(full_pair[0], room, 1, MSG_DONTWAIT) > 0) ;
+	listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	bind(listener, (struct sockaddr *)&name, sizeof name);
+	listen(listener, 1);
 	ep = epoll_create1(0);
 	sem_init(&sem, 0, 0);
 	sem_init(&started, 0, 0);
@@ -153,7 +169,8 @@ int main(void)
 		POINT(sigwait), POINT(sigtimedwait), POINT(sem_wait), POINT(sem_timedwait), POINT(cond_wait),
 		POINT(cond_timedwait), POINT(join),
 		POINT(read), POINT(readv), POINT(write), POINT(writev), POINT(open), POINT(openat), POINT(creat), POINT(poll),
-		POINT(ppoll), POINT(select), POINT(pselect), POINT(epoll_wait),
+		POINT(ppoll), POINT(select), POINT(pselect), POINT(epoll_wait), POINT(accept), POINT(accept4), POINT(recv),
+		POINT(recvmsg), POINT(send), POINT(sendmsg),
 	};
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) try(calls[i].name, calls[i].call);
 

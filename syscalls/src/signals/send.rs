@@ -3,7 +3,7 @@
 use muslin_abi::Errno;
 use muslin_abi::layout::Siginfo;
 
-use super::siginfo::by_thread;
+use super::siginfo::by_user;
 use super::{UNBLOCKABLE, bit, index_of, update};
 use crate::context::Context;
 use crate::files::Readiness;
@@ -76,7 +76,7 @@ pub fn raise(context: &Context<'_>, signal: i32) {
     let _ = send_to_thread(
         context,
         context.process.threads.current(),
-        &by_thread(signal),
+        &by_user(signal),
     );
 }
 
