@@ -55,6 +55,15 @@ static void *records(void *letter)
 	}
 	return (void *)wrong;
 }
+static void *lines(void *letter)
+{
+	static _Thread_local char body[1500];
+	memset(body, (int)(long)letter, sizeof body);
+	struct iovec pieces[2] = { { body, 700 }, { body, 1500 } };
+	long wrong = 0;
+	for (int i = 0; i < 200; i++) wrong += writev(p[1], pieces, 2) != 2200;
+	return (void *)wrong;
+}
 static void *echo(void *unused)
 {
 	char byte;
@@ -157,6 +166,19 @@ int main(void)
 	CHECK("both came", counts[0] > 800000 && counts[1] > 800000);
 	fcntl(p[0], F_SETFL, O_NONBLOCK);
 	while (read(p[0], text, 4096) > 0) ;
+	for (int i = 0; i < 2; i++) pthread_join(t[i], &result), say("short writes: %ld", (long)result);
+	close(p[0]);
+	close(p[1]);
+
+	pipe(p);
+	pthread_create(&t[0], NULL, lines, (void *)'a');
+	pthread_create(&t[1], NULL, lines, (void *)'b');
+	usleep(20000);
+	for (int i = mixed = 0; i < 400; i++) {
+		for (int len = 0; len < 2200; len += read(p[0], text + len, 2200 - len)) ;
+		for (int k = 1; k < 2200; k++) mixed += text[k] != text[0];
+	}
+	GIVES("lines of two pieces that were torn", mixed, 0);
 	for (int i = 0; i < 2; i++) pthread_join(t[i], &result), say("short writes: %ld", (long)result);
 	close(p[0]);
 	close(p[1]);

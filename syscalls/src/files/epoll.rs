@@ -141,6 +141,7 @@ pub fn sys_epoll_ctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
         && let Some(inner) = set_of(&file)
     {
         check_nesting(set, inner)?;
+        inner.outer_sets();
         inner.outer.lock().push(Arc::downgrade(set));
     }
     let name = (args.fd(2), file.id());
@@ -429,20 +430,20 @@ impl Set {
         Ok(1 + below)
     }
 
+    /// The sets that watch this one. Those that do no more are forgotten.
+    fn outer_sets(self: &Arc<Self>) -> Vec<Arc<Set>> {
+        let is_this = |file: &Arc<File>| set_of(file).is_some_and(|set| Arc::ptr_eq(set, self));
+        let noted = core::mem::take(&mut *self.outer.lock());
+        let mut outer: Vec<Arc<Set>> = noted.iter().filter_map(Weak::upgrade).collect();
+        outer.retain(|set| set.inner().iter().any(is_this));
+        *self.outer.lock() = outer.iter().map(Arc::downgrade).collect();
+        outer
+    }
+
     /// How many sets are around one another up to this one.
     fn height(self: &Arc<Self>) -> usize {
-        let watches_this = |outer: &Arc<Set>| {
-            let inner = outer.inner();
-            inner
-                .iter()
-                .any(|file| set_of(file).is_some_and(|set| Arc::ptr_eq(set, self)))
-        };
-        let mut outer = core::mem::take(&mut *self.outer.lock());
-        outer.retain(|set| set.upgrade().is_some_and(|set| watches_this(&set)));
-        let sets = outer.iter().filter_map(Weak::upgrade);
-        let above = sets.map(|set| set.height()).max().unwrap_or(0);
-        *self.outer.lock() = outer;
-        1 + above
+        let outer = self.outer_sets();
+        1 + outer.iter().map(Self::height).max().unwrap_or(0)
     }
 }
 

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec;
 use core::any::Any;
 use core::ptr;
 
@@ -322,6 +323,28 @@ impl FileOps for PipeEnd {
             signals::raise(context, SIGPIPE);
         }
         result
+    }
+
+    fn write_whole(
+        &self,
+        context: &Context<'_>,
+        file: &File,
+        pieces: &[(usize, usize)],
+    ) -> Option<SyscallResult> {
+        let len: usize = pieces.iter().map(|&(_, len)| len).sum();
+        if pieces.len() < 2 || len > PIPE_BUF {
+            return None;
+        }
+        let gather = || {
+            let mut bytes = vec![0; len];
+            let mut done = 0;
+            for &(address, len) in pieces {
+                let src = UserBuf::new(context, address, len)?;
+                done += src.copy_out(0, &mut bytes[done..]);
+            }
+            file.write(context, &UserBuf::from_slice(&bytes))
+        };
+        Some(gather())
     }
 
     fn queue(&self) -> Option<&WaitQueue> {
