@@ -1,5 +1,5 @@
-//! Threads by a seed: locks, conditions, semaphores and sleeps of several threads, as libc makes them of
-//! `futex`. Which thread runs next, which waits end without a reason and how time goes by follow from
+//! Threads by a seed: locks, conditions, semaphores, sleeps and timers of several threads, as libc makes
+//! them of `futex`. Which thread runs next, which waits end without a reason and how time goes by follow from
 //! the seed too, so a failing one fails again: `MUSLIN_SEED=17` runs that one, `MUSLIN_SEED=17+100` a
 //! hundred from there.
 
@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::process::Command;
 use std::rc::Rc;
 use std::string::{String, ToString};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::vec::Vec;
 
@@ -18,12 +19,16 @@ use muslin_platform::Clock;
 use muslin_sim::Sim;
 
 use super::sys_futex;
+use crate::context::Context;
 use crate::process::sys_sched_yield;
 use crate::testing::{ON_PANIC, World};
-use crate::time::sys_nanosleep;
+use crate::time::{Due, Target, sys_nanosleep};
+use crate::user_mem;
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 60;
+/// Later than any run takes.
+const LATER_NS: u64 = 1_000_000_000_000;
 /// Who waits for a turn sees one of so many.
 const TURNS_MAX: usize = 1000;
 /// What the long test takes.
@@ -34,6 +39,12 @@ const LOCK: usize = 0;
 const SEMAPHORE: usize = 4;
 const CONDITION: usize = 8;
 const TURN: usize = 12;
+/// A time for each thread.
+const TIMES: usize = 64;
+/// A word for each thread.
+const ALARMS: usize = TIMES + TIDS * 16;
+/// More than there are threads in a run.
+const TIDS: usize = 64;
 
 /// What the threads know of each other outside of the simulated memory.
 #[derive(Default)]
@@ -42,6 +53,23 @@ struct Truth {
     inside_semaphore: u32,
     changes: u32,
     turns: u32,
+}
+
+/// Sets a word, and wakes who waits for it.
+struct Alarm {
+    word: usize,
+    deadline_ns: u64,
+    /// What is wrong if it happens.
+    text: &'static str,
+}
+
+impl Due for Alarm {
+    fn due(&self, context: &Context<'_>, now_ns: u64) {
+        assert_eq!(self.text, "");
+        assert!(now_ns >= self.deadline_ns, "a timer came too early");
+        user_mem::write(context, self.word, &1_u32).unwrap();
+        context.process.threads.futexes.wake(self.word, 1, u32::MAX);
+    }
 }
 
 /// How many may be inside of the semaphore.
@@ -95,17 +123,16 @@ impl Worker {
         assert!(woken.unwrap() <= count);
     }
 
-    /// A time in memory of this thread's own stack frame, which is the program's.
+    /// The address of a time.
     fn timespec(&self, world: &World, ns: u64) -> usize {
-        // The words behind the shared ones, one pair for each thread.
         let tid = world.process.threads.current().tid() as usize;
-        let place = self.words + 64 + tid % 64 * 16;
+        let place = self.words + TIMES + tid % TIDS * 16;
         let time = Timespec {
             tv_sec: 0,
             tv_nsec: ns as i64,
         };
         let context = world.context();
-        crate::user_mem::write(&context, place, &time).unwrap();
+        user_mem::write(&context, place, &time).unwrap();
         place
     }
 
@@ -224,9 +251,35 @@ impl Worker {
         assert!(world.sim.monotonic_ns() >= end_ns, "slept too little");
     }
 
+    /// Waits for ever for what a timer wakes; of two timers, one is taken back in time.
+    fn await_timer(&mut self, world: &World) {
+        let threads = &world.process.threads;
+        let tid = threads.current().tid() as usize;
+        let word = self.words + ALARMS + tid % TIDS * 4;
+        world.put(word, &0_u32.to_le_bytes());
+        let now_ns = world.sim.monotonic_ns();
+        let alarm = |ns, text| {
+            let alarm = Arc::new(Alarm {
+                word,
+                deadline_ns: now_ns + ns,
+                text,
+            });
+            threads.set_timer(now_ns + ns, Target::Due(alarm))
+        };
+        let ns = 1 + self.random(100_000);
+        let unwanted = alarm(ns + LATER_NS, "this one was taken back");
+        alarm(ns, "");
+        while world.get_value::<u32>(word) == 0 {
+            let _ = world.call(sys_futex, [word, 0, 0, 0]);
+        }
+        assert!(world.sim.monotonic_ns() >= now_ns + ns, "woken too early");
+        assert!(threads.unset_timer(unwanted), "it was there still");
+    }
+
     fn work(&mut self, world: &World) {
         for _ in 0..STEPS {
-            match self.random(6) {
+            match self.random(7) {
+                5 => self.await_timer(world),
                 0 => self.change(world),
                 1 => self.pass_semaphore(world),
                 2 => self.sleep(world),
