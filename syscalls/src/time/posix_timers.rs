@@ -368,3 +368,144 @@ pub fn sys_timer_delete(context: &Context<'_>, args: &SyscallArgs) -> SyscallRes
     timer.state.lock().is_deleted = true;
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::{set_mask, take};
+    use crate::testing::World;
+    use muslin_abi::layout::Pod;
+    use std::vec;
+
+    const SIGNAL: i32 = 40;
+    const SET: u64 = 1 << (SIGNAL - 1);
+
+    fn event(notify: i32, value: u64) -> Sigevent {
+        Sigevent {
+            sigev_value: value,
+            sigev_signo: SIGNAL,
+            sigev_notify: notify,
+            ..Sigevent::default()
+        }
+    }
+
+    fn create(world: &World, event: &Sigevent, place: usize) -> usize {
+        let mut bytes = vec![0; Sigevent::BYTES];
+        event.to_bytes(&mut bytes);
+        world.put(place, &bytes);
+        let id = place + Sigevent::BYTES;
+        assert_eq!(world.call(sys_timer_create, [1, place, id]), Ok(0));
+        world.get_value::<i32>(id) as usize
+    }
+
+    fn set(world: &World, timer: usize, first_ns: u64, interval_ns: u64, place: usize) {
+        let mut bytes = vec![0; Itimerspec::BYTES];
+        Itimerspec {
+            it_interval: timespec_of(interval_ns.into()),
+            it_value: timespec_of(first_ns.into()),
+        }
+        .to_bytes(&mut bytes);
+        world.put(place, &bytes);
+        assert_eq!(world.call(sys_timer_settime, [timer, 0, place]), Ok(0));
+    }
+
+    /// So many timers, each due so long after the one before it; each must send one signal.
+    fn each_comes_once(count: usize, spacing_ns: u64) {
+        let world = World::new();
+        let context = world.context();
+        let place = world.room(256);
+        set_mask(&context, SET);
+        for number in 0..count {
+            let timer = create(&world, &event(SIGEV_SIGNAL, number as u64), place);
+            assert_eq!(timer, number);
+            // 389 and the counts have no common divisor.
+            let turn = (number * 389 % count) as u64;
+            set(&world, timer, 1 + turn * spacing_ns, 0, place);
+        }
+        let mut seen = vec![0; count];
+        let mut taken = 0;
+        while taken < count {
+            world.sim.advance(RETRY_NS);
+            context.process.threads.look_at_timers(&context);
+            let before = taken;
+            while let Some(info) = take(&context, SET) {
+                seen[info.fields[1] as usize] += 1;
+                taken += 1;
+            }
+            assert!(taken > before, "none of {count} came");
+        }
+        assert!(seen.iter().all(|&count| count == 1));
+        for timer in 0..count {
+            assert_eq!(world.call(sys_timer_delete, [timer]), Ok(0));
+        }
+        assert_eq!(world.call(sys_timer_delete, [0]), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn a_hundred_thousand_timers_send_one_signal_each() {
+        each_comes_once(100_000, 10_000);
+    }
+
+    #[test]
+    fn more_at_once_than_can_wait_come_a_little_later() {
+        each_comes_once(5000, 0);
+    }
+
+    #[test]
+    fn a_timer_stands_still_while_its_signal_waits() {
+        let world = World::new();
+        let context = world.context();
+        let place = world.room(256);
+        set_mask(&context, SET);
+        let timer = create(&world, &event(SIGEV_SIGNAL, 7), place);
+        set(&world, timer, 100, 30, place);
+        let wait = |ns| {
+            world.sim.advance(ns);
+            context.process.threads.look_at_timers(&context);
+        };
+        wait(99);
+        assert!(take(&context, SET).is_none());
+        wait(1);
+        wait(1000);
+        // At 1100 of its time: 100, 130 … 1090 have passed.
+        let info = take(&context, SET);
+        assert_eq!(info.map(|info| info.fields), Some([33 << 32, 7, 0, 0]));
+        assert_eq!(world.call(sys_timer_getoverrun, [timer]), Ok(33));
+        assert!(take(&context, SET).is_none());
+        wait(20);
+        assert_eq!(
+            take(&context, SET).map(|info| info.fields[0] >> 32),
+            Some(0)
+        );
+        // What waits from before a timer is set does not come.
+        wait(30);
+        set(&world, timer, 1000, 0, place);
+        assert!(take(&context, SET).is_none());
+        wait(1000);
+        assert_eq!(world.call(sys_timer_delete, [timer]), Ok(0));
+        assert!(take(&context, SET).is_none());
+    }
+
+    #[test]
+    fn ignored_signals_do_not_stop_a_timer() {
+        let world = World::new();
+        let context = world.context();
+        let place = world.room(256);
+        let ignore = muslin_abi::layout::Sigaction {
+            handler: 1,
+            ..muslin_abi::layout::Sigaction::default()
+        };
+        let action = world.value(&ignore);
+        let words = [SIGNAL as usize, action, 0, 8];
+        let set_action = crate::signals::sys_rt_sigaction;
+        assert_eq!(world.call(set_action, words), Ok(0));
+        let timer = create(&world, &event(SIGEV_SIGNAL, 7), place);
+        set(&world, timer, 100, 30, place);
+        world.sim.advance(200);
+        context.process.threads.look_at_timers(&context);
+        set_mask(&context, SET);
+        world.sim.advance(30);
+        context.process.threads.look_at_timers(&context);
+        assert!(take(&context, SET).is_some());
+    }
+}
