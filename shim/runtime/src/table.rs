@@ -147,8 +147,8 @@ syscall_table! {
     ioctl = passthrough::__muslin_passthrough, Full => files::sys_ioctl, Partial("nothing is a terminal, the console neither: ENOTTY");
     pread64 = passthrough::__muslin_passthrough, Full => files::sys_pread64, Full;
     pwrite64 = passthrough::__muslin_passthrough, Full => files::sys_pwrite64, Full;
-    readv = passthrough::__muslin_passthrough, Full => files::sys_readv, Partial("a wait that no other thread could end ends the program, and says so");
-    writev = passthrough::__muslin_passthrough, Full => files::sys_writev, Partial("a wait that no other thread could end ends the program, and says so");
+    readv = passthrough::__muslin_passthrough, Full => files::sys_readv, Full;
+    writev = passthrough::__muslin_passthrough, Full => files::sys_writev, Full;
     access = passthrough::__muslin_passthrough, Full => files::sys_access, Full;
     pipe = passthrough::__muslin_passthrough, Full => files::sys_pipe, Full;
     select = passthrough::__muslin_passthrough, Full => files::sys_select, Full;

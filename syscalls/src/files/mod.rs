@@ -4,9 +4,12 @@
 //! its kind can ([`file_ops::FileOps`]). What has a name is an [`inode::Inode`]; directories hold
 //! them, and a [`walk`] finds them.
 //!
+//! Reads, writes and `poll` wait in the files' queues ([`waiting`]); what happens to files is told to
+//! those who observe them.
+//!
 //! Lock order: the table, a description's offset, then an inode's body or a pipe, then an inode's
-//! meta. The table is held while a file is used only if the file's bytes are in memory, and never
-//! while a file is dropped by its last holder's call.
+//! meta, then its marks. The table is held while a file is used only if the file's bytes are in
+//! memory, and never while a file is dropped by its last holder's call.
 
 pub mod block;
 pub mod console;
