@@ -73,11 +73,7 @@ pub fn send_to_process(context: &Context<'_>, info: &Siginfo) -> Result<bool, Er
 /// Sends the current thread a signal for what it does: SIGPIPE, SIGXFSZ.
 pub fn raise(context: &Context<'_>, signal: i32) {
     // A plain signal is never too much.
-    let _ = send_to_thread(
-        context,
-        context.process.threads.current(),
-        &by_user(signal),
-    );
+    let _ = send_to_thread(context, context.process.threads.current(), &by_user(signal));
 }
 
 /// Whether a signal is dropped: its action does nothing, and nobody may wait for it.
