@@ -34,7 +34,12 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "a network",
         is_run: true,
-        programs: "bad_addresses tcp udp",
+        programs: "tcp udp",
+    },
+    Gap {
+        missing: "exec",
+        is_run: true,
+        programs: "bad_addresses",
     },
     Gap {
         missing: "calls that few programs make: personality, ioprio_get, clock_adjtime, semtimedop",

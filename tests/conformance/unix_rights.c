@@ -213,6 +213,11 @@ int main(void)
 	GIVES("credentials and files", receive(s[1], 60, 100, 0), 4);
 	struct ucred peer;
 	socklen_t length = sizeof peer;
+	int end[2];
+	socketpair(AF_UNIX, SOCK_STREAM, 0, end);
+	setsockopt(end[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+	close(end[0]);
+	GIVES("the end", receive(end[1], 60, 100, 0), 0);
 	GIVES("SO_PEERCRED", getsockopt(s[0], SOL_SOCKET, SO_PEERCRED, &peer, &length), 0);
 	CHECK("this process", peer.pid == getpid() && peer.uid == getuid() && peer.gid == getgid());
 	return finish();

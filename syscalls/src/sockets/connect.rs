@@ -133,6 +133,10 @@ fn accept(context: &Context<'_>, args: &SyscallArgs, flags: u32) -> SyscallResul
     let patience = Patience::to_receive(context, &file, end, 0);
     let arrival = loop {
         match end.accept() {
+            // As Linux does: only who would wait is told that nobody comes any more.
+            Err(Errno::EAGAIN) if patience != Patience::None && end.state().is_shut_for_reading => {
+                return Err(Errno::EINVAL);
+            }
             Err(Errno::EAGAIN) => patience.wait(context, &end.queue, "a connection")?,
             other => break other?,
         }

@@ -244,7 +244,6 @@ impl Endpoint {
                 self.has_room();
                 Ok(arrival)
             }
-            None if state.is_shut_for_reading => Err(Errno::EINVAL),
             None => Err(Errno::EAGAIN),
         }
     }
@@ -402,7 +401,9 @@ impl Endpoint {
             state.is_over = true;
             state.is_shut_for_reading = true;
             state.is_shut_for_writing = true;
-            let name = state.name.take().filter(|_| state.is_known);
+            // It keeps the name: a peer may still ask for it.
+            let is_known = core::mem::take(&mut state.is_known);
+            let name = state.name.clone().filter(|_| is_known);
             let messages = core::mem::take(&mut state.messages);
             let arrivals = core::mem::take(&mut state.arrivals);
             (state.peer.take(), name, messages, arrivals)

@@ -97,7 +97,13 @@ impl Receiving<'_> {
                 }
             };
             let waited = match ended {
-                Ok(true) => return Ok(done),
+                Ok(true) => {
+                    // As Linux does: the end is from nobody.
+                    if self.end.state().options.passes_credentials {
+                        received.credentials.get_or_insert(Ucred::default());
+                    }
+                    return Ok(done);
+                }
                 Ok(false) => self
                     .patience
                     .wait(context, &self.end.queue, "bytes of a stream"),
@@ -160,7 +166,9 @@ impl Receiving<'_> {
                 .files
                 .extend(cargo.map(Cargo::unload).into_iter().flatten());
             drop(finished);
-            if has_cargo || !is_all || *done == self.target.len() {
+            // As Linux does: a look goes on to the first files, also behind the bytes that it gives.
+            let is_full = !peeks && (!is_all || *done == self.target.len());
+            if has_cargo || is_full {
                 return Ok(true);
             }
         }

@@ -65,14 +65,7 @@ impl Sending<'_> {
             Kind::Stream => self.send_stream(context, cargo),
             Kind::Datagram => self.send_message(context, domain, cargo),
             Kind::Packets => {
-                let phase = {
-                    let mut state = self.end.state();
-                    state.take_error()?;
-                    state.phase
-                };
-                if phase != Phase::Connected {
-                    return Err(Errno::ENOTCONN);
-                }
+                has_peer_for_packets(self.end)?;
                 self.to = None;
                 self.send_message(context, domain, cargo)
             }
@@ -142,12 +135,9 @@ impl Sending<'_> {
         &self,
         context: &Context<'_>,
         domain: &Arc<Domain>,
-        mut cargo: Option<Cargo>,
+        cargo: Option<Cargo>,
     ) -> SyscallResult {
         let address = self.to.as_deref().map(Address::parse).transpose()?;
-        if address.is_none() && self.end.peer().is_none() {
-            return Err(Errno::ENOTCONN);
-        }
         let (passes_credentials, send_bytes) = {
             let state = self.end.state();
             (state.options.passes_credentials, state.options.send_bytes)
@@ -159,11 +149,12 @@ impl Sending<'_> {
         if len > send_bytes.saturating_sub(KEPT_BYTES) {
             return Err(Errno::EMSGSIZE);
         }
+        self.wait_for_room(context)?;
+        let bytes = self.source.take(context, 0, len)?;
         loop {
-            self.wait_for_room(context)?;
             let to = match &address {
                 Some(address) => find(context, self.end.kind, address)?,
-                None => self.end.peer().ok_or(Errno::ECONNRESET)?,
+                None => self.end.peer().ok_or(Errno::ENOTCONN)?,
             };
             if !self.end.may_send_to(&to) {
                 return Err(Errno::EPERM);
@@ -184,8 +175,7 @@ impl Sending<'_> {
                     .wait(context, &to.room, "room for a datagram")?;
                 continue;
             }
-            let bytes = self.source.take(context, 0, len)?;
-            self.deliver(context, &to, bytes, cargo.take());
+            self.deliver(context, &to, bytes, cargo);
             return Ok(len);
         }
     }
@@ -217,6 +207,22 @@ impl Sending<'_> {
             message.credentials = Some(own_credentials(context));
         }
         to.deliver(message);
+    }
+}
+
+/// What is looked at first of an end of packets, before anything of the message.
+///
+/// # Errors
+/// `ENOTCONN` it has no peer · an error that waits to be told.
+pub fn has_peer_for_packets(end: &Endpoint) -> Result<(), Errno> {
+    let mut state = end.state();
+    if end.kind != Kind::Packets {
+        return Ok(());
+    }
+    state.take_error()?;
+    match state.phase {
+        Phase::Connected => Ok(()),
+        _ => Err(Errno::ENOTCONN),
     }
 }
 

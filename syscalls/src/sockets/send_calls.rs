@@ -6,7 +6,7 @@ use muslin_abi::layout::{Mmsghdr, Msghdr, Pod};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::pieces::Pieces;
-use super::send::Sending;
+use super::send::{Sending, has_peer_for_packets};
 use super::socket::end_of;
 use super::wait::Patience;
 use super::{address, control};
@@ -113,6 +113,7 @@ fn send(
         0 => Vec::new(),
         place => address::read(context, place, len)?,
     };
+    has_peer_for_packets(end)?;
     let control = control::read(context, header.msg_control, header.msg_controllen)?;
     let sending = Sending {
         end,
