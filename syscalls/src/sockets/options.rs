@@ -13,6 +13,8 @@ use crate::context::Context;
 use crate::gap::gap;
 use crate::user_mem::{self, UserBufMut};
 
+/// One more than the greatest option that Linux knows.
+const OPTIONS: i32 = 85;
 /// What may be on its way at first.
 const BUFFER_BYTES: usize = 212_992;
 /// The most that a program may ask for; it gets twice as much.
@@ -233,8 +235,8 @@ fn unknown(context: &Context<'_>, option: i32, call: Sysno) -> Errno {
         // Those that Linux can only read, or only set, are here with those that it does not know.
         SO_TYPE..=SO_ERROR | SO_PEERCRED | SO_SNDLOWAT | SO_PEERNAME => Errno::ENOPROTOOPT,
         SO_ACCEPTCONN..=SO_RCVBUFFORCE | SO_PROTOCOL | SO_DOMAIN => Errno::ENOPROTOOPT,
-        ..=0 => Errno::ENOPROTOOPT,
-        _ => gap!(context, call, "an option of sockets", ENOPROTOOPT),
+        1..OPTIONS => gap!(context, call, "an option of sockets", ENOPROTOOPT),
+        _ => Errno::ENOPROTOOPT,
     }
 }
 
