@@ -35,6 +35,8 @@ mod stage;
 mod start;
 #[path = "programs/strace.rs"]
 mod strace;
+#[path = "programs/stress.rs"]
+mod stress;
 #[path = "programs/suites.rs"]
 mod suites;
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     trials.extend(lists::trials());
     trials.extend(rust_tests::trials());
     trials.extend(servers::trials());
+    trials.extend(stress::trials());
     trials.extend(suites::trials());
     trials.extend(same::self_trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

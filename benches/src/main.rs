@@ -3,6 +3,7 @@
 //! - `images`: the benches, linked with either libc; their rounds in turn
 //! - `programs`: small programs: size and start
 //! - `guests`: guests of spt beside native programs
+//! - `waits`: threads, waiting and timers of guests beside native ones
 //! - `database`: SQLite's own benchmark in both worlds
 //! - `tenders`: the built-in tender beside stock Solo5's
 //! - `report`: the table, and which targets are met
@@ -13,6 +14,7 @@ mod images;
 mod programs;
 mod report;
 mod tenders;
+mod waits;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,8 +70,10 @@ fn run() -> Result<()> {
     let starts = programs::starts(&places)?;
     eprintln!("bench: measuring guests");
     let guests = guests::Guests::measure(&places)?;
+    eprintln!("bench: measuring threads and waiting");
+    let waits = waits::measure(&places)?;
     eprintln!("bench: measuring SQLite's speedtest1");
     let database = database::Database::measure(&places)?;
-    report::print(&times, &sizes, &starts, &guests, &database);
+    report::print(&times, &sizes, &starts, &guests, &waits, &database);
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::guests::Guests;
 use crate::images::Times;
 use crate::programs::{Size, Start};
 use crate::tenders::STOCK_VARIABLE;
+use crate::waits::{Time, Wait};
 
 /// Prints everything. The quickest samples are compared: the others say how busy the machine was.
 pub fn print(
@@ -12,6 +13,7 @@ pub fn print(
     sizes: &[Size],
     starts: &[Start],
     guests: &Guests,
+    waits: &[Wait],
     database: &Database,
 ) {
     println!("{}", machine());
@@ -41,13 +43,18 @@ pub fn print(
         );
     }
     print_guests(guests);
+    print_waits(waits);
     println!("\nSQLite's speedtest1, database in memory, in seconds; the quickest");
     println!(
         "  {:34}{:>10.2}{:>10.2}",
         "native, guest of spt", database.native_s, database.guest_s
     );
     println!("\nTargets");
-    for target in targets(times, sizes).iter().chain(&targets_of(guests)) {
+    for target in targets(times, sizes)
+        .iter()
+        .chain(&targets_of(guests))
+        .chain(&targets_of_waits(waits))
+    {
         target.print();
     }
     at_most(
@@ -120,6 +127,25 @@ fn print_guests(guests: &Guests) {
         ("C hello in muslin run", tenders.muslin_us),
     ] {
         println!("  {what:34}{quickest:>10.0}{median:>10.0}");
+    }
+}
+
+fn print_waits(waits: &[Wait]) {
+    println!("\nThreads, waiting and timers, in ns: the quickest batch, then the median");
+    println!(
+        "  {:34}{:>20}{:>20}{:>20}{:>8}",
+        "", "native", "on one processor", "guest of spt", "times"
+    );
+    for wait in waits {
+        let pair = |time: Time| format!("{:.0} ({:.0})", time.quickest, time.median);
+        let times = wait.native.median / wait.guest.median;
+        println!(
+            "  {:34}{:>20}{:>20}{:>20}{times:>8.1}",
+            wait.name,
+            pair(wait.native),
+            pair(wait.native_on_one),
+            pair(wait.guest)
+        );
     }
 }
 
@@ -283,6 +309,21 @@ fn targets_of(guests: &Guests) -> Vec<Target> {
         ));
     }
     targets
+}
+
+/// What is promised of threads and waiting. Medians are compared: on several processors the quickest
+/// batches of a native program may come to no wait at all.
+fn targets_of_waits(waits: &[Wait]) -> Vec<Target> {
+    waits
+        .iter()
+        .map(|wait| Target {
+            what: format!("{} in a guest, in times of native", wait.name),
+            wanted: 3.0,
+            measured: wait.native.median / wait.guest.median,
+            unit: "",
+            at_least: true,
+        })
+        .collect()
 }
 
 fn targets(times: &Times, sizes: &[Size]) -> Vec<Target> {

@@ -116,7 +116,7 @@ build() (
         source_key="$source_key $(cd "$here" && rustc --version)"
     fi
     if [ -n "$own_sources" ]; then # Cargo knows what to compile again when they change
-        source_key="$source_key $(cat "$here/$own_sources/Cargo.lock")"
+        source_key="$source_key $(cat "$here/$own_sources/Cargo.lock" 2>/dev/null || true)"
         link_key="$link_key $(hash_of_tree "$here/$own_sources")"
     fi
     key=$(echo "$source_key $headers_key $compiler_key" | sha256sum | cut -c 1-16)
@@ -134,7 +134,7 @@ build() (
     if [ ! -f "$home/unpacked" ]; then
         rm -rf "$home/tree"
         mkdir "$home/tree"
-        if [ "$registry" != crates ]; then
+        if [ "$registry" != crates ] && [ "$registry" != own ]; then
             archive=$(fetch)
             tar -xf "$archive" -C "$home/tree" --strip-components=1
         fi
