@@ -134,9 +134,8 @@ mod tests {
 
     #[test]
     fn the_best_of_all_rounds_counts() {
-        let round = |quickest, median| {
-            [0, 1, 2].map(|_| vec![("a".to_owned(), time(quickest, median))])
-        };
+        let round =
+            |quickest, median| [0, 1, 2].map(|_| vec![("a".to_owned(), time(quickest, median))]);
         let waits = merged(&[round(3.0, 4.0), round(1.0, 6.0)]).unwrap_or_default();
         assert_eq!(waits.first().map(|wait| wait.guest), Some(time(1.0, 4.0)));
         let other = [0, 1, 2].map(|_| vec![("b".to_owned(), time(1.0, 1.0))]);
