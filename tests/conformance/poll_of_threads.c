@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
@@ -33,6 +34,10 @@ static void *poll_forever(void *fd)
 	struct pollfd p[2] = { { (int)(long)fd, POLLIN, 0 }, { (int)(long)fd, POLLIN | POLLOUT, 0 } };
 	int n = poll(p, 1, -1);
 	return (void *)(long)(n * 100 + p[0].revents);
+}
+static void *poll_a_page(void *page)
+{
+	return (void *)(long)poll(page, 1, -1);
 }
 static void *select_forever(void *fd)
 {
@@ -68,6 +73,26 @@ int main(void)
 	eventfd_write(fds[0], 1);
 	for (int i = 0; i < 6; i++) pthread_join(more[i], &result), say("woken with the others: %ld", (long)result);
 	eventfd_read(fds[0], &value);
+
+	/* What a poll asks for is read once, at its beginning; what it found is written to whatever is there. */
+	struct pollfd *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	*page = (struct pollfd){ fds[0], POLLIN, 0 };
+	pthread_create(&t, NULL, poll_a_page, page);
+	usleep(20000);
+	CHECK("another page", mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page);
+	eventfd_write(fds[0], 1);
+	pthread_join(t, &result);
+	say("poll of a page that came later: %ld, %d %d %d", (long)result, page->fd, page->events, page->revents);
+	*page = (struct pollfd){ fds[1], POLLIN, 7 };
+	pthread_create(&t, NULL, poll_a_page, page);
+	usleep(20000);
+	say("nothing is written while it waits: %d", page->revents);
+	munmap(page, 4096);
+	eventfd_write(fds[1], 1);
+	pthread_join(t, &result);
+	say("poll of a page that is gone: %ld", (long)result);
+	eventfd_read(fds[0], &value);
+	eventfd_read(fds[1], &value);
 
 	signal(SIGUSR1, count);
 	pthread_create(&t, NULL, signal_later, NULL);

@@ -1,6 +1,7 @@
 //! Waiting for files: poll, ppoll, select, pselect6.
 
 use alloc::vec::Vec;
+use core::mem::offset_of;
 
 use muslin_abi::flags::*;
 use muslin_abi::layout::{Pod, Pollfd, Timespec, Timeval};
@@ -180,15 +181,16 @@ fn poll(
         return Err(Errno::EINVAL);
     }
     let len = count * Pollfd::BYTES;
-    wait_until(context, deadline, &mut |looked| {
-        // Looked up each time: the list may have gone while this thread waited.
-        let src = UserBuf::new(context, address, len)?;
-        let mut dst = UserBufMut::new(context, address, len)?;
+    // Read once, and written once at the end: others may use the list meanwhile, or unmap it.
+    let asked = UserBuf::new(context, address, len)?.to_vec()?;
+    UserBufMut::new(context, address, len)?;
+    let mut entries: Vec<Pollfd> = asked
+        .chunks_exact(Pollfd::BYTES)
+        .map(Pollfd::from_bytes)
+        .collect();
+    let result = wait_until(context, deadline, &mut |looked| {
         let mut ready = 0;
-        for offset in (0..len).step_by(Pollfd::BYTES) {
-            let mut bytes = [0; Pollfd::BYTES];
-            src.copy_out(offset, &mut bytes);
-            let mut entry = Pollfd::from_bytes(&bytes);
+        for entry in &mut entries {
             entry.revents = if entry.fd < 0 {
                 0
             } else {
@@ -196,11 +198,15 @@ fn poll(
                 bits.map_or(POLLNVAL, |bits| bits & (entry.events | ALWAYS.0))
             };
             ready += usize::from(entry.revents != 0);
-            entry.to_bytes(&mut bytes);
-            dst.copy_in(offset, &bytes);
         }
         Ok(ready)
-    })
+    });
+    let mut dst = UserBufMut::new(context, address, len)?;
+    for (entry, offset) in entries.iter().zip((0..len).step_by(Pollfd::BYTES)) {
+        let place = offset + offset_of!(Pollfd, revents);
+        dst.copy_in(place, &entry.revents.to_le_bytes());
+    }
+    result
 }
 
 fn select(context: &Context<'_>, args: &SyscallArgs, deadline: Option<u64>) -> SyscallResult {
