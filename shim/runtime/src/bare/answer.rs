@@ -6,8 +6,6 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use muslin_abi::SyscallArgs;
 use muslin_abi::args::to_raw;
 use muslin_arch::thread_pointer;
-use muslin_solo5::host::host;
-use muslin_syscalls::context::Context;
 use muslin_syscalls::threads::{Attention, Call, HandlerFn, Kept, Machine};
 
 use crate::console;
@@ -48,6 +46,7 @@ unsafe extern "C" {
 #[unsafe(naked)]
 pub unsafe extern "C" fn answer_stub() {
     naked_asm!(
+        "mov [rip + {place}], rsp",
         "push r9",
         "push r8",
         "push rcx",
@@ -55,14 +54,11 @@ pub unsafe extern "C" fn answer_stub() {
         "push rsi",
         "push rdi",
         "push rax",
+        "mov rdi, rax",
+        "lea rsi, [rsp + 8]",
         "2:",
-        "lea rdi, [rsp + 56]",
-        "mov [rip + {place}], rdi",
-        "mov rsi, [rsp]",
-        "lea rdi, [rsp + 8]",
-        "mov rax, [rip + {kernel_stack}]",
-        "test rax, rax",
-        "jnz 4f",
+        "cmp qword ptr [rip + {kernel_stack}], 0",
+        "jne 4f",
         "call {answer}",
         "5:",
         "cmp qword ptr [rip + {attention}], 0",
@@ -89,14 +85,14 @@ pub unsafe extern "C" fn answer_stub() {
         "pop rbx",
         "pop rcx",
         "test al, al",
-        "jnz 2b",
+        "jnz 6f",
         "mov rax, rcx",
         "add rsp, 56",
         "ret",
         "4:",
         "push rbx",
         "mov rbx, rsp",
-        "mov rsp, rax",
+        "mov rsp, [rip + {kernel_stack}]",
         "call {answer}",
         "mov rsp, rbx",
         "pop rbx",
@@ -107,6 +103,11 @@ pub unsafe extern "C" fn answer_stub() {
         "__muslin_cp_begin:",
         "__muslin_cp_syscall:",
         "add rsp, 56",
+        "6:",
+        "lea rdi, [rsp + 56]",
+        "mov [rip + {place}], rdi",
+        "mov rdi, [rsp]",
+        "lea rsi, [rsp + 8]",
         "jmp 2b",
         "__muslin_cp_cancelled:",
         "mov rax, -4",
@@ -120,25 +121,17 @@ pub unsafe extern "C" fn answer_stub() {
     )
 }
 
-/// What handlers are given.
-fn context() -> Option<Context<'static>> {
-    Some(Context {
-        platform: host(),
-        process: process::process()?,
-    })
-}
-
 /// Answers a call with `handler`.
 #[allow(
     improper_ctypes_definitions,
     reason = "only the stub above calls it, with two words"
 )]
-extern "C" fn answer(args: &SyscallArgs, handler: HandlerFn) -> isize {
-    let Some(context) = context() else {
+extern "C" fn answer(handler: HandlerFn, args: &SyscallArgs) -> isize {
+    let Some(context) = process::context() else {
         console::fatal(&[b"muslin: a call came before the process was made"]);
     };
     IS_INSIDE.store(true, Ordering::Relaxed);
-    let answer = to_raw(handler(&context, args));
+    let answer = to_raw(handler(context, args));
     IS_INSIDE.store(false, Ordering::Relaxed);
     answer
 }
@@ -149,7 +142,7 @@ extern "C" fn answer(args: &SyscallArgs, handler: HandlerFn) -> isize {
     reason = "only the stub above calls it, with one word"
 )]
 extern "C" fn attend(call: &mut Call) -> bool {
-    context().is_some_and(|context| ATTENTION.attend(&context, call))
+    process::context().is_some_and(|context| ATTENTION.attend(context, call))
 }
 
 /// Whether a call is being answered: what goes wrong then is the library OS's doing.

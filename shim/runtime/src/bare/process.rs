@@ -8,7 +8,7 @@ use muslin_arch::code::Code;
 use muslin_platform::{Platform, Protection};
 use muslin_solo5::PAGE_BYTES;
 use muslin_solo5::host::host;
-use muslin_syscalls::context::{Process, Setup};
+use muslin_syscalls::context::{Context, Process, Setup};
 use muslin_syscalls::memory::{Kind, Owner, Pages, Place};
 use muslin_syscalls::threads::{Scheduler, Thread};
 use spin::Once;
@@ -23,6 +23,8 @@ use crate::table::symbols::by_number;
 
 static PAGES: Once<Pages> = Once::new();
 static PROCESS: Once<Process> = Once::new();
+/// Made once, as each call looks at it.
+static CONTEXT: Once<Context<'static>> = Once::new();
 static SCHEDULER: Scheduler = Scheduler::new(&FIRST_THREAD, &answer::ATTENTION);
 static FIRST_THREAD: Thread = Thread::first(&SCHEDULER);
 
@@ -49,6 +51,10 @@ pub fn begin() {
     for (segment, protection) in start::segments() {
         process.memory.add_image(segment, protection);
     }
+    CONTEXT.call_once(|| Context {
+        platform: host(),
+        process,
+    });
 }
 
 /// `arch_prctl(ARCH_SET_FS)`.
@@ -61,6 +67,11 @@ fn set_thread_pointer(block: usize) -> Result<(), Errno> {
 /// Reports what a call would need, with where the program made it.
 fn report_gap(_: &dyn Platform, call: Sysno, text: &str) {
     report(call.0, answer::caller(), text);
+}
+
+/// What handlers are given, once the process is made.
+pub fn context() -> Option<&'static Context<'static>> {
+    CONTEXT.get()
 }
 
 /// The process, once it is made.
