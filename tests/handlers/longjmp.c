@@ -29,6 +29,25 @@ static long left(const struct muslin_call *call, void *context)
 	return muslin_next(call);
 }
 
+/* Left from its own call, one level further in. */
+static long left_inside(const struct muslin_call *call, void *context)
+{
+	(void)call, (void)context;
+	if (leave) {
+		leave = 0;
+		return getppid();
+	}
+	muslin_passthrough(SYS_tkill, (long[6]){muslin_passthrough(SYS_gettid, (long[6]){0}), SIGUSR1});
+	return 0;
+}
+
+static long counted(const struct muslin_call *call, void *context)
+{
+	(void)context;
+	calls++;
+	return muslin_next(call);
+}
+
 /* Runs `call_it` below so many bytes of stack. */
 static void deep(int bytes, void (*call_it)(void))
 {
@@ -61,6 +80,22 @@ static void try(unsigned flags, int depth_left, int depth_next)
 	}
 }
 
+static void try_inside(unsigned flags)
+{
+	muslin_restore(SYS_getppid);
+	muslin_register(SYS_getppid, left_inside, 0, MUSLIN_REENTRANT | flags, NULL);
+	calls = 0;
+	for (int i = 0; i < 3; i++) {
+		if (!sigsetjmp(back, 1)) {
+			leave = 1;
+			getppid();
+			CHECK(!"left");
+		}
+		getuid();
+		GIVES(calls, i + 1);
+	}
+}
+
 int main(void)
 {
 	char here;
@@ -72,5 +107,8 @@ int main(void)
 		try(flags, 16, 16);
 		try(flags, 16, 20000);
 	}
+	muslin_register(SYS_getuid, counted, 0, 0, NULL);
+	try_inside(0);
+	try_inside(MUSLIN_OWN_STACK);
 	return finish();
 }

@@ -73,7 +73,7 @@ extern "C" fn __muslin_leave_frames(target: usize) {
             *thread.cp_stack() = 0;
             *thread.in_cp() = 0;
         }
-        if mark != 0 && alternate.leaves(mark, target) {
+        if mark != 0 && (own_stack::holds(mark) || alternate.leaves(mark, target)) {
             *thread.inside() = 0;
             *thread.in_cp() = 0;
             own_stack::vacate();
