@@ -335,6 +335,56 @@ const PROGRAMS: &[Program] = &[
         memory_mib: 64,
         is_long: false,
     },
+    // Threads find in their own order.
+    Program {
+        name: "alone-ripgrep-threads",
+        recipe: "ripgrep",
+        plant: |work, _| plant_tree(work),
+        runs: &[
+            &["rg", "-j4", "weft"],
+            &["rg", "-j3", "--line-number", r"\bloom\d+\b"],
+            &["rg", "-j8", "--files", "--hidden", "--no-ignore"],
+        ],
+        steady: sorted,
+        memory_mib: 64,
+        is_long: false,
+    },
+    Program {
+        name: "alone-thousand",
+        recipe: "waiting",
+        plant: |_, _| Ok(()),
+        runs: &[&["thousand"]],
+        steady: all,
+        memory_mib: 128,
+        is_long: false,
+    },
+    Program {
+        name: "alone-alarms",
+        recipe: "lua",
+        plant: |_, _| Ok(()),
+        runs: &[&["alarms"]],
+        steady: all,
+        memory_mib: 32,
+        is_long: false,
+    },
+    Program {
+        name: "alone-rayon",
+        recipe: "rust",
+        plant: |_, _| Ok(()),
+        runs: &[&["sort"]],
+        steady: all,
+        memory_mib: 128,
+        is_long: false,
+    },
+    Program {
+        name: "alone-tasks",
+        recipe: "rust",
+        plant: |_, _| Ok(()),
+        runs: &[&["tasks"], &["tasks", "many"]],
+        steady: all,
+        memory_mib: 128,
+        is_long: false,
+    },
     Program {
         name: "alone-rusqlite",
         recipe: "rust",
@@ -439,6 +489,13 @@ fn copy(from: &Path, to: &Path) -> Step<()> {
 fn lines(said: &str, keep: impl Fn(&str) -> bool) -> String {
     let kept: Vec<&str> = said.lines().filter(|line| keep(line)).collect();
     kept.join("\n")
+}
+
+/// The same lines in one order.
+fn sorted(said: &str) -> String {
+    let mut lines: Vec<&str> = said.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 /// speedtest1 ends its lines with how long something took.

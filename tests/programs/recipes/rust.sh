@@ -1,6 +1,6 @@
 # The small Rust programs of tests/programs/rust, over crates that are used as they come.
 own_sources=rust
-bins="alone http-server sort sqlite threads tls"
+bins="alone http-server sort sqlite tasks threads tls"
 products="$bins"
 
 make_products() {
