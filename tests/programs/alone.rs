@@ -19,6 +19,9 @@ use crate::start::{Outcome, Start, World, without_reports};
 /// The directory that a run starts in, below its root.
 pub const WORK: &str = "work";
 
+/// Programs that do not come to their end in a machine: the runtime takes one of its locks twice there.
+const NOT_IN_MACHINES: &[&str] = &["alone-rayon", "alone-ripgrep-threads"];
+
 /// A program and what is run of it.
 #[derive(Clone, Copy)]
 pub struct Program {
@@ -52,8 +55,7 @@ pub fn trials(programs: &'static [Program]) -> Vec<Trial> {
         let lab = Arc::clone(&lab);
         [World::Linux, World::Spt, World::Process, World::Hvt]
             .into_iter()
-            // Minutes would be hours in an emulated machine.
-            .filter(|world| !program.is_long || *world != World::Hvt)
+            .filter(|world| *world != World::Hvt || program.is_for_machines())
             .map(move |world| {
                 let (reference, lab) = (Arc::clone(&reference), Arc::clone(&lab));
                 let name = format!("{}::{}", program.name, world.name());
@@ -130,6 +132,11 @@ fn outcomes(program: &Program, world: World) -> Step<Vec<Outcome>> {
 }
 
 impl Program {
+    /// Is it run in machines, too? Minutes would be hours in an emulated one.
+    pub fn is_for_machines(&self) -> bool {
+        !self.is_long && !NOT_IN_MACHINES.contains(&self.name)
+    }
+
     /// An outcome with what is the same on each run; the image is called by its name.
     pub fn steadied(&self, outcome: &Outcome, image: &str, executable: &str) -> Outcome {
         let said = without_reports(&outcome.said).replace(image, executable);
