@@ -119,6 +119,8 @@ int main(void)
 	action.sa_handler = leave;
 	sigaction(SIGUSR2, &action, NULL);
 	action = (struct sigaction){ .sa_sigaction = in_order, .sa_flags = SA_SIGINFO | SA_RESTART };
+	/* A jump out of it would leave a value uncounted. */
+	sigaddset(&action.sa_mask, SIGUSR2);
 	sigaction(SIGRTMIN + 1, &action, NULL);
 	sigemptyset(&hup);
 	sigaddset(&hup, SIGHUP);
