@@ -19,9 +19,6 @@ use crate::start::{Outcome, Start, World, without_reports};
 /// The directory that a run starts in, below its root.
 pub const WORK: &str = "work";
 
-/// Programs that do not come to their end in a machine: the runtime takes one of its locks twice there.
-const NOT_IN_MACHINES: &[&str] = &["alone-rayon", "alone-ripgrep-threads"];
-
 /// A program and what is run of it.
 #[derive(Clone, Copy)]
 pub struct Program {
@@ -134,7 +131,7 @@ fn outcomes(program: &Program, world: World) -> Step<Vec<Outcome>> {
 impl Program {
     /// Is it run in machines, too? Minutes would be hours in an emulated one.
     pub fn is_for_machines(&self) -> bool {
-        !self.is_long && !NOT_IN_MACHINES.contains(&self.name)
+        !self.is_long
     }
 
     /// An outcome with what is the same on each run; the image is called by its name.

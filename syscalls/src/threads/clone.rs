@@ -97,8 +97,12 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     Ok(tid as usize)
 }
 
-/// Whether calls can be answered on the stack that libc has made for a thread.
+/// Whether calls can be answered on the stack that libc has made for a thread. Not where it gets its memory
+/// on first touch: what a touch asks for may be what the call has locked.
 fn has_room(context: &Context<'_>, thread_pointer: usize) -> bool {
+    if context.platform.memory().paging().is_some() {
+        return false;
+    }
     /// The deepest calls, those that walk paths, take less than a quarter of this.
     const BYTES_MIN: usize = 32 * 1024;
     let place = thread_pointer.wrapping_add(STACK_SIZE_OFFSET);
