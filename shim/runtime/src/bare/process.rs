@@ -74,11 +74,6 @@ pub fn context() -> Option<&'static Context<'static>> {
     CONTEXT.get()
 }
 
-/// The process, once it is made.
-pub fn process() -> Option<&'static Process> {
-    PROCESS.get()
-}
-
 const NOTHING: Protection = Protection {
     read: false,
     write: false,
