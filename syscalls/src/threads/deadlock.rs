@@ -37,7 +37,7 @@ fn line(context: &Context<'_>, thread: &Thread, waiting: Waiting, now_ns: u64) -
         Ok([caller, nr]) => (Sysno(nr as u32).name(), caller),
         Err(_) => (None, 0),
     };
-    let comm = thread.traits.lock().comm;
+    let comm = context.process.identity.comm_of(thread);
     let name = comm.split(|&byte| byte == 0).next().unwrap_or_default();
     let name = match name {
         b"" => String::new(),

@@ -13,6 +13,7 @@ mod build_systems;
 mod cargo;
 mod cc;
 mod check;
+mod deadlock;
 mod faults;
 mod guests;
 mod hostile;
