@@ -24,12 +24,13 @@ pub(crate) const MEMBERS: [&str; 2] = ["muslin-every-number.o", "muslin-std-numb
 /// another answer every number.
 pub const STD_FILES: [&str; 1] = ["libstd-286e4795762d614b.rlib"];
 
-/// What these call by number: gettid, futex, splice, preadv, pwritev, getrandom,
-/// copy_file_range, statx, pidfd_send_signal, pidfd_open, clone3. Before them what musl's setuid and its like call by number for std: setuid,
-/// setgid, setreuid, setregid, setresuid, setresgid.
-const STD_NUMBERS: [u32; 17] = [
-    105, 106, 113, 114, 117, 119, 186, 202, 275, 295, 296, 318, 326, 332, 424, 434, 435,
-];
+/// What these call by number: gettid, futex, getrandom, pidfd_send_signal, pidfd_open. Before them what
+/// musl's setuid and its like call by number for std: setuid, setgid, setreuid, setregid, setresuid, setresgid.
+const STD_NUMBERS: [u32; 11] = [105, 106, 113, 114, 117, 119, 186, 202, 318, 424, 434];
+
+/// Functions of the libc that these call if an image has them, and by number if not. The member names
+/// them in a section that the linker drops: so they are there, each for code that calls it.
+const STD_FUNCTIONS: [&str; 1] = ["copy_file_range"];
 
 /// The code of the first, which holds the runtime's code for numbers and with it all handlers.
 const EVERY_NUMBER: &str = "\
@@ -68,6 +69,9 @@ __muslin_slot_{nr}:
         );
         let _ = writeln!(names, "    .quad __muslin_slot_{nr}");
     }
+    let functions = STD_FUNCTIONS
+        .map(|name| format!("    .quad {name}\n"))
+        .concat();
     let std_numbers = format!(
         "{slots}\
     .section .data.rel.ro.__muslin_std_numbers,\"aw\",@progbits
@@ -75,6 +79,8 @@ __muslin_slot_{nr}:
     .hidden __muslin_std_numbers
 __muslin_std_numbers:
 {names}\
+    .section .rodata.__muslin_std_functions,\"a\",@progbits
+{functions}\
     .section .note.GNU-stack,\"\",@progbits
 "
     );
