@@ -52,6 +52,10 @@ impl<T> List<T> {
     pub fn push(&mut self, entry: T) -> Key {
         let place = match self.free {
             NONE => {
+                if self.nodes.is_empty() {
+                    // Most lists are of one: little memory, so that those of many files lie close.
+                    self.nodes.reserve_exact(1);
+                }
                 self.nodes.push(Node {
                     entry: None,
                     turn: 0,

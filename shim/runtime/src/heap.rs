@@ -25,8 +25,9 @@ struct Header {
 
 const HEADER_BYTES: usize = size_of::<Header>();
 /// Sizes of the classes in bytes: a page with its header fits one of them closely.
-const CLASS_BYTES: [usize; CLASSES] = [64, 128, 256, 512, 1024, 2048, 4160, 8192, 16384, 32768];
-const CLASSES: usize = 10;
+const CLASS_BYTES: [usize; CLASSES] =
+    [64, 128, 192, 256, 512, 1024, 2048, 4160, 8192, 16384, 32768];
+const CLASSES: usize = 11;
 const MAPPED: u32 = u32::MAX;
 const PAGE_BYTES: usize = 4096;
 /// What a header can tell of a block's start.
@@ -146,9 +147,8 @@ impl Heap {
             return None;
         }
         let slack_bytes = align_bytes.max(HEADER_BYTES);
-        let need_bytes = size_bytes
-            .checked_add(slack_bytes)?
-            .checked_add(HEADER_BYTES)?;
+        // Every block starts at a multiple of the header's size: the header fits into the slack.
+        let need_bytes = size_bytes.checked_add(slack_bytes)?;
         let class = CLASS_BYTES.iter().position(|&bytes| need_bytes <= bytes);
         let (block, len_bytes) = match class {
             Some(class) => (self.take(class)?, CLASS_BYTES[class]),

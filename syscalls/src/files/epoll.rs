@@ -67,21 +67,22 @@ struct Set {
 }
 
 /// A file in a set.
+#[repr(C)]
 struct FileWatch {
-    own: Weak<FileWatch>,
     set: Weak<Set>,
     file: Weak<File>,
-    name: Name,
     state: Mutex<State>,
+    name: Name,
 }
 
+#[repr(C)]
 struct State {
     /// What is asked for and how; the data that comes back.
     event: Event,
-    /// Where it stands in its file's queue.
-    queue_key: Option<threads::Key>,
     /// Where it stands in the set's list.
     ready_key: Option<list::Key>,
+    /// Where it stands in its file's queue.
+    queue_key: Option<threads::Key>,
 }
 
 /// `epoll_create(size)` — as [`sys_epoll_create1`]; the size says nothing.
@@ -302,8 +303,7 @@ fn wait(context: &Context<'_>, args: &SyscallArgs, deadline: Option<u64>) -> Sys
 impl Set {
     /// Adds a file.
     fn add(self: &Arc<Self>, file: &Arc<File>, name: Name, event: Event) -> Arc<FileWatch> {
-        let watch = Arc::new_cyclic(|own| FileWatch {
-            own: own.clone(),
+        let watch = Arc::new(FileWatch {
             set: Arc::downgrade(self),
             file: Arc::downgrade(file),
             name,
@@ -469,9 +469,10 @@ impl FileWatch {
     }
 
     /// Looks at its file for the first time, or anew.
-    fn look(&self, context: &Context<'_>, file: &File) {
+    fn look(self: Arc<Self>, context: &Context<'_>, file: &File) {
         let bits = u32::from(file.ops.poll(context).0);
-        if bits & self.state.lock().event[0] != 0 {
+        let events = self.state.lock().event[0];
+        if bits & events != 0 && self.wants(Readiness::default()) {
             self.notify(Readiness::default());
         }
     }
@@ -492,16 +493,17 @@ impl FileWatch {
 }
 
 impl Watch for FileWatch {
-    fn notify(&self, readiness: Readiness) -> bool {
-        let (Some(set), Some(own)) = (self.set.upgrade(), self.own.upgrade()) else {
-            return false;
-        };
+    fn wants(&self, readiness: Readiness) -> bool {
         let events = self.state.lock().event[0];
         let told = u32::from(readiness.0);
-        if events & !HOW == 0 || (told != 0 && told & events == 0) {
+        events & !HOW != 0 && (told == 0 || told & events != 0)
+    }
+
+    fn notify(self: Arc<Self>, _: Readiness) -> bool {
+        let Some(set) = self.set.upgrade() else {
             return false;
-        }
-        set.push(own);
+        };
+        set.push(self);
         let is_waited_for = !set.queue.is_empty();
         set.queue.wake(Readiness::READABLE);
         is_waited_for

@@ -18,6 +18,8 @@ const EFD_SEMAPHORE: u32 = 1;
 /// What the counter can hold.
 const COUNT_MAX: u64 = u64::MAX - 1;
 
+/// In this order: what most calls need lies together.
+#[repr(C)]
 struct EventFd {
     count: Mutex<u64>,
     /// A read takes 1, not all.

@@ -38,18 +38,21 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// An open file description.
 ///
 /// Lock order: `offset`, then the locks of the file itself.
+///
+/// What every call looks at comes first, in one cache line: a program may use one of many files.
+#[repr(C)]
 pub struct File {
     /// What the kind of file can do.
     pub ops: Box<dyn FileOps>,
+    flags: AtomicU32,
+    /// Is it an open file of the file system, whose bytes are in memory?
+    is_regular: bool,
     /// The file in the file system, if it is there.
     pub inode: Option<Arc<Inode>>,
     /// The name it was opened by, for `/proc/self/fd`.
     pub name: Option<(Arc<Inode>, Name)>,
-    /// Is it an open file of the file system, whose bytes are in memory?
-    is_regular: bool,
     /// Who this is, for `flock`.
     id: u64,
-    flags: AtomicU32,
     offset: Mutex<u64>,
     /// `F_SETOWN`.
     pub owner: AtomicI32,

@@ -17,9 +17,14 @@ use crate::lock::Mutex;
 
 /// Somebody who is told without being a thread: an epoll instance.
 pub trait Watch: Send + Sync {
+    /// Whether it would do anything about an object that may be ready so. The queue is locked.
+    fn wants(&self, _readiness: Readiness) -> bool {
+        true
+    }
+
     /// The object may be ready so. No lock is held. `true` from an exclusive watch: those that wait
     /// behind need not be told.
-    fn notify(&self, readiness: Readiness) -> bool;
+    fn notify(self: Arc<Self>, readiness: Readiness) -> bool;
 
     /// Whether one such watch is enough for a wake.
     fn is_exclusive(&self) -> bool {
@@ -153,12 +158,13 @@ fn wake_in(list: &Mutex<List<Waiter>>, readiness: Readiness, is_for_all: bool) {
                 thread.wake();
                 is_exclusive
             }
-            Some(Waiter::Watch(watch)) => {
+            Some(Waiter::Watch(watch)) if watch.wants(readiness) => {
                 let watch = watch.clone();
                 drop(waiters);
-                watch.notify(readiness) && watch.is_exclusive()
+                let is_exclusive = watch.is_exclusive();
+                watch.notify(readiness) && is_exclusive
             }
-            None => false,
+            _ => false,
         };
         if is_enough && !is_for_all {
             return;
@@ -256,7 +262,7 @@ mod tests {
     }
 
     impl Watch for Counter {
-        fn notify(&self, _: Readiness) -> bool {
+        fn notify(self: Arc<Self>, _: Readiness) -> bool {
             self.count.fetch_add(1, Ordering::Relaxed);
             self.is_enough
         }
