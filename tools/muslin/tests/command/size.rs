@@ -1,7 +1,7 @@
 //! What images weigh: a program pays for what it can reach, and for no more.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use muslin_sysroot::every_number;
@@ -39,12 +39,33 @@ strip = true
 
 #[test]
 fn a_hello_of_rust_holds_the_numbers_that_std_calls() {
-    let test = "size_rust_hello";
-    let Some(sysroot) = solo5(test) else {
+    let source = "fn main() { println!(\"hello {}\", 42); }\n";
+    if let Some(image) = image_of_rust("size_rust_hello", source) {
+        is_at_most(&image, RUST_HELLO_BYTES_MAX);
+    }
+}
+
+#[test]
+fn copies_of_std_bring_the_call_that_they_make() {
+    let source = "fn main() {\n\
+        std::fs::write(\"/tmp/a\", \"copied\").unwrap();\n\
+        let bytes = std::fs::copy(\"/tmp/a\", \"/tmp/b\").unwrap();\n\
+        println!(\"{bytes} {}\", std::fs::read_to_string(\"/tmp/b\").unwrap());\n\
+        }\n";
+    let Some(image) = image_of_rust("size_rust_copy", source) else {
         return;
     };
+    let calls = succeed(with(["check"]).arg(&image));
+    assert!(calls.contains(" copy_file_range"), "{calls}");
+    let output = with(["run"]).arg(&image).output().unwrap();
+    assert_eq!(stdout(&output), "6 copied\n");
+}
+
+/// A stripped image for spt of a Rust program; nothing where the test is skipped.
+fn image_of_rust(test: &str, source: &str) -> Option<PathBuf> {
+    let sysroot = solo5(test)?;
     if !has(test, "cargo") {
-        return;
+        return None;
     }
     if !is_std_known() {
         let file = every_number::STD_FILES[0];
@@ -52,18 +73,16 @@ fn a_hello_of_rust_holds_the_numbers_that_std_calls() {
             test,
             &format!("the installed standard library is not {file}, whose numbers are known"),
         );
-        return;
+        return None;
     }
     let dir = directory(test);
-    let source = "fn main() { println!(\"hello {}\", 42); }\n";
     write(
         &dir,
         &[("Cargo.toml", RUST_MANIFEST), ("src/main.rs", source)],
     );
     let mut build = with(["cargo", "--platform", "solo5-spt", "build", "--release"]);
     succeed(build.env("MUSLIN_SYSROOT", sysroot).current_dir(&dir));
-    let image = dir.join("target/muslin-solo5-spt/x86_64-unknown-linux-musl/release/hello");
-    is_at_most(&image, RUST_HELLO_BYTES_MAX);
+    Some(dir.join("target/muslin-solo5-spt/x86_64-unknown-linux-musl/release/hello"))
 }
 
 #[test]
