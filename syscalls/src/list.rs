@@ -1,7 +1,8 @@
 //! Lists whose entries are removed from anywhere: each has a key.
 //!
 //! The entries lie in one vector, linked in both directions, so that adding, taking the first and
-//! removing by key take the same time however long the list is.
+//! removing by key take the same time however long the list is. The first place is in the list itself:
+//! most lists are of one, and those of many files are then found without another look at memory.
 
 use alloc::vec::Vec;
 
@@ -17,12 +18,16 @@ pub struct Key {
 const NONE: u32 = u32::MAX;
 
 /// A list in the order in which entries were added.
+#[repr(C)]
 pub struct List<T> {
-    nodes: Vec<Node<T>>,
     first: u32,
     last: u32,
     /// The first of the places that are free, linked by `next`.
     free: u32,
+    /// Place 0.
+    one: Node<T>,
+    /// Those from 1 on.
+    more: Vec<Node<T>>,
 }
 
 struct Node<T> {
@@ -32,14 +37,24 @@ struct Node<T> {
     next: u32,
 }
 
+impl<T> Node<T> {
+    const FREE: Self = Self {
+        entry: None,
+        turn: 0,
+        previous: NONE,
+        next: NONE,
+    };
+}
+
 impl<T> List<T> {
     /// An empty list, without memory.
     pub const fn new() -> Self {
         Self {
-            nodes: Vec::new(),
             first: NONE,
             last: NONE,
-            free: NONE,
+            free: 0,
+            one: Node::FREE,
+            more: Vec::new(),
         }
     }
 
@@ -52,29 +67,20 @@ impl<T> List<T> {
     pub fn push(&mut self, entry: T) -> Key {
         let place = match self.free {
             NONE => {
-                if self.nodes.is_empty() {
-                    // Most lists are of one: little memory, so that those of many files lie close.
-                    self.nodes.reserve_exact(1);
-                }
-                self.nodes.push(Node {
-                    entry: None,
-                    turn: 0,
-                    previous: NONE,
-                    next: NONE,
-                });
-                self.nodes.len() as u32 - 1
+                self.more.push(Node::FREE);
+                self.more.len() as u32
             }
             place => {
-                self.free = self.nodes[place as usize].next;
+                self.free = self.node_mut(place).next;
                 place
             }
         };
         let previous = core::mem::replace(&mut self.last, place);
         match previous {
             NONE => self.first = place,
-            previous => self.nodes[previous as usize].next = place,
+            previous => self.node_mut(previous).next = place,
         }
-        let node = &mut self.nodes[place as usize];
+        let node = self.node_mut(place);
         (node.entry, node.previous, node.next) = (Some(entry), previous, NONE);
         Key {
             place,
@@ -84,7 +90,7 @@ impl<T> List<T> {
 
     /// The entry of a key, if it is still there.
     pub fn get(&self, key: Key) -> Option<&T> {
-        let node = self.nodes.get(key.place as usize)?;
+        let node = self.node(key.place)?;
         node.entry.as_ref().filter(|_| node.turn == key.turn)
     }
 
@@ -92,7 +98,7 @@ impl<T> List<T> {
     pub fn remove(&mut self, key: Key) -> Option<T> {
         self.get(key)?;
         let free = self.free;
-        let node = self.nodes.get_mut(key.place as usize)?;
+        let node = self.node_mut(key.place);
         let entry = node.entry.take();
         node.turn = node.turn.wrapping_add(1);
         let (previous, next) = (node.previous, node.next);
@@ -100,11 +106,11 @@ impl<T> List<T> {
         self.free = key.place;
         match previous {
             NONE => self.first = next,
-            previous => self.nodes[previous as usize].next = next,
+            previous => self.node_mut(previous).next = next,
         }
         match next {
             NONE => self.last = previous,
-            next => self.nodes[next as usize].previous = previous,
+            next => self.node_mut(next).previous = previous,
         }
         entry
     }
@@ -117,11 +123,26 @@ impl<T> List<T> {
     /// The key of the entry behind that of a key; `None` also if that is gone.
     pub fn after(&self, key: Key) -> Option<Key> {
         self.get(key)?;
-        self.key(self.nodes[key.place as usize].next)
+        self.key(self.node(key.place)?.next)
+    }
+
+    fn node(&self, place: u32) -> Option<&Node<T>> {
+        match place {
+            0 => Some(&self.one),
+            place => self.more.get(place as usize - 1),
+        }
+    }
+
+    /// The node of a place that there is.
+    fn node_mut(&mut self, place: u32) -> &mut Node<T> {
+        match place {
+            0 => &mut self.one,
+            place => &mut self.more[place as usize - 1],
+        }
     }
 
     fn key(&self, place: u32) -> Option<Key> {
-        let turn = self.nodes.get(place as usize)?.turn;
+        let turn = self.node(place)?.turn;
         Some(Key { place, turn })
     }
 }
@@ -175,6 +196,6 @@ mod tests {
         assert_eq!(list.get(old), None);
         assert_eq!(list.after(old), None);
         assert_eq!(list.get(new), Some(&2));
-        assert_eq!(list.nodes.len(), 1);
+        assert!(list.more.is_empty());
     }
 }
