@@ -82,8 +82,7 @@ impl FileOps for Comm {
         let comm = context.process.identity.comm_of(find(context, self.0)?);
         let mut text = without_zeros(&comm);
         text.push(b'\n');
-        let at = usize::try_from(offset_bytes).unwrap_or(usize::MAX);
-        Ok(dst.copy_in(0, text.get(at..).unwrap_or(&[])))
+        Snapshot(text).read_at(context, offset_bytes, dst)
     }
 
     fn write_at(

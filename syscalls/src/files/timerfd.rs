@@ -17,14 +17,10 @@ use super::new_descriptor;
 use crate::context::Context;
 use crate::lock::Mutex;
 use crate::threads::WaitQueue;
+use crate::time::clock_ids::*;
 use crate::time::{Due, Schedule, Target, TimerKey, TimerQueue, duration_ns, timespec_of};
 use crate::user_mem::{self, UserBufMut};
 
-const CLOCK_REALTIME: i32 = 0;
-const CLOCK_MONOTONIC: i32 = 1;
-const CLOCK_BOOTTIME: i32 = 7;
-const CLOCK_REALTIME_ALARM: i32 = 8;
-const CLOCK_BOOTTIME_ALARM: i32 = 9;
 const TFD_TIMER_ABSTIME: u32 = 1;
 const TFD_TIMER_CANCEL_ON_SET: u32 = 2;
 

@@ -3,24 +3,13 @@
 use muslin_abi::layout::{Timespec, Timezone, Tms};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
+use super::clock_ids::*;
 use super::cpu_clock::{CpuClock, process_cpu_ns};
 use super::units::{NANOSECONDS, duration_ns, timespec_of, timeval_of};
 use crate::context::Context;
 use crate::gap::gap;
 use crate::threads::{Waiting, Woken, block, yield_now};
 use crate::user_mem;
-
-const CLOCK_REALTIME: i32 = 0;
-const CLOCK_MONOTONIC: i32 = 1;
-const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
-const CLOCK_THREAD_CPUTIME_ID: i32 = 3;
-const CLOCK_MONOTONIC_RAW: i32 = 4;
-const CLOCK_REALTIME_COARSE: i32 = 5;
-const CLOCK_MONOTONIC_COARSE: i32 = 6;
-const CLOCK_BOOTTIME: i32 = 7;
-const CLOCK_REALTIME_ALARM: i32 = 8;
-const CLOCK_BOOTTIME_ALARM: i32 = 9;
-const CLOCK_TAI: i32 = 11;
 
 const TIMER_ABSTIME: u32 = 1;
 

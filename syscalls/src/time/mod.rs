@@ -1,6 +1,7 @@
 //! Time: clocks, sleeps, and what is to happen when.
 
 mod calls;
+pub(crate) mod clock_ids;
 mod cpu_clock;
 mod itimers;
 mod posix_timers;

@@ -4,22 +4,11 @@ use alloc::sync::Arc;
 
 use muslin_abi::Errno;
 
+use super::clock_ids::*;
 use super::cpu_clock::{CpuClock, process_cpu_ns};
 use super::timers::timers;
 use super::{Due, Target, TimerKey};
 use crate::context::Context;
-
-const CLOCK_REALTIME: i32 = 0;
-const CLOCK_MONOTONIC: i32 = 1;
-const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
-const CLOCK_THREAD_CPUTIME_ID: i32 = 3;
-const CLOCK_MONOTONIC_RAW: i32 = 4;
-const CLOCK_REALTIME_COARSE: i32 = 5;
-const CLOCK_MONOTONIC_COARSE: i32 = 6;
-const CLOCK_BOOTTIME: i32 = 7;
-const CLOCK_REALTIME_ALARM: i32 = 8;
-const CLOCK_BOOTTIME_ALARM: i32 = 9;
-const CLOCK_TAI: i32 = 11;
 
 /// A clock that timers can run by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
