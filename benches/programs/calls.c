@@ -1,11 +1,10 @@
 /* What calls cost that need no device: one line each, its name, the quickest batch and the one in the middle,
  * in ns. */
+#include "measure.h"
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -14,19 +13,6 @@
 
 static int file;
 static char *page;
-
-static double now(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1e9 + time.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static void call_getpid(void)
 {
@@ -84,12 +70,6 @@ static void call_mmap_touched(void)
 	if (munmap(mapped, PAGE)) fail("munmap");
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double one = *(const double *)a, other = *(const double *)b;
-	return (one > other) - (one < other);
-}
-
 static void measure(const char *name, void (*call)(void))
 {
 	double took[BATCHES];
@@ -98,8 +78,7 @@ static void measure(const char *name, void (*call)(void))
 		for (int i = 0; i < BATCH; i++) call();
 		took[batch] = (now() - start) / BATCH;
 	}
-	qsort(took, BATCHES, sizeof *took, by_value);
-	printf("%s=%.2f %.2f\n", name, took[0], took[BATCHES / 2]);
+	print(name, took, BATCHES);
 }
 
 int main(int argc, char **argv)

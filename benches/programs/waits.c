@@ -1,34 +1,20 @@
 /* What threads, waiting and timers cost: one line each, its name, the quickest batch and the median in ns. */
+#include "measure.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCHES 31
 #define WATCHED 10000
 #define TIMERS 100000
-
-static double now(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1e9 + time.tv_nsec;
-}
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static void check(int error, const char *what)
 {
@@ -36,12 +22,6 @@ static void check(int error, const char *what)
 		errno = error;
 		fail(what);
 	}
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
 }
 
 static void measure(const char *name, long count, void (*batch)(long count))
@@ -53,9 +33,7 @@ static void measure(const char *name, long count, void (*batch)(long count))
 		batch(count);
 		took[i] = (now() - start) / count;
 	}
-	qsort(took, BATCHES, sizeof *took, by_value);
-	printf("%s=%.2f %.2f\n", name, took[0], took[BATCHES / 2]);
-	fflush(stdout);
+	print(name, took, BATCHES);
 }
 
 static pthread_t start(void *(*run)(void *), void *argument)

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::images::Time;
 use crate::programs::{self, link};
 use crate::tenders::Tenders;
-use crate::{Places, Result};
+use crate::{Places, Result, printed};
 
 /// How often the calls are measured in turn.
 const ROUNDS: usize = 5;
@@ -95,8 +95,8 @@ fn calls(places: &Places) -> Result<Vec<Call>> {
     let (mut natively, mut in_guest) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         // Both write to files in memory.
-        natively.push(lines(Command::new(&native).arg("/dev/shm"))?);
-        in_guest.push(lines(&mut guest(places, &image, &[]))?);
+        natively.push(printed::times(Command::new(&native).arg("/dev/shm"))?);
+        in_guest.push(printed::times(&mut guest(places, &image, &[]))?);
     }
     let rows = natively.iter().chain(&in_guest).map(Vec::len);
     let rows = rows.min().unwrap_or(0);
@@ -118,34 +118,6 @@ fn of_rounds(rounds: impl Iterator<Item = Time>) -> Time {
     }
     let (_, median) = quickest_and_median(medians);
     Time { fastest, median }
-}
-
-/// Runs a program that prints lines `name=quickest median`.
-fn lines(command: &mut Command) -> Result<Vec<(String, Time)>> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|why| format!("{command:?}: {why}"))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{command:?}: {}: {text}", output.status));
-    }
-    numbers(&String::from_utf8_lossy(&output.stdout))
-        .ok_or_else(|| format!("{command:?} prints no numbers"))
-}
-
-fn numbers(text: &str) -> Option<Vec<(String, Time)>> {
-    text.lines()
-        .map(|line| {
-            let (name, numbers) = line.split_once('=')?;
-            let (fastest, median) = numbers.split_once(' ')?;
-            let time = Time {
-                fastest: fastest.parse().ok()?,
-                median: median.parse().ok()?,
-            };
-            Some((name.to_owned(), time))
-        })
-        .collect()
 }
 
 fn program(places: &Places, name: &'static str, file: &str, flags: &[&str]) -> Result<Program> {
@@ -222,18 +194,7 @@ fn address(symbols: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Time, address, numbers, of_rounds, quickest_and_median};
-
-    #[test]
-    fn lines_are_names_and_numbers() {
-        let time = |fastest, median| Time { fastest, median };
-        let expected = vec![
-            ("a call".to_owned(), time(1.5, 2.0)),
-            ("b".to_owned(), time(2.0, 2.5)),
-        ];
-        assert_eq!(numbers("a call=1.5 2\nb=2 2.5\n"), Some(expected));
-        assert_eq!(numbers("a call=1.5\n"), None);
-    }
+    use super::{Time, address, of_rounds, quickest_and_median};
 
     #[test]
     fn rounds_give_the_quickest_and_the_median_of_medians() {

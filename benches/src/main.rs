@@ -4,6 +4,7 @@
 //! - `programs`: small programs: size and start
 //! - `guests`: guests of spt beside native programs
 //! - `waits`: threads, waiting and timers of guests beside native ones
+//! - `printed`: what programs print that measure by themselves
 //! - `database`: SQLite's own benchmark in both worlds
 //! - `tenders`: the built-in tender beside stock Solo5's
 //! - `report`: the table, and which targets are met
@@ -11,6 +12,7 @@
 mod database;
 mod guests;
 mod images;
+mod printed;
 mod programs;
 mod report;
 mod tenders;

@@ -2,10 +2,10 @@
 
 use crate::database::Database;
 use crate::guests::Guests;
-use crate::images::Times;
+use crate::images::{Time, Times};
 use crate::programs::{Size, Start};
 use crate::tenders::STOCK_VARIABLE;
-use crate::waits::{Time, Wait};
+use crate::waits::Wait;
 
 /// Prints everything. The quickest samples are compared: the others say how busy the machine was.
 pub fn print(
@@ -137,7 +137,7 @@ fn print_waits(waits: &[Wait]) {
         "", "native", "on one processor", "guest of spt", "times"
     );
     for wait in waits {
-        let pair = |time: Time| format!("{:.0} ({:.0})", time.quickest, time.median);
+        let pair = |time: Time| format!("{:.0} ({:.0})", time.fastest, time.median);
         let times = wait.native.median / wait.guest.median;
         println!(
             "  {:34}{:>20}{:>20}{:>20}{times:>8.1}",
