@@ -98,13 +98,7 @@ fn serve(launch: &Launch<'_>, writer: &PipeWriter) -> Result<Message, Refusal> {
     drop_habits().map_err(|problem| Refusal::new(problem, "see what this system allows"))?;
     let (ram, mut machine) = filled(launch)?;
     let output = io::stdout();
-    let service = Service {
-        ram: &ram,
-        manifest: &launch.manifest,
-        opened: &launch.opened,
-        wait_set: &launch.wait_set,
-        output: output.as_fd(),
-    };
+    let service = Service::new(launch, &ram, output.as_fd());
     let descriptors = Descriptors {
         processor: machine.fd(),
         message: writer.as_raw_fd(),

@@ -13,6 +13,7 @@ use vm_memory::{ReadVolatile, VolatileMemoryError, WriteVolatile};
 use super::hypercall::{Hypercall, Misuse, Span, Transfer, decode};
 use super::ram::{Access, Ram};
 use crate::devices::Opened;
+use crate::launch::Launch;
 use crate::manifest::{Attached, Manifest};
 use crate::refusal::words;
 use crate::wait_set::{TIMER_NAME, WaitSet};
@@ -41,7 +42,18 @@ pub(crate) struct Halt {
     pub(crate) cookie: Vec<u8>,
 }
 
-impl Service<'_> {
+impl<'a> Service<'a> {
+    /// What a launched guest acts on.
+    pub(crate) fn new(launch: &'a Launch<'_>, ram: &'a Ram, output: BorrowedFd<'a>) -> Self {
+        Self {
+            ram,
+            manifest: &launch.manifest,
+            opened: &launch.opened,
+            wait_set: &launch.wait_set,
+            output,
+        }
+    }
+
     /// Does what a write to a port asks for. `Some` is the end of the guest.
     pub(crate) fn perform(&self, port: u16, data: &[u8]) -> Result<Option<Halt>, Misuse> {
         let call = decode(self.ram, port, data)?;

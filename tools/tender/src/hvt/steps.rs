@@ -18,13 +18,7 @@ use crate::refusal::Refusal;
 pub(crate) fn steps(launch: &Launch<'_>, to: u64) -> Result<u64, Refusal> {
     let (ram, mut machine) = filled(launch)?;
     let output = io::stdout();
-    let service = Service {
-        ram: &ram,
-        manifest: &launch.manifest,
-        opened: &launch.opened,
-        wait_set: &launch.wait_set,
-        output: output.as_fd(),
-    };
+    let service = Service::new(launch, &ram, output.as_fd());
     machine.run_to(to, &service).map_err(|end| {
         let ended = match end {
             End::Halted(halt) => format!("it ended with status {}", halt.status),
