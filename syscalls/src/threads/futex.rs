@@ -3,6 +3,7 @@
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
 use super::pi_locks::change_alone;
+use super::sleep_alone;
 use crate::context::Context;
 use crate::process::exit_by_deadlock;
 use crate::time::duration_ns;
@@ -81,9 +82,7 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             let Some(deadline_ns) = deadline_ns else {
                 exit_by_deadlock(context, "a futex without a timeout (a lock taken twice?)");
             };
-            while context.platform.clock().monotonic_ns() < deadline_ns {
-                context.platform.wait().wait_until(Some(deadline_ns));
-            }
+            sleep_alone(context, deadline_ns);
             Err(Errno::ETIMEDOUT)
         }
         Command::CompareRequeue => {

@@ -199,10 +199,15 @@ pub fn block(context: &Context<'_>, waiting: Waiting, deadline_ns: Option<u64>) 
     let Some(deadline_ns) = deadline_ns else {
         exit_by_deadlock(context, waiting.what);
     };
+    sleep_alone(context, deadline_ns);
+    Woken::ByTime
+}
+
+/// Waits for a point of the steady clock where no other thread could run meanwhile.
+fn sleep_alone(context: &Context<'_>, deadline_ns: u64) {
     while context.platform.clock().monotonic_ns() < deadline_ns {
         context.platform.wait().wait_until(Some(deadline_ns));
     }
-    Woken::ByTime
 }
 
 /// Lets others run that can. As for [`block`], no lock may be held.
