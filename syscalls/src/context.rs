@@ -80,6 +80,8 @@ pub struct Given {
     pub program: &'static [u8],
     /// The arguments behind the name, each with its final 0.
     pub arguments: &'static [u8],
+    /// The environment, each variable with its final 0; settings of the library OS may be among them.
+    pub environment: &'static [u8],
 }
 
 impl Process {

@@ -12,6 +12,7 @@ pub mod flags;
 pub mod handler;
 pub mod layout;
 pub mod pulse;
+pub mod setting;
 pub mod sysno;
 
 pub use args::{SyscallArgs, SyscallResult};

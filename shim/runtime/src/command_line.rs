@@ -6,37 +6,7 @@
 //! argument may look like one. Some of these are for the library OS, and the program does not see
 //! them: see [`Setting`]. Source of the quoting: POSIX.1-2024, Shell Command Language, 2.2.
 
-/// A variable that is for the library OS alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// What becomes `argv[0]`.
-    Program,
-    /// Where the tender put an archive: its address and its length, `0x3ff000,1024`.
-    Initrd,
-    /// The working directory to start in.
-    WorkingDirectory,
-    /// The machine's name.
-    HostName,
-}
-
-impl Setting {
-    const ALL: [Self; 4] = [
-        Self::Program,
-        Self::Initrd,
-        Self::WorkingDirectory,
-        Self::HostName,
-    ];
-
-    /// How its word begins.
-    pub const fn prefix(self) -> &'static [u8] {
-        match self {
-            Self::Program => b"MUSLIN_ARGV0=",
-            Self::Initrd => b"MUSLIN_INITRD=",
-            Self::WorkingDirectory => b"MUSLIN_CWD=",
-            Self::HostName => b"MUSLIN_HOSTNAME=",
-        }
-    }
-}
+use muslin_abi::setting::Setting;
 
 /// What is said of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,15 +107,17 @@ impl<'a> Words<'a> {
     }
 
     fn assignments(self) -> impl Iterator<Item = &'a [u8]> {
-        each(&self.text[..self.environment_bytes])
+        each(self.assignment_text())
     }
 
     /// The environment.
     pub fn environment(self) -> impl Iterator<Item = &'a [u8]> {
-        self.assignments().filter(|word| {
-            let mut settings = Setting::ALL.iter();
-            !settings.any(|setting| word.starts_with(setting.prefix()))
-        })
+        self.assignments().filter(|word| !Setting::is_in(word))
+    }
+
+    /// The same, each ended by a zero, and settings among them.
+    pub fn assignment_text(self) -> &'a [u8] {
+        &self.text[..self.environment_bytes]
     }
 
     /// What is said for the library OS, each at its own place; the first word counts.

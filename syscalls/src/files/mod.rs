@@ -80,6 +80,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::lock::Mutex;
 use muslin_abi::flags::O_CLOEXEC;
+use muslin_abi::setting::Setting;
 use muslin_abi::{Errno, SyscallResult};
 use muslin_platform::Platform;
 use spin::Once;
@@ -171,6 +172,17 @@ impl Files {
     /// The program's name and its arguments, each with its final 0.
     pub fn command_line(&self) -> Vec<u8> {
         [self.given.program, b"\0", self.given.arguments].concat()
+    }
+
+    /// The environment that the program started with, each variable with its final 0.
+    pub fn environment(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for word in self.given.environment.split_inclusive(|&byte| byte == 0) {
+            if !Setting::is_in(word) {
+                text.extend_from_slice(word);
+            }
+        }
+        text
     }
 
     /// The root directory.

@@ -82,7 +82,7 @@ pub fn sys_creat(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// # Differs from Linux
 /// Permissions are kept and said, and never stand in the way: there is one user, root. The image is
 /// no file: `/proc/self/exe` can be read as a link, and opened only if the initrd has a file of that
-/// name. There is no `/proc/self/environ`.
+/// name, since a tender gives the guest the image's segments and not its bytes.
 /// # Source
 /// open(2), man-pages 6.9
 pub fn sys_openat(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {

@@ -34,6 +34,8 @@ pub enum Report {
     BootId,
     /// The arguments.
     CommandLine,
+    /// The environment at the start.
+    Environment,
     /// The program's name.
     Comm,
     /// What is mapped where.
@@ -69,6 +71,7 @@ impl Report {
             &[
                 ("mounts", Self::Fixed("none / tmpfs rw 0 0\n")),
                 ("cmdline", Self::CommandLine),
+                ("environ", Self::Environment),
                 ("comm", Self::Comm),
                 ("maps", Self::Maps),
                 ("status", Self::Status),
@@ -106,6 +109,7 @@ impl Report {
         let text = match self {
             Self::Fixed(text) => return text.as_bytes().to_vec(),
             Self::CommandLine => return process.files.command_line(),
+            Self::Environment => return process.files.environment(),
             Self::Maps => return maps(context),
             Self::Comm => return line(process.identity.comm()),
             Self::HostName => return line(process.identity.host_name()),
@@ -253,15 +257,17 @@ pub fn stat(context: &Context<'_>, thread: &'static Thread, cpu_ns: u64) -> Stri
 
 fn maps(context: &Context<'_>) -> Vec<u8> {
     let mut text = Vec::new();
+    let image = context.process.files.executable();
     for (addresses, protection, kind) in context.process.memory.regions() {
         let bit = |is_set: bool, letter: char| if is_set { letter } else { '-' };
         let name = match kind {
-            Kind::Stack => " [stack]",
-            Kind::Break => " [heap]",
-            _ => "",
+            Kind::Image => &image[..],
+            Kind::Stack => b"[stack]",
+            Kind::Break => b"[heap]",
+            _ => b"",
         };
         let line = format!(
-            "{:08x}-{:08x} {}{}{}p 00000000 00:00 0{name}\n",
+            "{:08x}-{:08x} {}{}{}p 00000000 00:00 0 ",
             addresses.start,
             addresses.end,
             bit(protection.read, 'r'),
@@ -269,6 +275,8 @@ fn maps(context: &Context<'_>) -> Vec<u8> {
             bit(protection.execute, 'x'),
         );
         text.extend_from_slice(line.as_bytes());
+        text.extend_from_slice(name);
+        text.push(b'\n');
     }
     text
 }

@@ -537,6 +537,7 @@ fn proc_tells_of_the_program() {
         Given {
             program: b"/bin/program",
             arguments: b"-x\0",
+            environment: b"MUSLIN_CWD=/\0A=1\0MUSLIN_HOSTNAME=h\0B=\0",
             ..Given::default()
         },
     );
@@ -545,7 +546,10 @@ fn proc_tells_of_the_program() {
     assert_eq!(world.call(sys_readlink, [exe, room, 64]), Ok(12));
     assert_eq!(world.get(room, 12), b"/bin/program");
     assert_eq!(open(&world, "/proc/self/exe", 0, 0), Err(Errno::ENOENT));
-    assert_eq!(open(&world, "/proc/self/environ", 0, 0), Err(Errno::ENOENT));
+    assert_eq!(
+        text_of(&world, "/proc/self/environ"),
+        Ok("A=1\0B=\0".into())
+    );
     assert_eq!(
         text_of(&world, "/proc/self/cmdline"),
         Ok("/bin/program\0-x\0".into())

@@ -4,10 +4,11 @@
 use core::arch::global_asm;
 use core::ffi::{CStr, c_char};
 
+use muslin_abi::setting::Setting;
 use muslin_solo5::host::host;
 use muslin_syscalls::context::Given;
 
-use crate::command_line::{Setting, initrd_range};
+use crate::command_line::initrd_range;
 use crate::start;
 
 // What `muslin cc --initrd` puts into an image. Both are 0 in an image without.
@@ -50,6 +51,7 @@ fn of_guest() -> Given {
         host_name: settings.get(Setting::HostName),
         program: settings.get(Setting::Program).unwrap_or(start::PROGRAM),
         arguments: words.argument_text(),
+        environment: words.assignment_text(),
     }
 }
 
@@ -57,36 +59,40 @@ fn of_guest() -> Given {
 fn of_process(environment: *const *const u8) -> Given {
     // SAFETY: text of the stack; no program runs yet that could change it.
     let text = |start: *const u8| unsafe { CStr::from_ptr(start.cast::<c_char>()) }.to_bytes();
+    // SAFETY: pointers up to a null, which ends the list.
+    let variables = || (0..).map_while(|i| unsafe { (*environment.add(i)).as_ref() });
     let setting = |setting: Setting| {
-        (0..)
-            // SAFETY: pointers up to a null, which ends the search.
-            .map(|i| unsafe { *environment.add(i) })
-            .take_while(|variable| !variable.is_null())
-            .find_map(|variable| text(variable).strip_prefix(setting.prefix()))
+        variables().find_map(|variable| text(variable).strip_prefix(setting.prefix()))
     };
     // Before the environment: the arguments' number, their pointers, a null.
     let before = |words: usize| environment.wrapping_sub(1 + words);
     // SAFETY: no pointer is as small as a number of arguments, so this ends at the number.
     let count = (0..).find(|&count| unsafe { *before(count + 1) } as usize == count);
+    let count = count.unwrap_or(0);
     // SAFETY: a pointer of the list.
-    let argument = |i: usize| unsafe { *before(count.unwrap_or(0) - i) };
-    let (program, arguments) = match count {
-        None | Some(0) => (start::PROGRAM, &[][..]),
-        Some(1) => (text(argument(0)), &[][..]),
-        Some(count) => {
-            let (first, last) = (argument(1), argument(count - 1));
-            let len_bytes = last as usize + text(last).len() + 1 - first as usize;
-            // SAFETY: the arguments lie one behind the other.
-            let arguments = unsafe { core::slice::from_raw_parts(first, len_bytes) };
-            (text(argument(0)), arguments)
-        }
+    let argument = |i: usize| unsafe { *before(count - i) };
+    let texts = |first: *const u8, last: *const u8| {
+        let len_bytes = text(last).as_ptr_range().end as usize + 1 - first as usize;
+        // SAFETY: arguments, and likewise variables, lie one behind the other.
+        unsafe { core::slice::from_raw_parts(first, len_bytes) }
     };
     Given {
         initrd: host().initrd(),
         working_directory: setting(Setting::WorkingDirectory),
         host_name: setting(Setting::HostName),
-        program,
-        arguments,
+        program: match count {
+            0 => start::PROGRAM,
+            _ => text(argument(0)),
+        },
+        arguments: match count {
+            0 | 1 => &[],
+            _ => texts(argument(1), argument(count - 1)),
+        },
+        environment: match variables().last() {
+            // SAFETY: the list has at least this one.
+            Some(last) => texts(unsafe { *environment }, last),
+            None => &[],
+        },
     }
 }
 

@@ -5,12 +5,13 @@ use core::ffi::CStr;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use muslin_abi::setting::Setting;
 use muslin_arch::stack;
 use muslin_platform::Protection;
 use muslin_solo5::PAGE_BYTES;
 use muslin_solo5::host::{self, Entered, host};
 
-use crate::command_line::{Setting, Words};
+use crate::command_line::Words;
 use crate::console;
 use crate::traps;
 
