@@ -122,6 +122,146 @@ extern const long muslin_sleeps[];      /* nanosleep, clock_nanosleep, pause */
 
 void muslin_register_static(const struct muslin_handler *handler);
 
+/* ---- Descriptors of a handler's making ----
+ *
+ * A handler can answer with a descriptor of its own making: an object with functions that becomes a
+ * number which read, write, readv, writev, poll, select, epoll, dup, fcntl, ioctl, fstat, sendfile
+ * and close understand as they do any other.
+ *
+ * The functions never wait and make no calls: what would have to wait answers -EAGAIN, and the
+ * runtime waits, or not, as O_NONBLOCK says. They may run in any thread, so they lock what they
+ * share (muslin_lock), and no other function of this part calls them.
+ *
+ * Readiness is told, not asked: whoever changes what poll would say calls muslin_file_changed. */
+
+/* An open file description of a handler's making. */
+struct muslin_file;
+
+/* A piece of the program's memory that has been checked. */
+struct muslin_piece {
+	void *base;
+	unsigned long len_bytes;
+};
+
+/* What an object can do. It lives for ever, and its address says which objects are its own. */
+struct muslin_file_ops {
+	unsigned long size;         /* sizeof(struct muslin_file_ops) */
+	const char *name;           /* "TCP socket", for reports */
+	unsigned mode;              /* st_mode of fstat, such as S_IFSOCK | 0777 */
+	/* Bytes read, 0 at the end, or a negative errno. Null: -EINVAL. */
+	long (*read)(void *object, const struct muslin_piece *pieces, unsigned long count);
+	/* Bytes written, or a negative errno: a write that waits goes on until all is written. Null:
+	 * -EINVAL. */
+	long (*write)(void *object, const struct muslin_piece *pieces, unsigned long count);
+	/* -ENOTTY: no such request. Null: there is none. */
+	long (*ioctl)(void *object, unsigned long request, unsigned long argument);
+	/* How many nanoseconds a read or write may wait before it answers -EAGAIN; all ones is for
+	 * ever, as is a null. */
+	unsigned long long (*read_timeout_ns)(void *object);
+	unsigned long long (*write_timeout_ns)(void *object);
+	/* The last descriptor has been closed. */
+	void (*closed)(void *object);
+	/* The runtime's references: it takes one for each muslin_fd_get, and while it uses the
+	 * object. */
+	void (*retain)(void *object);
+	void (*release)(void *object);
+};
+
+/* Makes a descriptor, the lowest that is free, for an object that is ready as `readiness` says
+ * (POLL* bits). `flags` are O_NONBLOCK, O_CLOEXEC and the access mode (O_RDWR). The descriptor, or
+ * -EMFILE, -ENFILE, -ENOMEM, -EINVAL. Takes over a reference to the object if all goes well, and is
+ * given back by `closed` and then `release`. *file becomes the caller's, until it calls
+ * muslin_file_release, even if the descriptor is closed before. */
+int muslin_fd_mint(const struct muslin_file_ops *ops, void *object, unsigned flags,
+                   unsigned readiness, struct muslin_file **file);
+
+/* The object of a descriptor, with a reference that the caller releases. Null: it is not open, or
+ * not one of `ops`. */
+void *muslin_fd_get(int fd, const struct muslin_file_ops *ops);
+
+/* The flags of an open descriptor as F_GETFL says them, or -EBADF. */
+long muslin_fd_flags(int fd);
+
+/* The object is now ready as `readiness` says (POLL* bits), and `events` of these happened anew even
+ * if they were set before: more has come to read. Wakes who waits for either. Calls no function of
+ * the object, so the caller may hold its lock; it should, so that changes are told in their order. */
+void muslin_file_changed(struct muslin_file *file, unsigned readiness, unsigned events);
+
+/* How often something has happened to a file: see muslin_file_wait. */
+unsigned muslin_file_seen(const struct muslin_file *file);
+
+/* Waits until something has happened to a file since muslin_file_seen answered `seen`: 0, and the
+ * caller looks again, as something else may have happened, or somebody else taken it. `events` is
+ * what it waits for (POLL* bits; POLLERR and POLLHUP are among them in any case). -EAGAIN: the
+ * monotonic clock has passed `deadline_ns` (all ones: none). -EINTR: a function of a signal has run
+ * that is not SA_RESTART, or there was a deadline, or the thread is to be cancelled. `call` is the
+ * call that waits; null if it is nobody's. No lock may be held.
+ *
+ *     for (;;) {
+ *             unsigned seen = muslin_file_seen(file);
+ *             long result = try(object);
+ *             if (result != -EAGAIN || is_nonblocking)
+ *                     return result;
+ *             result = muslin_file_wait(call, file, seen, POLLIN, ~0ull);
+ *             if (result < 0)
+ *                     return result;
+ *     } */
+long muslin_file_wait(const struct muslin_call *call, struct muslin_file *file, unsigned seen,
+                      unsigned events, unsigned long long deadline_ns);
+
+/* Gives a file back that muslin_fd_mint gave. */
+void muslin_file_release(struct muslin_file *file);
+
+/* ---- What runs beside the calls ---- */
+
+/* Runs a function from now on when a network device may be ready, when the monotonic clock has
+ * passed what it answered last (all ones: no such time), and after muslin_service_kick. It makes no
+ * calls and does not wait. On Linux it runs in a thread of the runtime, which takes no signals and is
+ * none of libc's: it must not call libc; on other platforms in whichever thread waits or has made many
+ * calls. 0, -EBUSY (there is one already), -ENOMEM. */
+int muslin_service(unsigned long long (*run)(void *context, unsigned long long now_ns), void *context);
+
+/* There is something for the service to do: it runs soon. May be called from it and with a lock held. */
+void muslin_service_kick(void);
+
+/* A lock: a word that is 0 at the start. Signals are held back while it is held. It is not recursive,
+ * and nothing waits or makes calls while it is held. */
+void muslin_lock(unsigned *word);
+void muslin_unlock(unsigned *word);
+
+/* The monotonic clock, as clock_gettime(CLOCK_MONOTONIC). */
+unsigned long long muslin_now_ns(void);
+
+/* Fills memory with random bytes that are fit for keys: 0, or -EIO. */
+int muslin_random(void *bytes, unsigned long len_bytes);
+
+/* Whether the program's memory may be read, or written: 0 or -EFAULT. On Linux always 0: a bad address
+ * is a fault of the program there. */
+int muslin_user_check(const void *address, unsigned long len_bytes, int is_write);
+
+/* The value of an option by its name, such as "ipv4": the environment variable MUSLIN_IPV4 or, in a
+ * guest, the word --ipv4=value among those before the program's own arguments. Null: not given. The
+ * string lives for ever. */
+const char *muslin_option(const char *name);
+
+/* ---- Network devices: Ethernet frames in and out ---- */
+struct muslin_net_device {
+	char name[68];              /* "service" */
+	unsigned char mac[6];
+	unsigned short mtu_bytes;   /* of what is behind the 14 bytes of the Ethernet header */
+};
+
+/* What the device of this number is, counted from 0 without gaps: 0 or -ENODEV. */
+int muslin_net_device(unsigned index, struct muslin_net_device *device);
+
+/* Takes a frame that has come: its length in bytes; -EAGAIN none is there; -EINVAL `len_bytes` is less
+ * than 14 and the MTU; -ENODEV; -EIO. */
+long muslin_net_receive(unsigned index, void *frame, unsigned long len_bytes);
+
+/* Sends a frame: its length in bytes; -EAGAIN the device takes no more now; -EINVAL it is too long or
+ * has no header; -ENODEV; -EIO. */
+long muslin_net_send(unsigned index, const void *frame, unsigned long len_bytes);
+
 #ifdef __cplusplus
 }
 #endif

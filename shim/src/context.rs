@@ -4,8 +4,9 @@ use core::ffi::{CStr, c_void};
 use core::marker::PhantomData;
 
 use muslin_abi::args::{from_raw, to_raw};
-use muslin_abi::{SyscallArgs, SyscallResult, Sysno};
+use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
+use crate::fd::{File, Seen};
 use crate::ffi;
 
 /// The shape of a handler. A closure of this shape that is `Send + Sync` will do as well.
@@ -50,6 +51,23 @@ impl Context<'_> {
     pub unsafe fn passthrough(&self, nr: Sysno, args: &SyscallArgs) -> SyscallResult {
         // SAFETY: as the caller promises.
         from_raw(unsafe { ffi::muslin_passthrough(nr.0 as isize, &raw const args.0) })
+    }
+
+    /// Waits until something has happened to a file since [`seen`](File::seen) was taken; then the caller
+    /// looks again, as something else may have happened, or somebody else taken it. `events` is what it
+    /// waits for (`POLL*` bits), errors among it in any case. No lock may be held.
+    ///
+    /// # Errors
+    /// `EAGAIN` the monotonic clock has passed the deadline · `EINTR` a function of a signal has run that
+    /// is not `SA_RESTART`, or there was a deadline, or the thread is to be cancelled.
+    pub fn wait(
+        &self,
+        file: &File,
+        seen: Seen,
+        events: u32,
+        deadline_ns: Option<u64>,
+    ) -> Result<(), Errno> {
+        file.wait(self.call, seen, events, deadline_ns)
     }
 
     /// The `which`-th path that the call names, counted from 0, and the descriptor of the directory

@@ -2,6 +2,8 @@
 
 use core::ffi::{c_char, c_void};
 
+use muslin_abi::file::{FileOps, ServiceFn};
+use muslin_abi::net_device::NetDevice;
 use muslin_abi::{SyscallArgs, SyscallResult};
 
 use muslin_arch::{pthread, stack, thread_pointer};
@@ -75,6 +77,54 @@ unsafe extern "C" {
     pub fn muslin_abort(why: *const c_char) -> !;
     /// See `muslin.h`.
     pub fn muslin_path(call: *const Call, which: i32, dirfd: *mut i32) -> *const c_char;
+    /// See `muslin.h`.
+    pub fn muslin_fd_mint(
+        ops: *const FileOps,
+        object: *mut c_void,
+        flags: u32,
+        readiness: u32,
+        file: *mut *mut c_void,
+    ) -> i32;
+    /// See `muslin.h`.
+    pub fn muslin_fd_get(fd: i32, ops: *const FileOps) -> *mut c_void;
+    /// See `muslin.h`.
+    pub fn muslin_fd_flags(fd: i32) -> isize;
+    /// See `muslin.h`.
+    pub fn muslin_file_changed(file: *mut c_void, readiness: u32, events: u32);
+    /// See `muslin.h`.
+    pub fn muslin_file_seen(file: *const c_void) -> u32;
+    /// See `muslin.h`.
+    pub fn muslin_file_wait(
+        call: *const Call,
+        file: *mut c_void,
+        seen: u32,
+        events: u32,
+        deadline_ns: u64,
+    ) -> isize;
+    /// See `muslin.h`.
+    pub fn muslin_file_release(file: *mut c_void);
+    /// See `muslin.h`.
+    pub fn muslin_service(run: ServiceFn, context: *mut c_void) -> i32;
+    /// See `muslin.h`.
+    pub fn muslin_service_kick();
+    /// See `muslin.h`.
+    pub fn muslin_lock(word: *mut u32);
+    /// See `muslin.h`.
+    pub fn muslin_unlock(word: *mut u32);
+    /// See `muslin.h`.
+    pub fn muslin_now_ns() -> u64;
+    /// See `muslin.h`.
+    pub fn muslin_random(bytes: *mut u8, len_bytes: usize) -> i32;
+    /// See `muslin.h`.
+    pub fn muslin_user_check(address: *const u8, len_bytes: usize, is_write: i32) -> i32;
+    /// See `muslin.h`.
+    pub fn muslin_option(name: *const c_char) -> *const c_char;
+    /// See `muslin.h`.
+    pub fn muslin_net_device(index: u32, device: *mut NetDevice) -> i32;
+    /// See `muslin.h`.
+    pub fn muslin_net_receive(index: u32, frame: *mut u8, len_bytes: usize) -> isize;
+    /// See `muslin.h`.
+    pub fn muslin_net_send(index: u32, frame: *const u8, len_bytes: usize) -> isize;
 }
 
 /// What `static_handler!` accepts behind the handler.

@@ -27,20 +27,36 @@
 //! answers the calls that printing makes must not print with std: [`print!`] is always safe. A
 //! handler that panics ends the process with a line that names its call.
 //!
+//! A handler can also answer with descriptors of its own making ([`fd`]), wait for what becomes of them
+//! ([`Context::wait`]), run something beside the calls ([`service`]), and move the frames of network
+//! devices ([`net_device`]): all that sockets need. What it shares it locks with [`Lock`].
+//!
 //! This crate is thin: the runtime itself is inside libc.a, once, whatever the program links.
 #![no_std]
 
+extern crate alloc;
+
+pub mod clock;
 mod context;
+pub mod fd;
 #[doc(hidden)]
 pub mod ffi;
 mod heap;
+mod lock;
+pub mod net_device;
+mod option;
 mod print;
+pub mod random;
 mod register;
+pub mod service;
+pub mod user;
 
 pub use context::{Context, HandlerFn};
 pub use heap::Heap;
+pub use lock::{Guard, Lock};
 pub use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 pub use muslin_syscalls::family;
+pub use option::option;
 #[doc(hidden)]
 pub use print::Line;
 pub use register::{Handler, Registration, register, register_family, restore};
