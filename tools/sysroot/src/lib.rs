@@ -16,6 +16,7 @@ mod headers;
 mod install;
 mod key;
 pub mod manifest;
+pub mod net;
 mod progress;
 mod runtime;
 mod series;

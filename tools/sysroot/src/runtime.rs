@@ -1,5 +1,6 @@
-//! The runtime object: crate `muslin-runtime` built for no operating system, linked into one
-//! relocatable object of which only the C symbols are visible, and put into libc.a.
+//! The objects of ours in libc.a: crates built for no operating system, each linked into one
+//! relocatable object of which only the C symbols are visible. `muslin-runtime` is in every image,
+//! `muslin-net` where the linker finds a reason for it (see `net`).
 
 use std::env;
 use std::fs;
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::every_number;
 use crate::key::Key;
 use crate::manifest;
+use crate::net;
 use crate::progress::Step;
 use crate::tool::{self, Toolchain};
 
@@ -18,24 +20,26 @@ use crate::tool::{self, Toolchain};
 const TARGET: &str = "x86_64-unknown-none";
 /// The feature whose images declare devices.
 const FEATURE_SOLO5: &str = "platform-solo5";
-/// The member's name in libc.a.
+/// The runtime's member in libc.a.
 const MEMBER: &str = "muslin-runtime.o";
 /// The stream cipher without vectors: handlers touch no vector register, and it is a tenth of the size.
 const FLAGS: &str = r#"--cfg=chacha20_backend="soft""#;
 /// Where the toolchain keeps the sources of the standard library, if it does.
 const RUST_SOURCES: &str = "lib/rustlib/src/rust";
-/// The symbols that stay visible, one a line; a `*` at the end stands for any characters, a `?` for a
-/// symbol that may be missing.
+/// The runtime's symbols that stay visible, one a line; a `*` at the end stands for any characters, a
+/// `?` for a symbol that may be missing.
 const EXPORTS: &str = "shim/runtime/exports.txt";
 /// Files that go into the sysroot as they are.
 const HEADER: &str = "shim/include/muslin.h";
 const LINKER_SCRIPT: &str = "shim/muslin.ld";
 /// All that the object and the sysroot are made from.
-const INPUTS: [&str; 8] = [
+const INPUTS: [&str; 10] = [
     "Cargo.toml",
     "Cargo.lock",
+    "net-hooks",
     "shim/abi",
     "shim/runtime",
+    "shim/src",
     HEADER,
     LINKER_SCRIPT,
     "syscalls",
@@ -73,6 +77,7 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
     key.text("flags", FLAGS);
     key.text("linker", &toolchain.linker_version);
     key.text("manifest", &manifest::source(&[]));
+    key.text("no net", net::WITHOUT);
     key.text("numbers", &every_number::sources().concat());
     key.text(
         "rustc",
@@ -81,7 +86,8 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
     Ok(())
 }
 
-/// Builds the runtime object of one platform and puts it, the C header and the linker script into the sysroot.
+/// Builds the objects for one platform and puts them, the C header and the linker script into the
+/// sysroot.
 ///
 /// # Errors
 /// The target is not installed, the runtime does not compile, or an export is not in it.
@@ -92,14 +98,19 @@ pub(crate) fn add(
     feature: &str,
     solo5_target: Option<u32>,
 ) -> Result<(), Error> {
-    let exports = read_list(&root.join(EXPORTS))?;
     let step = Step::begin();
-    let library = compile(root, cache, feature)?;
     let scratch = tempfile::Builder::new()
         .prefix("runtime-")
         .tempdir_in(cache)
         .map_err(|why| Error::io("making a directory in", cache, why))?;
-    link(&library, &exports, scratch.path())?;
+    let runtime = Object {
+        package: "muslin-runtime",
+        features: &[feature],
+        exports: read_list(&root.join(EXPORTS))?,
+        member: MEMBER,
+    };
+    runtime.make(root, cache, scratch.path())?;
+    net::object().make(root, cache, scratch.path())?;
     if let Some(target) = solo5_target {
         name_target(&scratch.path().join(MEMBER), target)?;
     }
@@ -109,7 +120,11 @@ pub(crate) fn add(
         every_number::assemble(scratch.path())?;
         members.push(manifest::MEMBER.to_owned());
         members.extend(every_number::MEMBERS.map(str::to_owned));
+    } else {
+        net::assemble_without(scratch.path())?;
+        members.push(net::MEMBER_WITHOUT.to_owned());
     }
+    members.push(net::MEMBER.to_owned());
     archive::append(&sysroot.join("lib/libc.a"), scratch.path(), &members)?;
     for (from, to) in [
         (HEADER, sysroot.join("include/muslin.h")),
@@ -118,41 +133,98 @@ pub(crate) fn add(
         let from = root.join(from);
         fs::copy(&from, &to).map_err(|why| Error::io("copying", &from, why))?;
     }
-    let object = scratch.path().join(MEMBER);
-    let size = object.metadata().map_or(0, |data| data.len());
-    step.done(&format!("built the runtime object: {} KiB", size / 1024));
+    let size = |member| {
+        let object = scratch.path().join(member);
+        object.metadata().map_or(0, |data| data.len()) / 1024
+    };
+    step.done(&format!(
+        "built the runtime object, {} KiB, and that of the network, {} KiB",
+        size(MEMBER),
+        size(net::MEMBER)
+    ));
     Ok(())
 }
 
-/// Compiles the crate into a static library.
-fn compile(root: &Path, cache: &Path, feature: &str) -> Result<PathBuf, Error> {
-    let libdir = tool::output(
-        rust("rustc", root, "--print=target-libdir").args(["--target", TARGET]),
-        "asking",
-    )?;
-    if !Path::new(libdir.trim()).is_dir() {
-        return Err(Error::Setting(format!(
-            "Rust's target {TARGET} is not installed: run `rustup target add {TARGET}`"
-        )));
+/// A crate that becomes one object.
+pub(crate) struct Object<'a> {
+    /// The crate.
+    pub(crate) package: &'static str,
+    /// Its features, besides none.
+    pub(crate) features: &'a [&'a str],
+    /// The symbols that stay visible, as in [`EXPORTS`].
+    pub(crate) exports: Vec<String>,
+    /// The object's file name.
+    pub(crate) member: &'static str,
+}
+
+impl Object<'_> {
+    /// Puts the object into `dir`.
+    fn make(&self, root: &Path, cache: &Path, dir: &Path) -> Result<(), Error> {
+        let library = self.compile(root, cache)?;
+        self.link(&library, dir)
     }
-    // One directory for each copy of the repository, so that a change compiles only what changed.
-    let mut place = Key::new("runtime-target");
-    place.text("root", &root.to_string_lossy());
-    let target_dir = cache.join(format!("runtime-target-{}", place.hex()));
-    let mut cargo = rust("cargo", root, "rustc");
-    cargo
-        .args(["--package", "muslin-runtime", "--lib"])
-        .args(["--crate-type", "staticlib", "--target", TARGET])
-        .args(["--no-default-features", "--features", feature])
-        .args(["--profile", "runtime", "--locked", "--quiet"])
-        .arg("--manifest-path")
-        .arg(root.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target_dir)
-        // Not those of the user's cargo configuration.
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
-    tool::output(&mut cargo, "compiling the runtime with")?;
-    Ok(target_dir.join(TARGET).join("runtime/libmuslin_runtime.a"))
+
+    /// Compiles the crate into a static library.
+    fn compile(&self, root: &Path, cache: &Path) -> Result<PathBuf, Error> {
+        let libdir = tool::output(
+            rust("rustc", root, "--print=target-libdir").args(["--target", TARGET]),
+            "asking",
+        )?;
+        if !Path::new(libdir.trim()).is_dir() {
+            return Err(Error::Setting(format!(
+                "Rust's target {TARGET} is not installed: run `rustup target add {TARGET}`"
+            )));
+        }
+        // One directory for each copy of the repository, so that a change compiles only what changed.
+        let mut place = Key::new("runtime-target");
+        place.text("root", &root.to_string_lossy());
+        let target_dir = cache.join(format!("runtime-target-{}", place.hex()));
+        let mut cargo = rust("cargo", root, "rustc");
+        cargo
+            .args(["--package", self.package, "--lib"])
+            .args(["--crate-type", "staticlib", "--target", TARGET])
+            .args(["--no-default-features", "--features"])
+            .arg(self.features.join(","))
+            .args(["--profile", "runtime", "--locked", "--quiet"])
+            .arg("--manifest-path")
+            .arg(root.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&target_dir)
+            // Not those of the user's cargo configuration.
+            .env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
+        tool::output(&mut cargo, &format!("compiling {} with", self.package))?;
+        let library = format!("lib{}.a", self.package.replace('-', "_"));
+        Ok(target_dir.join(TARGET).join("runtime").join(library))
+    }
+
+    /// Links the library into one object without unused sections, debug information or LLVM's
+    /// bitcode, in which only the exports are visible.
+    fn link(&self, library: &Path, dir: &Path) -> Result<(), Error> {
+        let mut nm = Command::new("nm");
+        nm.args(["--defined-only", "--extern-only", "--format=posix"])
+            .arg(library);
+        let defined = tool::output(&mut nm, "reading symbols with")?;
+        let symbols = matching(&defined, &self.exports, self.package)?;
+
+        let mut ld = Command::new("ld");
+        ld.current_dir(dir).args(["-r", "--gc-sections"]);
+        for symbol in &symbols {
+            ld.args(["-u", symbol]);
+        }
+        ld.args(["-o", "linked.o"]).arg(library);
+        tool::output(&mut ld, "linking an object with")?;
+
+        let list = dir.join("exports");
+        fs::write(&list, symbols.join("\n")).map_err(|why| Error::io("writing", &list, why))?;
+        let mut objcopy = Command::new("objcopy");
+        objcopy
+            .current_dir(dir)
+            .args(["--strip-debug", "-R", ".llvmbc", "-R", ".llvmcmd"])
+            .args(["--wildcard", "--keep-global-symbols=exports"])
+            .args(["linked.o", self.member]);
+        tool::output(&mut objcopy, "hiding an object's symbols with")?;
+        Ok(())
+    }
 }
 
 /// The compiler's flags, as Cargo takes them. Each image holds the names of the sources that can panic:
@@ -162,35 +234,6 @@ fn flags(root: &Path) -> Result<String, Error> {
     let sources = Path::new(toolchain.trim()).join(RUST_SOURCES);
     let remap = format!("--remap-path-prefix={}=", sources.display());
     Ok([FLAGS, &remap].join("\x1f"))
-}
-
-/// Links the library into one object without unused sections, debug information or LLVM's bitcode,
-/// in which only the exports are visible.
-fn link(library: &Path, exports: &[String], dir: &Path) -> Result<(), Error> {
-    let mut nm = Command::new("nm");
-    nm.args(["--defined-only", "--extern-only", "--format=posix"])
-        .arg(library);
-    let defined = tool::output(&mut nm, "reading the runtime's symbols with")?;
-    let symbols = matching(&defined, exports)?;
-
-    let mut ld = Command::new("ld");
-    ld.current_dir(dir).args(["-r", "--gc-sections"]);
-    for symbol in &symbols {
-        ld.args(["-u", symbol]);
-    }
-    ld.args(["-o", "linked.o"]).arg(library);
-    tool::output(&mut ld, "linking the runtime with")?;
-
-    let list = dir.join("exports");
-    fs::write(&list, symbols.join("\n")).map_err(|why| Error::io("writing", &list, why))?;
-    let mut objcopy = Command::new("objcopy");
-    objcopy
-        .current_dir(dir)
-        .args(["--strip-debug", "-R", ".llvmbc", "-R", ".llvmcmd"])
-        .args(["--wildcard", "--keep-global-symbols=exports"])
-        .args(["linked.o", MEMBER]);
-    tool::output(&mut objcopy, "hiding the runtime's symbols with")?;
-    Ok(())
 }
 
 /// Changes the target in the object's ABI note of Solo5.
@@ -214,7 +257,11 @@ fn name_target(object: &Path, target: u32) -> Result<(), Error> {
 }
 
 /// The symbols that the exports stand for; `defined` is what `nm` says of the library.
-fn matching<'a>(defined: &'a str, exports: &[String]) -> Result<Vec<&'a str>, Error> {
+fn matching<'a>(
+    defined: &'a str,
+    exports: &[String],
+    package: &str,
+) -> Result<Vec<&'a str>, Error> {
     let mut symbols = Vec::new();
     for line in exports {
         let (export, is_optional) = match line.strip_suffix('?') {
@@ -233,7 +280,7 @@ fn matching<'a>(defined: &'a str, exports: &[String]) -> Result<Vec<&'a str>, Er
         );
         if symbols.len() == before && !is_optional {
             return Err(Error::Setting(format!(
-                "{EXPORTS} names {export}, which the runtime does not define"
+                "the exports of {package} name {export}, which it does not define"
             )));
         }
     }
@@ -287,7 +334,7 @@ mod tests {
     fn exports_are_whole_names_or_prefixes() {
         let defined =
             "lib.a[x.o]:\nmuslin_register_family T 0 10\nmuslin_next T 0 1\nother T 0 1\n";
-        let matching = |export: &str| matching(defined, &[export.to_owned()]);
+        let matching = |export: &str| matching(defined, &[export.to_owned()], "muslin-runtime");
         assert_eq!(matching("muslin_next").unwrap(), ["muslin_next"]);
         assert_eq!(
             matching("muslin_*").unwrap(),
