@@ -12,6 +12,8 @@ for platform in linux solo5; do
     cargo clippy --quiet --package muslin-runtime --target x86_64-unknown-none \
         --no-default-features --features "platform-$platform" -- --deny warnings
 done
+# So does the network's object.
+cargo clippy --quiet --package muslin-net --target x86_64-unknown-none -- --deny warnings
 if command -v cargo-deny >/dev/null; then
     # Advisories need their database from outside; the rest needs this repository only.
     cargo deny --log-level error check licenses bans sources

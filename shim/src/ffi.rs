@@ -74,6 +74,8 @@ unsafe extern "C" {
     /// See `muslin.h`.
     pub fn muslin_free(memory: *mut u8);
     /// See `muslin.h`.
+    pub fn muslin_print(text: *const c_char);
+    /// See `muslin.h`.
     pub fn muslin_abort(why: *const c_char) -> !;
     /// See `muslin.h`.
     pub fn muslin_path(call: *const Call, which: i32, dirfd: *mut i32) -> *const c_char;

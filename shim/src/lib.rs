@@ -36,6 +36,7 @@
 
 extern crate alloc;
 
+mod abort;
 pub mod clock;
 mod context;
 pub mod fd;
@@ -51,6 +52,7 @@ mod register;
 pub mod service;
 pub mod user;
 
+pub use abort::abort;
 pub use context::{Context, HandlerFn};
 pub use heap::Heap;
 pub use lock::{Guard, Lock};

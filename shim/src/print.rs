@@ -2,12 +2,10 @@
 
 use core::fmt;
 
-use muslin_abi::Sysno;
-
 use crate::ffi;
 
-const LINE_BYTES: usize = 256;
-const STDERR: usize = 2;
+/// The longest line, its end and a zero behind it.
+const LINE_BYTES: usize = 257;
 
 /// A line that is being put together on the stack, and goes out when it is dropped; what does not
 /// fit is cut. For `print!`.
@@ -26,22 +24,14 @@ impl Line {
         // A line that is too long is cut, which is not an error of the caller's.
         let _ = fmt::Write::write_fmt(&mut line, text);
         line.bytes[line.len_bytes] = b'\n';
-        let args = [
-            STDERR,
-            line.bytes.as_ptr() as usize,
-            line.len_bytes + 1,
-            0,
-            0,
-            0,
-        ];
-        // SAFETY: the platform reads a slice that is alive.
-        unsafe { ffi::muslin_passthrough(Sysno::write.0 as isize, &raw const args) };
+        // SAFETY: bytes with a zero behind them, as the buffer began with zeros and has two more.
+        unsafe { ffi::muslin_print(line.bytes.as_ptr().cast()) };
     }
 }
 
 impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = &mut self.bytes[self.len_bytes..LINE_BYTES - 1];
+        let room = &mut self.bytes[self.len_bytes..LINE_BYTES - 2];
         let fits = text.len().min(room.len());
         room[..fits].copy_from_slice(&text.as_bytes()[..fits]);
         self.len_bytes += fits;

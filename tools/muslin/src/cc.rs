@@ -20,7 +20,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use muslin_sysroot::every_number;
+use muslin_sysroot::{every_number, net};
 
 use crate::check::image::{Elf, runtime_notes};
 use crate::check::stray;
@@ -69,6 +69,9 @@ Options (--initrd, --stack, --solo5-abi and --device are not for linux):
                         before Solo5 0.8
   --device NAME=KIND    a device that the image declares, and does not start without:
                         block or net; on Solo5 usually storage=block, service=net
+  --net                 link the network stack: sockets of AF_INET and AF_INET6 are its own. Images
+                        for Solo5 that call socket() have it anyhow; on linux they are the kernel's
+  --no-net              leave the network stack out, also if the program calls socket()
   --help                print this help (muslin-cc --help prints that of gcc)
 
 Environment:
@@ -187,6 +190,9 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         let option = place::option(base, arguments.linker.as_deref());
         command.arg(format!("-Wl,{option}"));
     }
+    if let Some(option) = network(own.network, platform, &arguments)? {
+        command.arg(option);
+    }
     let devices = devices::parse(&devices::words(&own.devices), platform)?;
     if !devices.is_empty() {
         note = Note::new(&devices)?;
@@ -212,6 +218,26 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         retarget::set_abi(&arguments.output, version)?;
     }
     Ok(code)
+}
+
+/// What tells the linker to take the network stack, or to leave it out; `None` leaves it to the program's
+/// calls.
+fn network(
+    choice: Option<Network>,
+    platform: Platform,
+    arguments: &Arguments,
+) -> Result<Option<String>, Failure> {
+    match choice {
+        Some(Network::Wanted) if !arguments.linker_takes_script() => Err(Failure::usage(
+            "--net: this linker does not put the network stack before the program's own handlers",
+            "use GNU ld: leave -fuse-ld out",
+        )),
+        Some(Network::Wanted) => Ok(Some(format!("-Wl,-u,{}", net::WANTED))),
+        Some(Network::Unwanted) if platform.is_fixed() => {
+            Ok(Some(format!("-Wl,--defsym,{}=0", net::SYMBOL)))
+        }
+        Some(Network::Unwanted) | None => Ok(None),
+    }
 }
 
 /// The same command once more.
@@ -242,7 +268,17 @@ struct OwnOptions {
     stack: Option<OsString>,
     devices: Vec<OsString>,
     solo5_abi: Option<u32>,
+    network: Option<Network>,
     rest: Vec<OsString>,
+}
+
+/// What the line says about the network stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Network {
+    /// `--net`
+    Wanted,
+    /// `--no-net`
+    Unwanted,
 }
 
 impl OwnOptions {
@@ -254,6 +290,7 @@ impl OwnOptions {
             stack: None,
             devices: Vec::new(),
             solo5_abi: None,
+            network: None,
             rest: Vec::new(),
         };
         let mut words = line.into_iter();
@@ -275,6 +312,8 @@ impl OwnOptions {
                         _ => own.sysroot = Some(value),
                     }
                 }
+                None if word == "--net" => own.network = Some(Network::Wanted),
+                None if word == "--no-net" => own.network = Some(Network::Unwanted),
                 None => own.rest.push(word),
             }
         }

@@ -25,9 +25,10 @@ pub(crate) const MEMBER_WITHOUT: &str = "muslin-no-net.o";
 
 /// The source of the empty member. Weak, so that both may be there.
 pub(crate) const WITHOUT: &str = "\
+    .section .text.__muslin_sockets,\"ax\",@progbits
     .weak __muslin_sockets
     .hidden __muslin_sockets
-    .set __muslin_sockets, 0
+__muslin_sockets:
     .section .note.GNU-stack,\"\",@progbits
 ";
 
@@ -46,10 +47,7 @@ pub(crate) fn assemble_without(dir: &Path) -> Result<(), Error> {
     let from = dir.join(MEMBER_WITHOUT).with_extension("s");
     std::fs::write(&from, WITHOUT).map_err(|why| Error::io("writing", &from, why))?;
     let mut assembler = Command::new("as");
-    assembler
-        .arg("-o")
-        .arg(dir.join(MEMBER_WITHOUT))
-        .arg(&from);
+    assembler.arg("-o").arg(dir.join(MEMBER_WITHOUT)).arg(&from);
     tool::output(&mut assembler, "assembling a member of libc.a with")?;
     Ok(())
 }

@@ -21,6 +21,7 @@ mod hosts;
 mod hvt_files;
 mod lab;
 mod memory;
+mod network;
 mod run;
 mod size;
 mod solo5;
