@@ -29,7 +29,8 @@ guests:          ## the sysroots in out/solo5-spt/ and out/solo5-hvt/, for guest
 demo: all stock guests ## builds everything, runs real programs and shows where their calls went
 	@tools/demo.sh
 
-test: all stock guests lint ## every test that this machine can run
+test: all stock guests ## every test that this machine can run
+	@tools/lint.sh
 	@cargo test --workspace --features muslin/abi-check
 
 test-long: test  ## the same, and the tests that take minutes
@@ -38,7 +39,8 @@ test-long: test  ## the same, and the tests that take minutes
 bench: all stock ## what a call costs: native, through the table, handled, in a guest
 	@tools/bench.sh
 
-lint: setup      ## formatting, clippy and, where it is installed, cargo deny
+lint: setup      ## formatting, clippy and cargo deny, which it compiles the first time
+	@tools/fetch-cargo-deny.sh
 	@tools/lint.sh
 
 install: all     ## puts the command and the sysroot below PREFIX

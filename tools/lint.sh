@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, clippy and, where it is installed, cargo deny.
+# Formatting, clippy and, where it is there, cargo deny.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,9 +14,10 @@ for platform in linux solo5; do
 done
 # So does the network's object.
 cargo clippy --quiet --package muslin-net --target x86_64-unknown-none -- --deny warnings
-if command -v cargo-deny >/dev/null; then
+deny=$(command -v cargo-deny || tools/fetch-cargo-deny.sh --where)
+if [ -x "$deny" ]; then
     # Advisories need their database from outside; the rest needs this repository only.
-    cargo deny --log-level error check licenses bans sources
+    "$deny" --log-level error check licenses bans sources
 else
-    echo "lint: skipped cargo deny: it is not installed (cargo install cargo-deny)"
+    echo "lint: skipped cargo deny: it is not installed (\`make lint\` gets it)"
 fi

@@ -1,5 +1,6 @@
 //! An archive for a root directory: made of a directory, or one that is there.
 
+pub mod directories;
 mod sound;
 
 use std::fs;
@@ -10,6 +11,9 @@ use tempfile::TempDir;
 
 use crate::failure::{Failure, reason, shown};
 use sound::Damage;
+
+/// The section of an image that holds its own archive.
+pub const SECTION: &str = ".muslin.initrd";
 
 /// A tar archive. One that was made of a directory lives as long as this value.
 pub struct Archive {

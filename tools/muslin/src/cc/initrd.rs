@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, SECTION};
 use crate::failure::Failure;
 
 /// An archive as a source for the assembler. It lives as long as this value.
@@ -45,11 +45,13 @@ const SOURCE: &str = "initrd.s";
 
 /// The archive between two symbols, in a section that nothing keeps but them.
 fn source(archive: &OsStr) -> Vec<u8> {
-    let mut text = b".section .muslin.initrd,\"a\",@progbits\n.balign 4096\n\
+    let mut text = format!(
+        ".section {SECTION},\"a\",@progbits\n.balign 4096\n\
         .globl __muslin_initrd_start, __muslin_initrd_end\n\
         .hidden __muslin_initrd_start, __muslin_initrd_end\n\
         __muslin_initrd_start:\n.incbin \""
-        .to_vec();
+    )
+    .into_bytes();
     for &byte in archive.as_bytes() {
         if matches!(byte, b'"' | b'\\') {
             text.push(b'\\');

@@ -1,5 +1,6 @@
 //! Guests: images that the tender starts, and the command line by which a guest gets its words.
 
+mod directory;
 mod process;
 
 use std::ffi::{OsStr, OsString};
@@ -193,9 +194,11 @@ pub fn run(
                 "leave out --watchdog, or --tender",
             ));
         }
+        directory::check(args.cwd.as_deref(), None, bytes)?;
         return stock::run(tender, image, command_line, args);
     }
     let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
+    directory::check(args.cwd.as_deref(), initrd.as_ref(), bytes)?;
     let options = Options {
         memory_mib: memory_mib(image, bytes, args),
         blocks,

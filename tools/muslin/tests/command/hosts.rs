@@ -262,6 +262,12 @@ fn a_process_may_be_given_a_root_directory() {
         stderr(&output),
         "muslin: the file that MUSLIN_INITRD names cannot be read\n"
     );
+    let output = process(&[("MUSLIN_CWD", "/nowhere")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "muslin: there is no directory \"/nowhere\" to start in; name one of the initrd, or /tmp\n"
+    );
 }
 
 #[test]

@@ -294,14 +294,53 @@ fn the_root_directory_may_be_given_when_the_guest_is_started() {
         ),
         "{line}"
     );
-    let output = tender(&["--initrd", "given", "--cwd", "/nowhere"])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        stdout(&output),
-        "muslin: there is no directory \"/nowhere\" to start in; name one of the initrd, or /tmp\n"
+}
+
+#[test]
+fn a_working_directory_that_is_not_there_is_told_before_the_start() {
+    let Some(guest) = Guest::new("solo5_run_cwd") else {
+        return;
+    };
+    write(
+        &guest.dir,
+        &[("inside/own/motto", "a\n"), ("given/etc/motto", "b\n")],
     );
+    // It names no file, so that it has none to miss a directory among.
+    let source = "#include <stdio.h>\nint main(void) { puts(\"started\"); }\n";
+    guest.compile(source, &["--initrd", "inside"]);
+    let start = |options: &[&str]| {
+        let mut command = with(["run", "--mem", "16"]);
+        command.current_dir(&guest.dir).args(options).arg("./guest");
+        command.output().unwrap()
+    };
+    for there in [
+        &["--cwd", "/own"][..],
+        &["--cwd", "dev/shm"],
+        &["--initrd", "given", "--cwd", "/etc"],
+        &["--platform", "linux", "--cwd", "/own"],
+    ] {
+        let output = start(there);
+        assert_eq!(stdout(&output), "started\n", "{}", stderr(&output));
+    }
+    for not in [
+        &["--cwd", "/etc"][..],
+        &["--cwd", "/own/motto"],
+        &["--initrd", "given", "--cwd", "/own"],
+        &["--platform", "linux", "--cwd", "/etc"],
+    ] {
+        let output = start(not);
+        let (said, path) = (stderr(&output), not[not.len() - 1]);
+        assert_eq!(
+            (output.status.code(), stdout(&output)),
+            (Some(1), String::new())
+        );
+        assert_eq!(
+            said,
+            format!(
+                "muslin: --cwd {path}: the guest has no such directory; name one of the initrd, or /tmp\n"
+            )
+        );
+    }
 }
 
 #[test]

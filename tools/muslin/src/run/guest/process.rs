@@ -7,7 +7,9 @@ use std::process::Command;
 use muslin_tender::image::Image;
 use muslin_tender::manifest::Kind;
 
-use super::{DIRECTORY_VARIABLE, GuestArgs, HOST_NAME_VARIABLE, devices, refused, variables};
+use super::{
+    DIRECTORY_VARIABLE, GuestArgs, HOST_NAME_VARIABLE, devices, directory, refused, variables,
+};
 use crate::archive::Archive;
 use crate::check::image::runtime_notes_in;
 use crate::failure::{Failure, shown};
@@ -53,6 +55,7 @@ pub fn command(
         }
     }
     let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
+    directory::check(args.cwd.as_deref(), initrd.as_ref(), bytes)?;
     command.env_clear().envs(variables(args)?);
     for (name, path) in &blocks {
         command.env(format!("{BLOCK_VARIABLE}{name}"), path);
