@@ -16,7 +16,7 @@ use muslin_platform::Platform;
 use super::attention::{Attention, Call};
 use super::deadlock;
 use super::pulse::Pulse;
-use super::thread::{Kept, Thread, Waiting};
+use super::thread::{Kept, KernelStack, Thread, Waiting};
 use crate::context::Context;
 use crate::lock::Mutex;
 use crate::time::{Target, TimerKey, TimerQueue};
@@ -83,6 +83,8 @@ struct State {
     is_first_over: bool,
     /// Those that are over, to be used again.
     over: Vec<&'static Thread>,
+    /// The stack on which the last of them ended: it could not be freed before it was left.
+    left_stack: Option<KernelStack>,
     last_tid: i32,
     /// Calls of the current turn, while others wait for theirs.
     calls: u32,
@@ -98,6 +100,7 @@ impl Scheduler {
                 others: Vec::new(),
                 is_first_over: false,
                 over: Vec::new(),
+                left_stack: None,
                 last_tid: crate::process::PID,
                 calls: 0,
             }),
@@ -249,7 +252,7 @@ impl Scheduler {
 
     /// The current thread is over: takes it out of the list, and goes on with another.
     pub(super) fn end(&self, context: &Context<'_>, first: &'static Thread) -> ! {
-        let thread = {
+        let (thread, unused_stack) = {
             let mut state = self.state.lock();
             let thread = state.current;
             if core::ptr::eq(thread, first) {
@@ -259,8 +262,10 @@ impl Scheduler {
                 // Nobody takes it before this stack is left.
                 state.over.push(thread);
             }
-            thread
+            let stack = thread.take_kernel_stack();
+            (thread, core::mem::replace(&mut state.left_stack, stack))
         };
+        drop(unused_stack);
         self.leave(context, thread);
         unreachable!("nobody goes on with a thread that is over")
     }
@@ -465,4 +470,27 @@ pub struct Machine {
     /// Makes a call again: code that finds the stack pointer at its [`Call`](super::Call), and the
     /// registers of that as the call keeps them.
     pub again: unsafe extern "C" fn(),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use crate::testing::World;
+
+    #[test]
+    fn stacks_of_threads_that_are_over_are_freed() {
+        const COUNT: usize = 5;
+        let world = World::new();
+        let ends: Vec<usize> = (0..COUNT).map(|_| world.spawn(|_| {})).collect();
+        for end in ends {
+            world.join(end);
+        }
+        let state = world.process.threads.scheduler.state.lock();
+        assert_eq!(state.over.len(), COUNT);
+        let mut over = state.over.iter();
+        assert!(over.all(|thread| thread.take_kernel_stack().is_none()));
+        // The last one ran on it to its end.
+        assert!(state.left_stack.is_some());
+    }
 }

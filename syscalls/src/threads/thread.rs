@@ -59,7 +59,7 @@ pub struct Thread {
     /// Its stack while it does not run.
     pub(super) stack_pointer: AtomicUsize,
     pub(super) kept: Mutex<Kept>,
-    /// A stack for its calls, if its own was too small once.
+    /// A stack for its calls, if its own is too small.
     own_kernel_stack: Mutex<Option<KernelStack>>,
     pub(super) wait: Mutex<Wait>,
     /// Where it waits for a futex.
@@ -187,7 +187,6 @@ impl Thread {
         self.stack_pointer.store(stack_pointer, Ordering::Relaxed);
         let top = kernel_stack.as_ref().map_or(0, KernelStack::top);
         *self.kept.lock() = Kept::new(thread_pointer, top);
-        // What was there is freed: nobody runs on it any more.
         *self.own_kernel_stack.lock() = kernel_stack;
         self.clear_child_tid
             .store(clear_child_tid, Ordering::Relaxed);
@@ -195,6 +194,11 @@ impl Thread {
         self.has_signal.store(false, Ordering::Relaxed);
         self.cpu_ns.store(0, Ordering::Relaxed);
         *self.signals.lock() = ThreadSignals::new();
+    }
+
+    /// The stack for its calls, which is not the thread's any more.
+    pub(super) fn take_kernel_stack(&self) -> Option<KernelStack> {
+        self.own_kernel_stack.lock().take()
     }
 
     /// What it waits for, if it waits.
