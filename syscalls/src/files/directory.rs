@@ -1,13 +1,13 @@
 //! A directory: names by their bytes, and an order that stays while names come and go, so that
 //! reading it piece by piece meets every name once.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use muslin_abi::Errno;
 use muslin_abi::flags::{IN_ATTRIB, IN_CREATE};
 
+use super::entries::{Entries, Entry};
 use super::inode::{Inode, LINKS_MAX, Time};
 
 /// Longest name in bytes.
@@ -18,7 +18,7 @@ pub type Name = Arc<[u8]>;
 
 /// The names in a directory.
 pub struct Directory {
-    entries: BTreeMap<Name, Entry>,
+    entries: Entries,
     /// By place; a name that is gone leaves its place empty until most are.
     order: Vec<(u64, Option<Name>)>,
     next_place: u64,
@@ -28,11 +28,6 @@ pub struct Directory {
     pub name: Name,
     /// Whether `rmdir` took it away: no name can come into it any more.
     pub is_removed: bool,
-}
-
-struct Entry {
-    place: u64,
-    inode: Arc<Inode>,
 }
 
 /// An empty directory keeps the memory of no more places than this.
@@ -45,7 +40,7 @@ impl Directory {
     /// An empty one.
     pub fn new(parent: Weak<Inode>) -> Self {
         Self {
-            entries: BTreeMap::new(),
+            entries: Entries::default(),
             order: Vec::new(),
             next_place: FIRST_PLACE,
             parent,
@@ -61,7 +56,7 @@ impl Directory {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// The file of that name.
@@ -81,13 +76,13 @@ impl Directory {
     /// Has room for as many more names before anything is changed. The list of a large directory is
     /// more than the little that is asked for beforehand.
     fn reserve(&mut self, count: usize) -> Result<(), Errno> {
+        self.entries.reserve()?;
         self.order.try_reserve(count).map_err(|_| Errno::ENOMEM)
     }
 
     /// A name as it is kept here.
     fn name_of(&self, name: &[u8]) -> Option<Name> {
-        let entry = self.entries.get_key_value(name)?;
-        Some(entry.0.clone())
+        Some(self.entries.get(name)?.name.clone())
     }
 
     fn put(&mut self, name: &[u8], inode: Arc<Inode>) {
@@ -95,7 +90,7 @@ impl Directory {
         let place = self.next_place;
         self.next_place += 1;
         self.order.push((place, Some(name.clone())));
-        self.entries.insert(name, Entry { place, inode });
+        self.entries.insert(Entry { name, place, inode });
     }
 
     fn take(&mut self, name: &[u8]) -> Option<Arc<Inode>> {
@@ -104,8 +99,9 @@ impl Directory {
         if let Some(place) = at.ok().and_then(|at| self.order.get_mut(at)) {
             place.1 = None;
         }
-        if self.entries.is_empty() && self.order.capacity() > EMPTY_PLACES_MAX {
+        if self.is_empty() && self.order.capacity() > EMPTY_PLACES_MAX {
             self.order = Vec::new();
+            self.entries = Entries::default();
         } else if self.order.len() > 2 * self.entries.len() {
             self.order.retain(|(_, name)| name.is_some());
         }

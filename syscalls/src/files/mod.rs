@@ -29,6 +29,7 @@ pub mod walk;
 mod attributes;
 mod copy;
 mod descriptors;
+mod entries;
 mod epoll;
 mod eventfd;
 mod extended_attributes;

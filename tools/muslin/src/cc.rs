@@ -431,9 +431,8 @@ fn search_dirs(compiler: &OsStr, sysroot: &Sysroot) -> Result<u8, Failure> {
 }
 
 /// Symbols whose callers may make calls by numbers that no slot names.
-const BY_NUMBER: [&str; 8] = [
+const BY_NUMBER: [&str; 7] = [
     "syscall",
-    "__setxid",
     "muslin_call",
     "muslin_next",
     "muslin_passthrough",
@@ -504,9 +503,7 @@ fn link(
     if let Some(files) = seen.two_runtimes() {
         return Err(two_runtimes(&files));
     }
-    let calls_by_number = seen
-        .references()
-        .any(|file| !names_its_numbers(file, arguments.from_rustc));
+    let calls_by_number = seen.references().any(|file| !names_its_numbers(file));
     let ended = |code| Linked {
         code,
         calls_by_number,
@@ -528,15 +525,12 @@ fn link(
     report_dropped(&dropped, &arguments.output).map(ended)
 }
 
-/// Whether all numbers of calls in a linked file are known. Of the libc only setuid and its like choose
-/// theirs as they run; those of the standard libraries in `STD_FILES` are listed, and images of Rust hold them.
-fn names_its_numbers(file: &str, from_rustc: bool) -> bool {
+/// Whether all numbers of calls in a linked file are known. The libc names slots; the numbers of the standard
+/// libraries in `STD_FILES` are listed, and images of Rust hold them.
+fn names_its_numbers(file: &str) -> bool {
     let archive = file.split('(').next().unwrap_or(file);
     let name = archive.rsplit('/').next().unwrap_or(archive);
-    match name {
-        "libc.a" => from_rustc || !file.contains("(unistd_set"),
-        _ => every_number::STD_FILES.contains(&name),
-    }
+    name == "libc.a" || every_number::STD_FILES.contains(&name)
 }
 
 fn two_runtimes(files: &str) -> Failure {
@@ -635,19 +629,13 @@ mod tests {
     #[test]
     fn only_libraries_that_were_looked_at_name_their_numbers() {
         let known = format!("/lib/{}(std-0.rcgu.o)", every_number::STD_FILES[0]);
-        for (file, from_rustc, expected) in [
-            (known.as_str(), true, true),
-            (
-                "/lib/libstd-0123456789abcdef.rlib(std-0.rcgu.o)",
-                true,
-                false,
-            ),
-            ("/lib/libc.a(getrandom.lo)", false, true),
-            ("/lib/libc.a(unistd_setuid.lo)", true, true),
-            ("/lib/libc.a(unistd_setuid.lo)", false, false),
-            ("main.o", false, false),
+        for (file, expected) in [
+            (known.as_str(), true),
+            ("/lib/libstd-0123456789abcdef.rlib(std-0.rcgu.o)", false),
+            ("/lib/libc.a(getrandom.lo)", true),
+            ("main.o", false),
         ] {
-            assert_eq!(names_its_numbers(file, from_rustc), expected, "{file}");
+            assert_eq!(names_its_numbers(file), expected, "{file}");
         }
     }
 }

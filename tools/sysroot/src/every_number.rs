@@ -24,9 +24,8 @@ pub(crate) const MEMBERS: [&str; 2] = ["muslin-every-number.o", "muslin-std-numb
 /// another answer every number.
 pub const STD_FILES: [&str; 1] = ["libstd-286e4795762d614b.rlib"];
 
-/// What these call by number: gettid, futex, getrandom, pidfd_send_signal, pidfd_open. Before them what
-/// musl's setuid and its like call by number for std: setuid, setgid, setreuid, setregid, setresuid, setresgid.
-const STD_NUMBERS: [u32; 11] = [105, 106, 113, 114, 117, 119, 186, 202, 318, 424, 434];
+/// What these call by number: gettid, futex, getrandom, pidfd_send_signal, pidfd_open.
+const STD_NUMBERS: [u32; 5] = [186, 202, 318, 424, 434];
 
 /// Functions of the libc that these call if an image has them, and by number if not. The member names
 /// them in a section that the linker drops: so they are there, each for code that calls it.

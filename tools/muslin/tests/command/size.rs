@@ -86,6 +86,27 @@ fn image_of_rust(test: &str, source: &str) -> Option<PathBuf> {
 }
 
 #[test]
+fn setuid_brings_its_own_call_and_no_other() {
+    let test = "size_setuid";
+    let Some(sysroot) = solo5(test) else {
+        return;
+    };
+    let dir = directory(test);
+    let source = "#include <stdio.h>\n#include <unistd.h>\n\
+        int main(void) { int set = setuid(7); printf(\"%d %d\\n\", set, getuid()); }\n";
+    write(&dir, &[("setuid.c", source)]);
+    succeed(driver(sysroot, &dir).args(["-O2", "-s", "setuid.c", "-o", "setuid"]));
+    let image = dir.join("setuid");
+    let calls = succeed(with(["check"]).arg(&image));
+    assert!(
+        calls.contains(" setuid") && !calls.contains(" setgid"),
+        "{calls}"
+    );
+    let output = with(["run"]).arg(&image).output().unwrap();
+    assert_eq!(stdout(&output), "0 7\n");
+}
+
+#[test]
 fn an_image_whose_numbers_nobody_knows_holds_all() {
     let test = "size_numbers";
     let Some(sysroot) = solo5(test) else {
