@@ -1,0 +1,244 @@
+//! TAP interfaces of a Linux host, for those who have nothing but its calls: a descriptor whose reads
+//! and writes are Ethernet frames.
+//!
+//! How a call is made is the caller's: a process under the patched libc and an image of Solo5 that Linux
+//! runs have different ways.
+//!
+//! Source: Linux `Documentation/networking/tuntap.rst`, `include/uapi/linux/if_tun.h`, netdevice(7).
+
+#![no_std]
+
+use muslin_abi::args::from_raw;
+use muslin_abi::{Errno, Sysno};
+
+/// Makes a call of the host; its value or a negative errno.
+pub type CallFn = unsafe fn(Sysno, [usize; 6]) -> isize;
+
+/// An interface that was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Tap {
+    /// The descriptor. It does not block.
+    pub fd: i32,
+    /// How much a frame may hold behind its header.
+    pub mtu_bytes: u16,
+}
+
+/// Why it cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It is no name, and no `@` and a number.
+    BadName,
+    /// There is no such interface.
+    NotThere,
+    /// It is another kind of interface, or of descriptor.
+    NotTap,
+    /// It is somebody else's.
+    NotAllowed,
+    /// Somebody has it open.
+    Busy,
+    /// The host does not have such interfaces, or something else went wrong.
+    Other(Errno),
+}
+
+impl Problem {
+    /// What is wrong, and what to do.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::BadName => {
+                "is not a name of a tap interface, nor @ and the number of a descriptor"
+            }
+            Self::NotThere => {
+                "is not there; make it: ip tuntap add NAME mode tap; ip link set NAME up"
+            }
+            Self::NotTap => "is not a tap interface",
+            Self::NotAllowed => {
+                "is not allowed; run as root, or make it for this user: ip tuntap add NAME mode tap user USER"
+            }
+            Self::Busy => "is in use by another program",
+            Self::Other(_) => "cannot be opened; is there a /dev/net/tun?",
+        }
+    }
+}
+
+const DEVICE: &[u8] = b"/dev/net/tun\0";
+
+const O_RDWR: usize = 2;
+const O_NONBLOCK: usize = 0o4000;
+const O_CLOEXEC: usize = 0o2_000_000;
+const F_SETFL: usize = 4;
+const AF_INET: usize = 2;
+const SOCK_DGRAM_CLOEXEC: usize = 2 | O_CLOEXEC;
+
+const TUNSETIFF: usize = 0x4004_54ca;
+const TUNGETIFF: usize = 0x8004_54d2;
+const SIOCGIFMTU: usize = 0x8921;
+const SIOCGIFINDEX: usize = 0x8933;
+const IFF_TAP_NO_PI: u16 = 0x0002 | 0x1000;
+
+const NAME_BYTES: usize = 16;
+
+/// `struct ifreq`, with what these requests need of its union.
+#[repr(C)]
+struct Request {
+    name: [u8; NAME_BYTES],
+    value: [u8; 24],
+}
+
+impl Request {
+    fn named(name: &[u8]) -> Result<Self, Problem> {
+        // A percent sign would make the kernel choose a name.
+        let is_good = |&byte: &u8| byte.is_ascii_graphic() && byte != b'/' && byte != b'%';
+        if name.is_empty() || name.len() >= NAME_BYTES || !name.iter().all(is_good) {
+            return Err(Problem::BadName);
+        }
+        let mut request = Self {
+            name: [0; NAME_BYTES],
+            value: [0; 24],
+        };
+        request.name[..name.len()].copy_from_slice(name);
+        Ok(request)
+    }
+
+    /// Makes a request of a descriptor.
+    fn ask(&mut self, call: CallFn, fd: usize, number: usize) -> Result<(), Errno> {
+        let args = [fd, number, &raw mut *self as usize, 0, 0, 0];
+        // SAFETY: each of the requests here reads and writes one such structure.
+        from_raw(unsafe { call(Sysno::ioctl, args) }).map(|_| ())
+    }
+}
+
+/// Opens an interface by its name, or `@` and the number of a descriptor that is attached to one.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn open(call: CallFn, interface: &[u8]) -> Result<Tap, Problem> {
+    if let Some(number) = interface.strip_prefix(b"@") {
+        return inherited(call, decimal(number).ok_or(Problem::BadName)?);
+    }
+    let mut request = Request::named(interface)?;
+    // Else the kernel would make one.
+    if let Err(errno) = ask_socket(call, &mut request, SIOCGIFINDEX) {
+        return Err(match errno {
+            Errno::ENODEV => Problem::NotThere,
+            other => Problem::Other(other),
+        });
+    }
+    let flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
+    // SAFETY: the kernel reads a C string.
+    let fd = from_raw(unsafe { call(Sysno::open, [DEVICE.as_ptr() as usize, flags, 0, 0, 0, 0]) })
+        .map_err(Problem::Other)?;
+    let mut request = Request::named(interface)?;
+    request.value[..2].copy_from_slice(&IFF_TAP_NO_PI.to_le_bytes());
+    request
+        .ask(call, fd, TUNSETIFF)
+        .map_err(|errno| match errno {
+            Errno::EBUSY => Problem::Busy,
+            Errno::EINVAL => Problem::NotTap,
+            Errno::EPERM => Problem::NotAllowed,
+            other => Problem::Other(other),
+        })?;
+    with_mtu(call, fd, request)
+}
+
+/// A descriptor that this process was started with.
+fn inherited(call: CallFn, fd: usize) -> Result<Tap, Problem> {
+    let mut request = Request {
+        name: [0; NAME_BYTES],
+        value: [0; 24],
+    };
+    let asked = request.ask(call, fd, TUNGETIFF);
+    asked.map_err(|_| Problem::NotTap)?;
+    // SAFETY: changes the flags of an open file.
+    let set = unsafe { call(Sysno::fcntl, [fd, F_SETFL, O_RDWR | O_NONBLOCK, 0, 0, 0]) };
+    from_raw(set).map_err(Problem::Other)?;
+    with_mtu(call, fd, request)
+}
+
+fn with_mtu(call: CallFn, fd: usize, mut request: Request) -> Result<Tap, Problem> {
+    ask_socket(call, &mut request, SIOCGIFMTU).map_err(Problem::Other)?;
+    let [a, b, ..] = request.value;
+    Ok(Tap {
+        fd: fd as i32,
+        mtu_bytes: u16::from_le_bytes([a, b]),
+    })
+}
+
+/// Makes a request of any socket, which is what one asks about interfaces.
+fn ask_socket(call: CallFn, request: &mut Request, number: usize) -> Result<(), Errno> {
+    // SAFETY: opens a socket, which is closed again.
+    unsafe {
+        let socket = from_raw(call(
+            Sysno::socket,
+            [AF_INET, SOCK_DGRAM_CLOEXEC, 0, 0, 0, 0],
+        ))?;
+        let asked = request.ask(call, socket, number);
+        call(Sysno::close, [socket, 0, 0, 0, 0, 0]);
+        asked
+    }
+}
+
+/// Takes a frame that has come; its length in bytes.
+///
+/// # Errors
+/// `EAGAIN` none is there · `EIO` and others.
+pub fn receive(call: CallFn, fd: i32, frame: &mut [u8]) -> Result<usize, Errno> {
+    let args = [
+        fd as usize,
+        frame.as_mut_ptr() as usize,
+        frame.len(),
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel writes a slice that is ours alone.
+    from_raw(unsafe { call(Sysno::read, args) })
+}
+
+/// Sends a frame.
+///
+/// # Errors
+/// `EAGAIN` no more is taken now · `EIO` the interface is down, and others.
+pub fn send(call: CallFn, fd: i32, frame: &[u8]) -> Result<(), Errno> {
+    let args = [fd as usize, frame.as_ptr() as usize, frame.len(), 0, 0, 0];
+    // SAFETY: the kernel reads a slice that is alive.
+    from_raw(unsafe { call(Sysno::write, args) }).map(|_| ())
+}
+
+fn decimal(digits: &[u8]) -> Option<usize> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_usize, |number, &digit| {
+        let digit = char::from(digit).to_digit(10)?;
+        let number = number.checked_mul(10)?.checked_add(digit as usize)?;
+        (number <= i32::MAX as usize).then_some(number)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host without anything.
+    unsafe fn nothing(_: Sysno, _: [usize; 6]) -> isize {
+        -(Errno::ENODEV.raw() as isize)
+    }
+
+    #[test]
+    fn what_is_no_name_is_not_asked_for() {
+        for name in [
+            &b""[..],
+            b"a/b",
+            b"tap%d",
+            b"a b",
+            b"sixteen-letters-",
+            b"@",
+            b"@x",
+            b"@99999999999",
+        ] {
+            assert_eq!(open(nothing, name).err(), Some(Problem::BadName));
+        }
+        assert_eq!(open(nothing, b"@3").err(), Some(Problem::NotTap));
+        assert!(matches!(open(nothing, b"tap0"), Err(Problem::NotThere)));
+    }
+}
