@@ -1,14 +1,14 @@
 //! The lock of everything that the library OS keeps: one vCPU runs it and nothing interrupts it, so a
 //! lock costs a load and two stores, and one that is held already is a mistake of ours, not a wait.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, Ordering};
 
 /// A value that one at a time may use.
 #[derive(Default)]
 pub struct Mutex<T> {
-    is_held: AtomicBool,
+    /// No atomic: who else would look? So the compiler may put uses that follow each other together.
+    is_held: Cell<bool>,
     value: UnsafeCell<T>,
 }
 
@@ -20,7 +20,7 @@ impl<T> Mutex<T> {
     /// A lock that nobody holds.
     pub const fn new(value: T) -> Self {
         Self {
-            is_held: AtomicBool::new(false),
+            is_held: Cell::new(false),
             value: UnsafeCell::new(value),
         }
     }
@@ -32,10 +32,10 @@ impl<T> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> Guard<'_, T> {
         // Not one exchange: that would cost more than most calls do between lock and unlock.
-        if self.is_held.load(Ordering::Relaxed) {
+        if self.is_held.get() {
             taken_twice();
         }
-        self.is_held.store(true, Ordering::Relaxed);
+        self.is_held.set(true);
         Guard(self)
     }
 }
@@ -71,7 +71,7 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.0.is_held.store(false, Ordering::Relaxed);
+        self.0.is_held.set(false);
     }
 }
 

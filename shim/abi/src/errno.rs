@@ -4,6 +4,8 @@
 
 use core::num::NonZeroUsize;
 
+use crate::names::{self, Run};
+
 /// What went wrong with a call: a number from 1 to 4095.
 ///
 /// A newtype over the number, not an enum, so that an errno of a host that is not in this list
@@ -30,6 +32,9 @@ macro_rules! errnos {
 
         /// All known error numbers with their names.
         pub const ERRNOS: &[(Errno, &str)] = &[$((Errno::$name, stringify!($name)),)*];
+
+        const NUMBERS: &[u16] = &[$($number,)*];
+        const NAMES: &str = concat!($(stringify!($name), " "),*);
     };
 }
 
@@ -66,10 +71,8 @@ impl Errno {
 
     /// The name in errno.h, if it has one.
     pub fn name(self) -> Option<&'static str> {
-        ERRNOS
-            .iter()
-            .find(|&&(errno, _)| errno == self)
-            .map(|&(_, name)| name)
+        static RUNS: [Run; names::count(NUMBERS)] = names::runs(NUMBERS);
+        names::name(&RUNS, NAMES, self.0.get())
     }
 }
 
@@ -235,6 +238,20 @@ mod tests {
         assert_eq!(Errno::from_raw(4096), None);
         assert_eq!(Errno::from_raw(2), Some(Errno::ENOENT));
         assert_eq!(Errno::from_raw(4095).map(Errno::raw), Some(4095));
+    }
+
+    #[test]
+    fn each_errno_has_its_name() {
+        assert!(
+            ERRNOS
+                .windows(2)
+                .all(|pair| pair[0].0.raw() < pair[1].0.raw())
+        );
+        for &(errno, name) in ERRNOS {
+            assert_eq!(errno.name(), Some(name));
+        }
+        let without = [41, 58, 134].map(|number| Errno::from_raw(number).and_then(Errno::name));
+        assert_eq!(without, [None; 3]);
     }
 
     #[test]

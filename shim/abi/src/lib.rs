@@ -12,6 +12,7 @@ pub mod file;
 pub mod flags;
 pub mod handler;
 pub mod layout;
+mod names;
 pub mod net_device;
 pub mod pulse;
 pub mod setting;

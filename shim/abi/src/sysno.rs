@@ -2,6 +2,8 @@
 //!
 //! Source: `arch/x86_64/bits/syscall.h.in` of musl 1.2.5 and 1.2.6; `tests/abi.rs` compares.
 
+use crate::names::{self, Run};
+
 /// The number of a system call.
 ///
 /// Every number that musl knows is a constant of its name: `Sysno::openat`.
@@ -25,7 +27,6 @@ macro_rules! sysnos {
         /// All known numbers with their names, in ascending order.
         pub const SYSNOS: &[(Sysno, &str)] = &[$((Sysno($nr), stringify!($name)),)*];
 
-        /// The same for an image that says names: a third of the size, and nothing to relocate.
         const NUMBERS: &[u16] = &[$($nr,)*];
         const NAMES: &str = concat!($(stringify!($name), " "),*);
     };
@@ -34,9 +35,8 @@ macro_rules! sysnos {
 impl Sysno {
     /// The kernel's name of this call, if it has one here.
     pub fn name(self) -> Option<&'static str> {
-        let nr = u16::try_from(self.0).ok()?;
-        let at = NUMBERS.binary_search(&nr).ok()?;
-        NAMES.split(' ').nth(at)
+        static RUNS: [Run; names::count(NUMBERS)] = names::runs(NUMBERS);
+        names::name(&RUNS, NAMES, self.0 as usize)
     }
 
     /// The call with this name.

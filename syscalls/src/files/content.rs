@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use muslin_abi::Errno;
 
-use crate::memory::SharedPage;
+use crate::memory::{SharedPage, Shown};
 
 pub use super::page_map::PAGE_BYTES;
 use super::page_map::PageMap;
@@ -246,16 +246,16 @@ impl Content {
     }
 
     /// These pages, if mappings showed all of them before, one behind the other.
-    pub fn shared_run(&self, pages: Range<u64>) -> Option<Vec<Arc<SharedPage>>> {
-        let mut run: Vec<Arc<SharedPage>> = Vec::new();
+    pub fn shared_run(&self, pages: Range<u64>) -> Option<Vec<Shown>> {
+        let mut run: Vec<Shown> = Vec::new();
         for index in pages {
             let page = self.pages.shared(index)?;
-            let is_next = |last: &Arc<SharedPage>| last.address() + PAGE_BYTES == page.address();
+            let is_next = |last: &Shown| last.0 + PAGE_BYTES == page.address();
             if !run.last().is_none_or(is_next) {
                 return None;
             }
             run.try_reserve(1).ok()?;
-            run.push(page.clone());
+            run.push((page.address(), page.clone()));
         }
         Some(run)
     }
@@ -284,8 +284,8 @@ impl Content {
         &mut self,
         pages: Range<u64>,
         all: bool,
-        mut take: impl FnMut() -> Result<Arc<SharedPage>, Errno>,
-    ) -> Result<Vec<Arc<SharedPage>>, Errno> {
+        take: &mut dyn FnMut() -> Result<Arc<SharedPage>, Errno>,
+    ) -> Result<Vec<Shown>, Errno> {
         let mut shared = Vec::new();
         let count = (pages.end - pages.start) as usize;
         shared.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
@@ -293,7 +293,7 @@ impl Content {
             if let Some(page) = self.pages.shared(index)
                 && !all
             {
-                shared.push(page.clone());
+                shared.push((page.address(), page.clone()));
                 continue;
             }
             let mut page = take()?;
@@ -309,19 +309,25 @@ impl Content {
                 }
             }
             self.pages.put_shared(index, page.clone())?;
-            shared.push(page);
+            shared.push((page.address(), page));
         }
         Ok(shared)
     }
 
     fn page_mut(&mut self, index: u64) -> Result<&mut [u8; PAGE_BYTES], Errno> {
         if self.pages.get(index).is_none() {
-            let page = self.pages.add(index)?;
-            let based = tail(self.base, index * PAGE_BYTES as u64);
-            let based = &based[..based.len().min(PAGE_BYTES)];
-            page[..based.len()].copy_from_slice(based);
+            self.add_page(index)?;
         }
         self.pages.get_mut(index).ok_or(Errno::ENOSPC)
+    }
+
+    #[inline(never)]
+    fn add_page(&mut self, index: u64) -> Result<(), Errno> {
+        let page = self.pages.add(index)?;
+        let based = tail(self.base, index * PAGE_BYTES as u64);
+        let based = &based[..based.len().min(PAGE_BYTES)];
+        page[..based.len()].copy_from_slice(based);
+        Ok(())
     }
 }
 

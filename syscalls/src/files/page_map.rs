@@ -187,8 +187,14 @@ impl PageMap {
     fn place(&self, row: u64) -> Result<usize, usize> {
         match self.rows.get(row as usize) {
             Some(&(number, _)) if number == row => Ok(row as usize),
-            _ => self.rows.binary_search_by_key(&row, |&(number, _)| number),
+            _ => self.search(row),
         }
+    }
+
+    /// Apart, since only files with holes have it, and there are many callers.
+    #[inline(never)]
+    fn search(&self, row: u64) -> Result<usize, usize> {
+        self.rows.binary_search_by_key(&row, |&(number, _)| number)
     }
 }
 

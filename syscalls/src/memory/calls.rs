@@ -206,18 +206,18 @@ pub(crate) fn map_shared(
         if content.lock().count_own(file_pages.clone()) > free {
             return Err(Errno::ENOMEM);
         }
-        let take = || {
+        let mut take = || {
             memory.has_room_for_kernel()?;
             let page = pages.allocate(1, Owner::Files)?;
             Ok(SharedPage::new(pages, page))
         };
-        let shared = content.lock().share(file_pages, false, take)?;
+        let shared = content.lock().share(file_pages, false, &mut take)?;
         return memory.map_shared(place, protection, can_write, shared);
     }
 
     // Where addresses are memory, a page of a file has one address: that of its first mapping.
     if let Some(run) = content.lock().shared_run(file_pages.clone()) {
-        let start = run.first().map_or(0, |page| page.address());
+        let start = run.first().map_or(0, |page| page.0);
         let is_there = match place {
             Place::Hint(_) => true,
             Place::Replace(wanted) | Place::Free(wanted) => wanted == start,
@@ -242,8 +242,8 @@ pub(crate) fn map_shared(
         places.push(SharedPage::new(pages, address));
     }
     let mut places = places.into_iter();
-    let take = || places.next().ok_or(Errno::ENOMEM);
-    let shared = content.lock().share(file_pages, true, take)?;
+    let mut take = || places.next().ok_or(Errno::ENOMEM);
+    let shared = content.lock().share(file_pages, true, &mut take)?;
     memory.adopt_shared(protection, can_write, shared)
 }
 

@@ -208,9 +208,10 @@ impl AddressSpace {
         }
         let at_old = map.shared_in(old.clone());
         shared.extend(map.shared.drain(at_old));
-        let place = map.shared_in(new.start..new.start);
-        let at_new = |(page, shared)| (new.start + (page - old.start), shared);
-        map.shared.splice(place, shared.into_iter().map(at_new));
+        for (page, _) in &mut shared {
+            *page = new.start + (*page - old.start);
+        }
+        map.share(shared);
         while map.regions.carve(old.clone()).is_some() {}
         map.program_bytes = map.program_bytes - old.len() + new.len();
         self.give_addresses(map, old);

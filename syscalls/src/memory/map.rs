@@ -5,7 +5,6 @@
 //! stack do not own theirs. Memory that a change of the map itself needs is looked for before
 //! anything is changed, so that `ENOMEM` leaves all as it was.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -16,7 +15,7 @@ use super::gaps::Gaps;
 use super::pages::{Owner, Pages};
 use super::regions::{Region, Regions};
 use super::report::Report;
-use super::shared::SharedPage;
+use super::shared::Shown;
 use crate::lock::Mutex;
 
 /// Readable and writable.
@@ -116,7 +115,7 @@ pub(super) struct Map {
     /// Addresses without a region, where addresses are more than memory.
     pub gaps: Option<Gaps>,
     /// The pages of files that are mapped, by address; as often as they are mapped there.
-    pub shared: Vec<(usize, Arc<SharedPage>)>,
+    pub shared: Vec<Shown>,
     /// Where the break starts: chosen when it is first asked for.
     pub break_start: Option<usize>,
     pub break_end: usize,
@@ -283,7 +282,8 @@ impl AddressSpace {
         Ok(start)
     }
 
-    /// Shows pages of a file at new addresses where the platform translates them; the lowest.
+    /// Shows pages of a file at new addresses, one behind the other, where the platform translates
+    /// them; the lowest.
     ///
     /// # Errors
     /// As [`map`](Self::map); `ENODEV` addresses are memory here.
@@ -292,24 +292,22 @@ impl AddressSpace {
         place: Place,
         protection: Protection,
         can_write: bool,
-        pages: Vec<Arc<SharedPage>>,
+        mut pages: Vec<Shown>,
     ) -> Result<usize, Errno> {
         let paging = self.paging.ok_or(Errno::ENODEV)?;
         let len_bytes = self.whole_pages(pages.len() * self.page_bytes())?;
         self.has_heap_for_change()?;
         let mut map = self.map.lock();
-        map.shared
-            .try_reserve(pages.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        map.has_room_to_share(&pages)?;
         let kind = Kind::Shared { can_write };
         let start = self.map_lazily(&mut map, paging, place, len_bytes, protection, kind)?;
-        let page_bytes = self.page_bytes();
-        let addresses = (start..).step_by(page_bytes);
-        for (address, page) in addresses.clone().zip(&pages) {
-            paging.back(address, page.address(), protection);
+        let mut next = start;
+        for (address, page) in &mut pages {
+            paging.back(next, page.address(), protection);
+            *address = next;
+            next += self.page_bytes();
         }
-        let place = map.shared_in(start..start);
-        map.shared.splice(place, addresses.zip(pages));
+        map.share(pages);
         Ok(start)
     }
 
@@ -322,19 +320,13 @@ impl AddressSpace {
         &self,
         protection: Protection,
         can_write: bool,
-        pages: Vec<Arc<SharedPage>>,
+        pages: Vec<Shown>,
     ) -> Result<usize, Errno> {
-        let start = pages.first().ok_or(Errno::EINVAL)?.address();
+        let start = pages.first().ok_or(Errno::EINVAL)?.0;
         self.has_heap_for_change()?;
         let mut map = self.map.lock();
-        map.shared
-            .try_reserve(pages.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        map.has_room_to_share(&pages)?;
         let end = start + pages.len() * self.page_bytes();
-        let before = map.shared_in(start..end);
-        let mut all = Vec::new();
-        all.try_reserve(before.len() + pages.len())
-            .map_err(|_| Errno::ENOMEM)?;
         let mut at = start;
         let mut allowed = protection;
         while let Some((piece, before)) = map.regions.carve(at..end) {
@@ -343,19 +335,7 @@ impl AddressSpace {
         }
         let region = Region::new(start, allowed, Kind::Shared { can_write });
         map.regions.insert(end, region);
-        // In order, also where they were mapped before, and in one step.
-        let mut pages = pages
-            .into_iter()
-            .map(|page| (page.address(), page))
-            .peekable();
-        for entry in map.shared.drain(before.clone()) {
-            while let Some(page) = pages.next_if(|&(address, _)| address <= entry.0) {
-                all.push(page);
-            }
-            all.push(entry);
-        }
-        all.extend(pages);
-        map.shared.splice(before.start..before.start, all);
+        map.share(pages);
         Ok(start)
     }
 
@@ -839,6 +819,31 @@ impl AddressSpace {
 }
 
 impl Map {
+    /// Has room for the notes that these pages are mapped.
+    pub fn has_room_to_share(&mut self, pages: &[Shown]) -> Result<(), Errno> {
+        self.shared
+            .try_reserve(pages.len())
+            .map_err(|_| Errno::ENOMEM)
+    }
+
+    /// Notes that pages are mapped, which are in the order of their addresses; also where they are
+    /// mapped already. The list is gone through once, from its end.
+    pub fn share(&mut self, pages: Vec<Shown>) {
+        let mut left = self.shared.len();
+        // Places for as many, to which the last entries move.
+        self.shared.extend_from_slice(&pages);
+        let mut free = self.shared.len();
+        for page in pages.into_iter().rev() {
+            while left > 0 && self.shared[left - 1].0 > page.0 {
+                left -= 1;
+                free -= 1;
+                self.shared.swap(left, free);
+            }
+            free -= 1;
+            self.shared[free] = page;
+        }
+    }
+
     /// Where the pages of files that are mapped in a range are in the list.
     pub fn shared_in(&self, addresses: Range<usize>) -> Range<usize> {
         let from = |end: usize| self.shared.partition_point(|&(address, _)| address < end);

@@ -33,4 +33,4 @@ mod translated_tests;
 pub use calls::*;
 pub use map::{Access, AddressSpace, Kind, MoveFlags, Place, Usage};
 pub use pages::{Owner, Pages};
-pub use shared::SharedPage;
+pub use shared::{SharedPage, Shown};

@@ -4,6 +4,9 @@ use alloc::sync::Arc;
 
 use super::pages::{Owner, Pages};
 
+/// A page of a file, and the address that shows it.
+pub type Shown = (usize, Arc<SharedPage>);
+
 /// A page of a file that mappings may show. It goes back when nobody holds it any more.
 ///
 /// The program reads and writes it at any time between calls, as it does its own memory.
