@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use muslin_abi::Errno;
+use muslin_abi::file::Piece;
 use muslin_abi::layout::{Iovec, Pod};
 
 use crate::context::Context;
@@ -108,6 +109,14 @@ impl<'a> UserBuf<'a> {
         }
     }
 
+    /// The place itself, for those who answer for what they do there.
+    pub fn piece(&self) -> Piece {
+        Piece {
+            base: self.start.cast_mut(),
+            len_bytes: self.len_bytes,
+        }
+    }
+
     /// All bytes, copied.
     ///
     /// # Errors
@@ -203,6 +212,14 @@ impl<'a> UserBufMut<'a> {
             unsafe { core::ptr::write_bytes(self.start.add(offset), byte, len_bytes) };
         }
         len_bytes
+    }
+
+    /// The place itself, for those who answer for what they do there.
+    pub fn piece(&mut self) -> Piece {
+        Piece {
+            base: self.start,
+            len_bytes: self.len_bytes,
+        }
     }
 
     /// A part of it, cut at the end.

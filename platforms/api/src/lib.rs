@@ -193,3 +193,25 @@ pub trait BlockDevice: Sync {
     /// As [`read_at`](BlockDevice::read_at).
     fn write_at(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), Errno>;
 }
+
+/// A network device: Ethernet frames in and out. Never waits: [`Wait::wait_until`] returns when a frame is
+/// there.
+///
+/// A [`Platform`] does not name its devices: whoever needs them asks the platform's crate, so that an image
+/// without a network holds none of them.
+pub trait NetDevice: Sync {
+    /// Its address.
+    fn mac(&self) -> [u8; 6];
+    /// How much a frame may hold behind the 14 bytes of its header.
+    fn mtu_bytes(&self) -> usize;
+    /// Takes a frame that has come; its length in bytes. `frame` has room for the longest.
+    ///
+    /// # Errors
+    /// `EAGAIN` none is there · `EINVAL` not enough room · `EIO`.
+    fn receive(&self, frame: &mut [u8]) -> Result<usize, Errno>;
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// `EAGAIN` the device takes no more now · `EINVAL` too long, or without a header · `EIO`.
+    fn send(&self, frame: &[u8]) -> Result<(), Errno>;
+}

@@ -130,9 +130,21 @@ pub fn set_timer(timer_fd: i32, deadline_ns: u64) {
 /// `struct epoll_event` on x86_64.
 #[derive(Clone, Copy)]
 #[repr(C, packed)]
-struct Event {
+pub struct Event {
     events: u32,
     data: u64,
+}
+
+impl Event {
+    /// Something can be read.
+    #[cfg(target_os = "none")]
+    pub const fn readable() -> Self {
+        const EPOLLIN: u32 = 1;
+        Self {
+            events: EPOLLIN,
+            data: 0,
+        }
+    }
 }
 
 /// Waits until a device or the timer is ready.

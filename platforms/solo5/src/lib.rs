@@ -27,11 +27,14 @@ mod host_files;
 mod hvt;
 mod linux_process;
 mod manifest;
+pub mod net;
 #[cfg(target_os = "none")]
 mod notes;
 mod places;
 #[cfg(target_os = "none")]
 mod process_blocks;
+#[cfg(target_os = "none")]
+mod process_nets;
 mod spt;
 mod steady;
 #[cfg(target_os = "none")]

@@ -9,9 +9,11 @@
 
 use core::ffi::{CStr, c_char};
 use core::ops::Range;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
+#[cfg(target_os = "none")]
+use muslin_abi::Sysno;
 use muslin_abi::args::from_raw;
 use muslin_arch::thread_pointer;
 use muslin_platform::{
@@ -50,6 +52,10 @@ const MADV_DONTNEED: usize = 4;
 const CLOCK_MONOTONIC: usize = 1;
 const TIMER_ABSTIME: usize = 1;
 const RLIMIT_STACK: usize = 3;
+#[cfg(target_os = "none")]
+const EPOLL_CTL_ADD: usize = 1;
+#[cfg(target_os = "none")]
+const O_CLOEXEC: usize = 0o2_000_000;
 
 const AT_NULL: usize = 0;
 const AT_IGNORE: usize = 1;
@@ -83,6 +89,10 @@ pub struct LinuxProcess {
     clock: HostClock,
     /// The archive's address and its length in bytes; 0 if there is none.
     initrd: [AtomicUsize; 2],
+    /// What waiting for devices and for the timer goes through, and the timer; -1 while there is no device.
+    devices: [AtomicI32; 2],
+    /// The environment, as the kernel laid it out.
+    environment: AtomicUsize,
 }
 
 /// The one platform of the process.
@@ -90,6 +100,8 @@ pub static LINUX_PROCESS: LinuxProcess = LinuxProcess {
     places: Places::new(),
     clock: HostClock::new(),
     initrd: [const { AtomicUsize::new(0) }; 2],
+    devices: [const { AtomicI32::new(-1) }; 2],
+    environment: AtomicUsize::new(0),
 };
 
 impl LinuxProcess {
@@ -98,6 +110,8 @@ impl LinuxProcess {
     /// # Safety
     /// This is a process that was just entered; `environment` is as the kernel laid it out.
     pub unsafe fn start(&self, image: Range<usize>, environment: *mut *const u8) {
+        self.environment
+            .store(environment as usize, Ordering::Relaxed);
         let mut memory_mib = MEMORY_MIB;
         let mut at = environment;
         // SAFETY: C strings up to a null, as the caller promises.
@@ -133,6 +147,55 @@ impl LinuxProcess {
         unsafe {
             crate::process_blocks::take(environment);
         }
+    }
+
+    /// The environment.
+    #[cfg(target_os = "none")]
+    pub fn environment(&self) -> *const *const u8 {
+        self.environment.load(Ordering::Relaxed) as *const *const u8
+    }
+
+    /// From now on waits end when one of `devices` is ready, too.
+    ///
+    /// # Errors
+    /// What Linux says.
+    #[cfg(target_os = "none")]
+    pub fn wait_for(&self, device: i32) -> Result<(), Errno> {
+        use crate::net::call;
+        let [epoll, timer] = &self.devices;
+        let add = |epoll_fd: i32, fd: i32| {
+            let event = calls::Event::readable();
+            let args = [
+                epoll_fd as usize,
+                EPOLL_CTL_ADD,
+                fd as usize,
+                &raw const event as usize,
+                0,
+                0,
+            ];
+            // SAFETY: the kernel reads one event, which is alive.
+            from_raw(unsafe { call(Sysno::epoll_ctl, args) })
+        };
+        let mut epoll_fd = epoll.load(Ordering::Relaxed);
+        if epoll_fd < 0 {
+            // SAFETY: these make descriptors.
+            let made = unsafe {
+                [
+                    call(Sysno::epoll_create1, [O_CLOEXEC, 0, 0, 0, 0, 0]),
+                    call(
+                        Sysno::timerfd_create,
+                        [CLOCK_MONOTONIC, O_CLOEXEC, 0, 0, 0, 0],
+                    ),
+                ]
+            };
+            let [made_epoll, made_timer] = made.map(from_raw);
+            let timer_fd = made_timer? as i32;
+            epoll_fd = made_epoll? as i32;
+            add(epoll_fd, timer_fd)?;
+            timer.store(timer_fd, Ordering::Relaxed);
+            epoll.store(epoll_fd, Ordering::Relaxed);
+        }
+        add(epoll_fd, device).map(|_| ())
     }
 
     /// Says why the process cannot start, and ends it.
@@ -295,7 +358,13 @@ impl Memory for LinuxProcess {
 
 impl Wait for LinuxProcess {
     fn wait_until(&self, deadline_ns: Option<u64>) {
-        // There is no device.
+        let [epoll_fd, timer_fd] = self.devices.each_ref().map(|fd| fd.load(Ordering::Relaxed));
+        if epoll_fd >= 0 {
+            if let Some(deadline_ns) = deadline_ns {
+                calls::set_timer(timer_fd, deadline_ns);
+            }
+            return calls::wait(epoll_fd);
+        }
         let deadline_ns = deadline_ns.unwrap_or(i64::MAX as u64);
         let deadline = [deadline_ns / 1_000_000_000, deadline_ns % 1_000_000_000];
         let args = [

@@ -7,6 +7,7 @@ pub const ENTRIES_MAX: usize = 64;
 /// Room for a name with its final zero.
 const NAME_BYTES: usize = 68;
 const TYPE_BLOCK: u32 = 1;
+const TYPE_NET: u32 = 2;
 
 /// `struct mft` without its entries.
 #[derive(Clone, Copy)]
@@ -22,7 +23,7 @@ struct Header {
 pub struct Entry {
     name: [u8; NAME_BYTES],
     kind: u32,
-    /// Of a block device: its size.
+    /// Of a block device: its size. Of a network device: its address, and the longest packet.
     pub capacity_bytes: u64,
     /// Of a block device: the size of a sector.
     pub sector_bytes: u16,
@@ -48,6 +49,31 @@ impl Entry {
         let len_bytes = self.name.iter().position(|&byte| byte == 0);
         &self.name[..len_bytes.unwrap_or(NAME_BYTES)]
     }
+
+    /// The address of a network device.
+    pub fn mac(&self) -> [u8; 6] {
+        let [mac @ .., _, _] = self.capacity_bytes.to_le_bytes();
+        mac
+    }
+
+    /// How much a frame of a network device may hold behind its header.
+    pub fn mtu_bytes(&self) -> usize {
+        let [.., low, high] = self.capacity_bytes.to_le_bytes();
+        u16::from_le_bytes([low, high]).into()
+    }
+
+    /// Makes it a network device that a process has opened.
+    #[cfg(target_os = "none")]
+    pub fn set_net(&mut self, host_fd: i32, mac: [u8; 6], mtu_bytes: u16) {
+        let [a, b, c, d, e, f] = mac;
+        let [low, high] = mtu_bytes.to_le_bytes();
+        self.capacity_bytes = u64::from_le_bytes([a, b, c, d, e, f, low, high]);
+        self.host_fd = host_fd;
+    }
+
+    fn is_attached((_, entry): &(usize, Self)) -> bool {
+        entry.is_attached != 0
+    }
 }
 
 /// The block devices that a tender gives, by the manifest at this address; each with its handle.
@@ -56,7 +82,7 @@ impl Entry {
 /// A tender put it there and nothing has written to it since.
 pub unsafe fn blocks(address: usize) -> impl Iterator<Item = (usize, Entry)> {
     // SAFETY: as the caller promises.
-    unsafe { declared(address) }.filter(|(_, entry)| entry.is_attached != 0)
+    unsafe { declared(address) }.filter(Entry::is_attached)
 }
 
 /// The block devices that the manifest at this address declares; each with its handle.
@@ -65,11 +91,36 @@ pub unsafe fn blocks(address: usize) -> impl Iterator<Item = (usize, Entry)> {
 /// It is a manifest, and nothing writes to it.
 pub unsafe fn declared(address: usize) -> impl Iterator<Item = (usize, Entry)> {
     // SAFETY: as the caller promises.
+    unsafe { of_kind(address, TYPE_BLOCK) }
+}
+
+/// The network devices that a tender gives, as [`blocks`].
+///
+/// # Safety
+/// As [`blocks`].
+pub unsafe fn nets(address: usize) -> impl Iterator<Item = (usize, Entry)> {
+    // SAFETY: as the caller promises.
+    unsafe { declared_nets(address) }.filter(Entry::is_attached)
+}
+
+/// The network devices that the manifest at this address declares, as [`declared`].
+///
+/// # Safety
+/// As [`declared`].
+pub unsafe fn declared_nets(address: usize) -> impl Iterator<Item = (usize, Entry)> {
+    // SAFETY: as the caller promises.
+    unsafe { of_kind(address, TYPE_NET) }
+}
+
+/// # Safety
+/// As [`declared`].
+unsafe fn of_kind(address: usize, kind: u32) -> impl Iterator<Item = (usize, Entry)> {
+    // SAFETY: as the caller promises.
     let header = unsafe { (address as *const Header).read() };
     let first = address + size_of::<Header>();
     (0..ENTRIES_MAX.min(header.entries as usize)).filter_map(move |handle| {
         // SAFETY: as the caller promises; the manifest has that many entries.
         let entry = unsafe { (first as *const Entry).add(handle).read() };
-        (entry.kind == TYPE_BLOCK).then_some((handle, entry))
+        (entry.kind == kind).then_some((handle, entry))
     })
 }

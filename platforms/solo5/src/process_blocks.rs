@@ -25,15 +25,19 @@ unsafe extern "C" {
     static __muslin_manifest: u8;
 }
 
+/// Where the image's own manifest is.
+pub fn manifest() -> usize {
+    &raw const __muslin_manifest as usize + NOTE_HEADER_BYTES
+}
+
 /// Opens the files, and ends the process where one is missing.
 ///
 /// # Safety
 /// The process was just entered; `environment` is as the kernel laid it out.
 pub unsafe fn take(environment: *mut *const u8) {
-    let manifest = &raw const __muslin_manifest as usize + NOTE_HEADER_BYTES;
     // SAFETY: the image's own note; the caller promises the rest.
     unsafe {
-        let found = manifest::declared(manifest).map(|(handle, mut entry)| {
+        let found = manifest::declared(manifest()).map(|(handle, mut entry)| {
             open(&mut entry, environment);
             (handle, entry)
         });

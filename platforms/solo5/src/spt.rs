@@ -19,6 +19,7 @@ use crate::boot_info::{BootInfo, TABLES_END};
 use crate::host::Host;
 use crate::host_clock::HostClock;
 use crate::host_files::HOST_FILES;
+use crate::manifest::Entry;
 use crate::places::Places;
 use crate::{PAGE_BYTES, calls, entropy, manifest};
 
@@ -60,6 +61,14 @@ impl Spt {
             BLOCKS.take(manifest::blocks(info.manifest), &HOST_FILES);
             info.command_line()
         }
+    }
+}
+
+impl Spt {
+    /// The network devices, each with its handle.
+    pub fn nets(&self) -> impl Iterator<Item = (usize, Entry)> {
+        // SAFETY: this guest's memory begins behind what the tender has left, so it is as it was.
+        unsafe { manifest::nets(BootInfo::read().manifest) }
     }
 }
 

@@ -26,6 +26,7 @@ use muslin_arch::{pthread, stack};
 use crate::dispatch;
 use crate::inside;
 use crate::own_stack;
+use crate::raw;
 use crate::thread::Thread;
 
 /// A handler: `muslin_handler_fn`.
@@ -84,11 +85,27 @@ fn visible(mut handler: *const Handler, state: usize) -> Option<&'static Handler
     }
 }
 
+/// How the stub below goes back to the program. Without a kernel below, what is to be done at the end of
+/// calls is looked for there: handlers may answer without any call of the library OS.
+#[cfg(feature = "platform-linux")]
+macro_rules! leave {
+    () => {
+        "ret"
+    };
+}
+#[cfg(feature = "platform-solo5")]
+macro_rules! leave {
+    () => {
+        "jmp __muslin_handled"
+    };
+}
+
 // The usual case of `enter_any`: the handler has no flags, no handler runs on this thread yet, and
 // the call is no cancellation point. By hand, because most of what a handled call costs is here: it
 // fits two cache lines, which saves a tenth (`make bench`). The pushes lay out a `Call` below errno.
 global_asm!(
-    r#"
+    concat!(
+        r#"
     .pushsection .text.__muslin_enter,"ax",@progbits
     .balign 64
     .globl __muslin_enter
@@ -128,12 +145,15 @@ __muslin_enter:
     mov [rbx + {errno}], ecx
     add rsp, {call_bytes} + 8
     pop rbx
-    ret
+    "#,
+        leave!(),
+        r#"
 1:  pop rbx
     jmp {enter_any}
     .size __muslin_enter, . - __muslin_enter
     .popsection
-    "#,
+    "#
+    ),
     inside = const pthread::MUSLIN_OFFSET,
     in_cp = const pthread::IN_CP_OFFSET,
     errno = const pthread::ERRNO_OFFSET,
@@ -202,11 +222,14 @@ unsafe extern "C" fn enter_any(
     unsafe {
         *thread.in_cp() = 0;
         *thread.inside() = here;
-        let raw = run(handler, nr, [a, b, c, d, e, f], state);
+        let answer = run(handler, nr, [a, b, c, d, e, f], state);
         *thread.inside() = if is_nested { mark } else { 0 };
+        if !is_nested {
+            raw::handled(nr);
+        }
         *thread.in_cp() = in_cp;
         *thread.errno() = errno;
-        raw
+        answer
     }
 }
 
@@ -243,8 +266,17 @@ unsafe extern "C" fn muslin_next(call: *const Call) -> isize {
         // SAFETY: the call is passed on as it came.
         return unsafe { run(below, call.nr, call.args, call.state) };
     }
+    // SAFETY: the call is the program's.
+    unsafe { at_bottom(call, bottom(handler), &call.args) }
+}
+
+/// Makes a call below all handlers on behalf of `call`: its wait is a cancellation point if that is one.
+///
+/// # Safety
+/// As any call; `call` came to a handler, or says nothing of cancellation.
+pub unsafe fn at_bottom(call: &Call, code: Code, args: &[usize; 6]) -> isize {
     let thread = Thread::current();
-    // SAFETY: a field of this thread's own block; the call is the program's.
+    // SAFETY: a field of this thread's own block; the caller promises the rest.
     unsafe {
         // A signal handler may have interrupted another call that can be cancelled.
         let cp_stack = *thread.cp_stack();
@@ -252,7 +284,7 @@ unsafe extern "C" fn muslin_next(call: *const Call) -> isize {
             *thread.cp_stack() = stack::pointer();
             *thread.in_cp() = 1;
         }
-        let raw = from_handler(bottom(handler), call.nr, &call.args);
+        let raw = from_handler(code, call.nr, args);
         *thread.in_cp() = 0;
         *thread.cp_stack() = cp_stack;
         raw

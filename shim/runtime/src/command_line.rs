@@ -3,7 +3,7 @@
 //! Blanks separate words. Quoting is that of a POSIX shell without expansions: `'…'` holds
 //! anything, in `"…"` a backslash quotes `"` and `\`, elsewhere it quotes any character. Words of the
 //! form `NAME=value` before the first other word become the environment; `--` ends them, so that an
-//! argument may look like one. Some of these are for the library OS, and the program does not see
+//! argument may look like one. So do options of the network, `--ipv4=…`. Some of these are for the library OS, and the program does not see
 //! them: see [`Setting`]. Source of the quoting: POSIX.1-2024, Shell Command Language, 2.2.
 
 use muslin_abi::setting::Setting;
@@ -86,7 +86,7 @@ impl<'a> Words<'a> {
     }
 
     fn of_text(text: &'a [u8]) -> Self {
-        let assignments = each(text).take_while(|word| is_assignment(word));
+        let assignments = each(text).take_while(|word| is_assignment(word) || is_option(word));
         Self {
             text,
             environment_bytes: assignments.map(|word| word.len() + 1).sum(),
@@ -112,7 +112,13 @@ impl<'a> Words<'a> {
 
     /// The environment.
     pub fn environment(self) -> impl Iterator<Item = &'a [u8]> {
-        self.assignments().filter(|word| !Setting::is_in(word))
+        let is_for_program = |word: &&[u8]| !Setting::is_in(word) && !is_option(word);
+        self.assignments().filter(is_for_program)
+    }
+
+    /// Words that [`value_of_option`] may find an option in.
+    pub fn options(self) -> impl Iterator<Item = &'a [u8]> {
+        self.assignments()
     }
 
     /// The same, each ended by a zero, and settings among them.
@@ -176,6 +182,35 @@ fn number(digits: &[u8], base: u32) -> Option<usize> {
     })
 }
 
+/// Options that may stand among the leading assignments. Tools that start guests of Solo5 say so where a
+/// guest's address is.
+const OPTIONS: [&[u8]; 2] = [b"--ipv4=", b"--ipv4-gateway="];
+
+fn is_option(word: &[u8]) -> bool {
+    OPTIONS.iter().any(|option| word.starts_with(option))
+}
+
+/// What a word says of an option: `--ipv4=value` or `MUSLIN_IPV4=value` of `ipv4`.
+pub fn value_of_option<'a>(word: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let as_variable = |byte: u8| match byte {
+        b'-' => b'_',
+        byte => byte.to_ascii_uppercase(),
+    };
+    let of_option = word
+        .strip_prefix(b"--")
+        .and_then(|word| word.strip_prefix(name));
+    let of_variable = || {
+        let word = word.strip_prefix(b"MUSLIN_")?;
+        let (key, rest) = word.split_at_checked(name.len())?;
+        let is_it = name
+            .iter()
+            .zip(key)
+            .all(|(&name, &key)| as_variable(name) == key);
+        is_it.then_some(rest)
+    };
+    of_option.or_else(of_variable)?.strip_prefix(b"=")
+}
+
 /// Whether a word is a name of POSIX, an equals sign and anything.
 fn is_assignment(word: &[u8]) -> bool {
     let ends_name = |byte: u8| byte != b'_' && !byte.is_ascii_alphanumeric();
@@ -217,6 +252,22 @@ mod tests {
         for line in ["'a", "\"a", "a\\", "\"a\\"] {
             assert_eq!(split(line), Err(Unfinished), "{line}");
         }
+    }
+
+    #[test]
+    fn options_of_the_network_stand_among_the_assignments() {
+        let line =
+            b"--ipv4=10.0.0.2/24 A=1 --ipv4-gateway=10.0.0.1 MUSLIN_IPV4_DNS=x serve --ipv4=no";
+        let mut buffer = [0; 128];
+        let words = Words::split(line, &mut buffer).unwrap();
+        assert_eq!(texts(words.environment()), ["A=1", "MUSLIN_IPV4_DNS=x"]);
+        assert_eq!(texts(words.arguments()), ["serve", "--ipv4=no"]);
+        let option = |name: &[u8]| words.options().find_map(|word| value_of_option(word, name));
+        assert_eq!(option(b"ipv4"), Some(&b"10.0.0.2/24"[..]));
+        assert_eq!(option(b"ipv4-gateway"), Some(&b"10.0.0.1"[..]));
+        assert_eq!(option(b"ipv4-dns"), Some(&b"x"[..]));
+        assert_eq!(option(b"ipv"), None);
+        assert_eq!(option(b"a"), None);
     }
 
     #[test]

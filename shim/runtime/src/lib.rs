@@ -20,6 +20,9 @@
 
 #![no_std]
 
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+extern crate alloc;
+
 #[cfg(all(
     target_os = "none",
     feature = "platform-linux",
@@ -68,8 +71,14 @@ mod kernel_heap;
 #[path = "bare/labels.rs"]
 mod labels;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/minted.rs"]
+mod minted;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/missing.rs"]
 mod missing;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/net_device.rs"]
+mod net_device;
 #[cfg(target_os = "none")]
 mod note;
 #[cfg(target_os = "none")]
@@ -88,6 +97,9 @@ mod raw;
 mod register;
 #[cfg(target_os = "none")]
 mod seal;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/service.rs"]
+mod service;
 #[cfg(any(test, all(target_os = "none", feature = "platform-solo5")))]
 #[path = "bare/sorted.rs"]
 mod sorted;
@@ -99,3 +111,6 @@ mod thread;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/traps.rs"]
 mod traps;
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[path = "bare/world.rs"]
+mod world;

@@ -15,6 +15,13 @@ use crate::dispatch::Slot;
 /// This platform in the note of the image.
 pub const PLATFORM: u32 = 0;
 
+/// Whether a slot may hold a static handler's own code.
+pub const HAS_DIRECT: bool = true;
+
+/// The program's call `nr` was answered by its handlers: the kernel does what is to be done by itself.
+#[inline(always)]
+pub const fn handled(_nr: usize) {}
+
 /// Makes a call of the platform for the runtime itself.
 ///
 /// # Safety

@@ -78,7 +78,7 @@ fn push(handler: &'static Handler) -> Option<*const Handler> {
         handler.bottom.store(bottom, Ordering::Relaxed);
         handler.next.store(top, Ordering::Relaxed);
         chain.store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
-        let is_alone = top.is_null() && handler.direct != 0;
+        let is_alone = top.is_null() && handler.direct != 0 && raw::HAS_DIRECT;
         let enter = if is_alone {
             handler.direct
         } else {

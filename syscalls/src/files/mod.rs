@@ -20,6 +20,7 @@ pub mod fd_table;
 pub mod file;
 pub mod file_ops;
 pub mod inode;
+pub mod minted;
 pub mod proc;
 mod range_locks;
 pub mod regular;

@@ -4,6 +4,7 @@
 //! - `clone`: a thread's beginning and end; `deadlock`: when nobody can go on
 //! - `futex`, `futex_queue`: waiting for words of memory, with one thread and with several;
 //!   `pi_locks`: words that hold their owner; `robust_list`: locks that say that their owner has ended
+//! - `service`: what runs beside the calls
 //! - `traits`: names and priorities; `pulse`: what a watchdog outside sees
 //! - `attention`: what is done at the end of a call
 //! - `calls`: the rest
@@ -23,6 +24,7 @@ mod pulse;
 mod robust_list;
 #[allow(unsafe_code, reason = "goes on with another stack")]
 mod scheduler;
+mod service;
 #[cfg(test)]
 mod stress_tests;
 mod thread;
@@ -34,6 +36,7 @@ pub use calls::*;
 pub use clone::sys_clone;
 pub use futex::sys_futex;
 pub use scheduler::{Machine, Scheduler, Woken};
+pub use service::Serve;
 pub use thread::{Kept, Thread, Waiting};
 pub use traits::{COMM_BYTES, Traits};
 pub use wait_queue::{Key, WaitQueue, Waiter, Watch, wait_on, wait_with_others};

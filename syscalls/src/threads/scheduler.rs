@@ -16,6 +16,7 @@ use muslin_platform::Platform;
 use super::attention::{Attention, Call};
 use super::deadlock;
 use super::pulse::Pulse;
+use super::service::Service;
 use super::thread::{Kept, KernelStack, Thread, Waiting};
 use crate::context::Context;
 use crate::lock::Mutex;
@@ -67,6 +68,8 @@ pub struct Scheduler {
     goes_on: Mutex<Option<GoesOnFn>>,
     /// What is to happen when.
     pub(super) timers: Mutex<TimerQueue>,
+    /// What runs beside the calls, if anything does.
+    pub(super) service: Mutex<Option<&'static Service>>,
     pulse: Pulse,
     /// How long nobody could run.
     pub(super) idle_ns: AtomicU64,
@@ -107,6 +110,7 @@ impl Scheduler {
             attention,
             goes_on: Mutex::new(None),
             timers: Mutex::new(TimerQueue::new()),
+            service: Mutex::new(None),
             pulse: Pulse::new(),
             idle_ns: AtomicU64::new(0),
             turn_ns: AtomicU64::new(0),
@@ -351,18 +355,22 @@ impl Scheduler {
                 state.calls = 0;
                 self.pulse.count_turn();
                 self.pulse.show(READY, state.runnable.len() as u64);
-                if state.runnable.is_empty() && next.is_none() {
+                if state.runnable.is_empty() && next.is_none() && self.service.lock().is_none() {
                     self.attention.clear_turn();
                 }
                 return thread;
             }
             drop(state);
-            if next.is_none() {
+            let service = *self.service.lock();
+            if next.is_none() && !service.is_some_and(Service::can_wake) {
                 let machine = &context.process.threads.machine;
                 *self.current().kept.lock() = (machine.keep)();
                 deadlock::end(context);
             }
             self.sleep(context, next);
+            if let Some(service) = service {
+                service.look(context, true);
+            }
         }
     }
 
@@ -383,6 +391,24 @@ impl Scheduler {
         is_removed
     }
 
+    /// Lets run what runs beside the calls, if it has something to do.
+    pub(super) fn look_at_service(&self, context: &Context<'_>) {
+        let service = *self.service.lock();
+        if let Some(service) = service {
+            service.look(context, false);
+        }
+    }
+
+    /// From now on turns are counted.
+    pub(super) fn count_calls(&self) {
+        self.attention.demand_turn(count_call);
+    }
+
+    /// The turn of the current thread is over at the end of its call.
+    pub(super) fn hurry(&self) {
+        self.state.lock().calls = TURN_CALLS;
+    }
+
     fn show_next(&self, timers: &TimerQueue) {
         self.pulse.show(NEXT_NS, timers.next().unwrap_or(0));
     }
@@ -392,6 +418,7 @@ impl Scheduler {
         if let Some(hooks) = context.process.timers.hooks() {
             (hooks.look)(context);
         }
+        self.look_at_service(context);
         if self.timers.lock().next().is_none() {
             return;
         }

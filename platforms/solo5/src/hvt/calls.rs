@@ -5,6 +5,7 @@
 
 use core::cell::UnsafeCell;
 
+use muslin_abi::Errno;
 use muslin_arch::control;
 
 const PORT: u16 = 0x500;
@@ -13,6 +14,8 @@ const PUTS: u16 = 2;
 const POLL: u16 = 3;
 const BLOCK_WRITE: u16 = 4;
 const BLOCK_READ: u16 = 5;
+const NET_WRITE: u16 = 6;
+const NET_READ: u16 = 7;
 const HALT: u16 = 8;
 
 /// The block of the hypercall that is being made, and bytes on their way out.
@@ -93,6 +96,75 @@ unsafe fn move_sector(nr: u16, handle: usize, offset: u64, place: u64, len_bytes
     // SAFETY: as the caller promises.
     let [.., answer] = unsafe { call(nr, words) };
     answer as u32 == 0
+}
+
+/// The longest frame: header and MTU of the largest that tenders take.
+const FRAME_BYTES_MAX: usize = 14 + u16::MAX as usize;
+
+/// A frame on its way.
+struct Frame(UnsafeCell<[u8; FRAME_BYTES_MAX]>);
+
+// SAFETY: there is one processor, and nothing interrupts the making of a hypercall.
+unsafe impl Sync for Frame {}
+
+static FRAME: Frame = Frame(UnsafeCell::new([0; FRAME_BYTES_MAX]));
+
+/// Takes a frame that has come to a device; its length in bytes. `frames_end` is where addresses stop being
+/// frames of memory.
+pub fn net_read(handle: usize, frame: &mut [u8], frames_end: usize) -> Result<usize, Errno> {
+    if frame.as_ptr_range().end.addr() <= frames_end {
+        return net_read_here(handle, frame);
+    }
+    // SAFETY: nobody else uses the buffer meanwhile.
+    let buffer = unsafe { &mut *FRAME.0.get() };
+    let len_bytes = frame.len().min(FRAME_BYTES_MAX);
+    let got = net_read_here(handle, &mut buffer[..len_bytes])?;
+    frame[..got].copy_from_slice(&buffer[..got]);
+    Ok(got)
+}
+
+fn net_read_here(handle: usize, frame: &mut [u8]) -> Result<usize, Errno> {
+    let words = [
+        handle as u64,
+        frame.as_mut_ptr() as u64,
+        frame.len() as u64,
+        u64::MAX,
+    ];
+    // SAFETY: the tender writes a slice that is ours alone, and the last two words.
+    let [_, _, got, answer] = unsafe { call(NET_READ, words) };
+    net_result(answer)?;
+    Ok((got as usize).min(frame.len()))
+}
+
+/// Sends a frame. `frames_end` is as above.
+pub fn net_write(handle: usize, frame: &[u8], frames_end: usize) -> Result<(), Errno> {
+    let mut from = frame;
+    if frame.as_ptr_range().end.addr() > frames_end {
+        // SAFETY: nobody else uses the buffer meanwhile.
+        let buffer = unsafe { &mut *FRAME.0.get() };
+        let buffer = buffer.get_mut(..frame.len()).ok_or(Errno::EINVAL)?;
+        buffer.copy_from_slice(frame);
+        from = buffer;
+    }
+    let words = [
+        handle as u64,
+        from.as_ptr() as u64,
+        from.len() as u64,
+        u64::MAX,
+    ];
+    // SAFETY: the tender reads a slice that is alive, and writes the last word.
+    let [.., answer] = unsafe { call(NET_WRITE, words) };
+    net_result(answer)
+}
+
+/// `solo5_result_t`, in the lower half of a word.
+fn net_result(answer: u64) -> Result<(), Errno> {
+    match answer as u32 {
+        0 => Ok(()),
+        1 => Err(Errno::EAGAIN),
+        2 => Err(Errno::EINVAL),
+        _ => Err(Errno::EIO),
+    }
 }
 
 /// Waits for a device, for so long at most.

@@ -30,7 +30,8 @@ use muslin_platform::{
 
 use crate::block::{BLOCKS, Block, Sectors};
 use crate::host::{Above, Host};
-use crate::manifest;
+use crate::manifest::{self, Entry};
+use crate::net::{Frames, Net};
 use crate::places::Places;
 use crate::steady::Steady;
 use crate::{PAGE_BYTES, entropy};
@@ -265,6 +266,25 @@ impl Console for Hvt {
 impl Power for Hvt {
     fn exit(&self, status: i32) -> ! {
         calls::halt(status, 0)
+    }
+}
+
+impl Hvt {
+    /// The network devices, each with its handle.
+    pub fn nets(&self) -> impl Iterator<Item = (usize, Entry)> {
+        // SAFETY: this is the guest of hvt, and what the tender has left is read-only.
+        unsafe { manifest::nets(BootInfo::read().manifest) }
+    }
+}
+
+/// Frames come from and go to anywhere: what lies where addresses are no frames of memory goes by way of
+/// a buffer.
+impl Frames for Hvt {
+    fn receive(&self, device: &Net, frame: &mut [u8]) -> Result<usize, Errno> {
+        calls::net_read(device.handle, frame, self.places.memory().end)
+    }
+    fn send(&self, device: &Net, frame: &[u8]) -> Result<(), Errno> {
+        calls::net_write(device.handle, frame, self.places.memory().end)
     }
 }
 

@@ -3,9 +3,10 @@
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use muslin_abi::SyscallArgs;
 use muslin_abi::args::to_raw;
+use muslin_abi::{SyscallArgs, SyscallResult};
 use muslin_arch::thread_pointer;
+use muslin_syscalls::context::Context;
 use muslin_syscalls::threads::{Attention, Call, HandlerFn, Kept, Machine};
 
 use crate::console;
@@ -143,6 +144,62 @@ extern "C" fn answer(handler: HandlerFn, args: &SyscallArgs) -> isize {
 )]
 extern "C" fn attend(call: &mut Call) -> bool {
     process::context().is_some_and(|context| ATTENTION.attend(context, call))
+}
+
+/// Goes back to the program from its handlers, with their answer in rax: does first what is to be done at the
+/// end of calls, at the end of a call of its own, which does nothing else.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __muslin_handled() {
+    naked_asm!(
+        "cmp qword ptr [rip + {attention}], 0",
+        "jne 2f",
+        "ret",
+        "2:",
+        "push rax",
+        "push rax", // for the alignment
+        "push qword ptr [rsp + 24]", // the number
+        "call {nothing}",
+        "add rsp, 16",
+        "pop rax",
+        "ret",
+        attention = sym ATTENTION,
+        nothing = sym nothing_code,
+    )
+}
+
+/// The same as a function.
+pub fn handled(nr: usize) {
+    if ATTENTION.is_demanded() {
+        // SAFETY: a call that does nothing.
+        unsafe { nothing_code(0, 0, 0, 0, 0, 0, nr) };
+    }
+}
+
+/// The code of a call that does nothing.
+///
+/// # Safety
+/// As any code of a slot.
+#[unsafe(naked)]
+unsafe extern "C" fn nothing_code(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+) -> isize {
+    naked_asm!(
+        "lea rax, [rip + {handler}]",
+        "jmp {answer}",
+        handler = sym nothing,
+        answer = sym answer_stub,
+    )
+}
+
+fn nothing(_: &Context<'_>, _: &SyscallArgs) -> SyscallResult {
+    Ok(0)
 }
 
 /// Whether a call is being answered: what goes wrong then is the library OS's doing.

@@ -11,6 +11,12 @@ use crate::process;
 /// This platform in the note of the image.
 pub const PLATFORM: u32 = 1;
 
+/// A static handler's own code does not do what is to be done at the end of calls.
+pub const HAS_DIRECT: bool = false;
+
+/// The program's call `nr` was answered by its handlers: does what is to be done at the end of calls.
+pub use crate::answer::handled;
+
 /// With less memory than this, a heap takes little at once.
 const LITTLE_MEMORY_BYTES: usize = 16 << 20;
 

@@ -3,6 +3,7 @@
 use core::arch::naked_asm;
 use core::ffi::CStr;
 use core::ops::Range;
+use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::setting::Setting;
@@ -11,7 +12,7 @@ use muslin_platform::Protection;
 use muslin_solo5::PAGE_BYTES;
 use muslin_solo5::host::{self, Entered, host};
 
-use crate::command_line::Words;
+use crate::command_line::{Words, value_of_option};
 use crate::console;
 use crate::traps;
 
@@ -126,6 +127,24 @@ pub fn words() -> Words<'static> {
     // SAFETY: `lay_out` wrote them there, and no program runs yet that could change its arguments.
     let text = unsafe { core::slice::from_raw_parts(start as *const u8, len_bytes) };
     Words::of_parts(text, environment_bytes)
+}
+
+/// The value of an option: `--ipv4=value` before the program's arguments, or `MUSLIN_IPV4=value` in the
+/// environment.
+pub fn option(name: &[u8]) -> Option<&'static CStr> {
+    let value = |word: &'static [u8]| {
+        let value = value_of_option(word, name)?;
+        // SAFETY: every word ends with a zero behind its last byte.
+        Some(unsafe { CStr::from_ptr(value.as_ptr().cast()) })
+    };
+    let Some(environment) = process_environment() else {
+        return words().options().find_map(value);
+    };
+    // SAFETY: pointers to C strings up to a null, which ends the list.
+    let variables = (0..).map_while(|i| unsafe { (*environment.add(i)).as_ref() });
+    // SAFETY: a C string of the environment.
+    let mut words = variables.map(|word| unsafe { CStr::from_ptr(ptr::from_ref(word).cast()) });
+    words.find_map(|word| value(word.to_bytes()))
 }
 
 /// Where the environment of a process is; 0 in a guest.

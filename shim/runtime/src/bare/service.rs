@@ -1,0 +1,80 @@
+//! What runs beside the calls, and the lock for what it shares with handlers: C symbols of `muslin.h`.
+
+use alloc::boxed::Box;
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use muslin_abi::file::ServiceFn;
+use muslin_solo5::net;
+use muslin_syscalls::threads::Serve;
+
+use crate::console;
+use crate::process;
+
+struct Foreign {
+    run: ServiceFn,
+    context: *mut c_void,
+}
+
+// SAFETY: whoever registered it promises that it may run in any thread.
+unsafe impl Send for Foreign {}
+// SAFETY: as above.
+unsafe impl Sync for Foreign {}
+
+impl Serve for Foreign {
+    fn run(&self, now_ns: u64) -> Option<u64> {
+        // SAFETY: the function takes its own context.
+        let next_ns = unsafe { (self.run)(self.context, now_ns) };
+        (next_ns != u64::MAX).then_some(next_ns)
+    }
+}
+
+/// Runs a function beside the calls from now on; see `muslin.h`.
+///
+/// # Safety
+/// `run` takes `context`, for ever.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_service(run: ServiceFn, context: *mut c_void) -> c_int {
+    let Some(library_os) = process::context() else {
+        console::fatal(&[b"muslin: a handler began a service before the process was made"]);
+    };
+    let has_devices = net::device(0).is_some();
+    let serve = Box::new(Foreign { run, context });
+    let begun = library_os.process.threads.begin_service(serve, has_devices);
+    begun.map_or_else(|errno| -errno.raw(), |()| 0)
+}
+
+/// The service has something to do; see `muslin.h`.
+#[unsafe(no_mangle)]
+extern "C" fn muslin_service_kick() {
+    if let Some(context) = process::context() {
+        context.process.threads.kick_service();
+    }
+}
+
+/// Locks. Threads take turns and do not wait while they hold it, so one that is locked already is a
+/// mistake.
+///
+/// # Safety
+/// The word is one for locks.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_lock(word: *const AtomicU32) {
+    // SAFETY: as the caller promises.
+    if unsafe { &*word }.load(Ordering::Relaxed) != 0 {
+        console::fatal(&[
+            b"muslin: a handler locked what is locked: it waited or made a call meanwhile, or locked it twice",
+        ]);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { &*word }.store(1, Ordering::Relaxed);
+}
+
+/// Unlocks.
+///
+/// # Safety
+/// As [`muslin_lock`], and it is locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn muslin_unlock(word: *const AtomicU32) {
+    // SAFETY: as the caller promises.
+    unsafe { &*word }.store(0, Ordering::Relaxed);
+}

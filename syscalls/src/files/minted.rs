@@ -1,0 +1,341 @@
+//! Files of a handler's making: an object that somebody else answers for, behind a descriptor.
+//!
+//! What `poll` says of them is told ([`State::changed`]), not asked. Only what makes such a file names
+//! this, so other programs hold none of it.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use muslin_abi::file::Piece;
+use muslin_abi::flags::*;
+use muslin_abi::layout::Stat;
+use muslin_abi::{Errno, SyscallResult};
+
+use super::file::File;
+use super::file_ops::{FileOps, Readiness, anonymous_stat};
+use super::new_descriptor;
+use super::waiting::ALWAYS;
+use crate::context::Context;
+use crate::threads::{WaitQueue, Waiter, Waiting, Woken, block};
+use crate::user_mem::{UserBuf, UserBufMut};
+
+/// What a file of this kind can do. Nothing here waits or makes calls.
+pub trait Object: Send + Sync {
+    /// Reads into pieces that were checked.
+    ///
+    /// # Errors
+    /// `EAGAIN` nothing is there yet · its own.
+    fn read(&self, pieces: &[Piece]) -> Result<usize, Errno>;
+
+    /// Writes pieces that were checked; may take less than all.
+    ///
+    /// # Errors
+    /// `EAGAIN` there is no room yet · its own.
+    fn write(&self, pieces: &[Piece]) -> Result<usize, Errno>;
+
+    /// Another request.
+    ///
+    /// # Errors
+    /// `ENOTTY` no such request · its own.
+    fn ioctl(&self, request: u32, argument: usize) -> SyscallResult;
+
+    /// How long a read may wait; `None` is for ever.
+    fn read_timeout_ns(&self) -> Option<u64>;
+
+    /// The same of a write.
+    fn write_timeout_ns(&self) -> Option<u64>;
+
+    /// What it is called.
+    fn name(&self) -> &'static str;
+
+    /// `st_mode`.
+    fn mode(&self) -> u32;
+
+    /// The last descriptor has been closed, and nobody uses the object any more.
+    fn closed(&self);
+
+    /// The object itself, for whoever made it.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What is known of such a file, for those who change it, wait for it or ask.
+pub struct State {
+    readiness: AtomicU32,
+    /// How often something has happened.
+    seen: AtomicU32,
+    /// Whether it has had a descriptor.
+    was_open: AtomicBool,
+    queue: WaitQueue,
+}
+
+impl State {
+    fn new(readiness: u32) -> Self {
+        Self {
+            readiness: AtomicU32::new(readiness),
+            seen: AtomicU32::new(0),
+            was_open: AtomicBool::new(false),
+            queue: WaitQueue::new(),
+        }
+    }
+
+    /// The file is now ready so (`POLL*` bits), and `events` of these happened anew: wakes who waits for
+    /// either.
+    pub fn changed(&self, readiness: u32, events: u32) {
+        let before = self.readiness.swap(readiness, Ordering::Relaxed);
+        let news = bits(readiness & !before | events);
+        if news != Readiness::default() {
+            self.seen.fetch_add(1, Ordering::Relaxed);
+            self.queue.wake(news);
+        }
+    }
+
+    /// How often something has happened.
+    pub fn seen(&self) -> u32 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Waits until something has happened since [`seen`](Self::seen) answered `seen`. No lock may be
+    /// held.
+    ///
+    /// # Errors
+    /// `EAGAIN` the time is over · `EINTR` a signal came to a wait with a limit of time ·
+    /// [`Errno::RESTART`] to one without.
+    pub fn wait(
+        &self,
+        context: &Context<'_>,
+        what: &'static str,
+        seen: u32,
+        events: u32,
+        deadline_ns: Option<u64>,
+    ) -> Result<(), Errno> {
+        if self.seen() != seen {
+            return Ok(());
+        }
+        let key = self.queue.add(Waiter::Thread {
+            thread: context.process.threads.current(),
+            interest: bits(events).with(ALWAYS),
+            is_exclusive: false,
+        });
+        let object = core::ptr::from_ref(self).addr();
+        let woken = block(context, Waiting { what, object }, deadline_ns);
+        let was_woken = !self.queue.remove(key);
+        match woken {
+            _ if was_woken => Ok(()),
+            Woken::ByWake => Ok(()),
+            Woken::ByTime => Err(Errno::EAGAIN),
+            Woken::BySignal if deadline_ns.is_some() => Err(Errno::EINTR),
+            Woken::BySignal => Err(Errno::RESTART),
+        }
+    }
+}
+
+/// What is said of readiness, with the names that mean the same.
+fn bits(readiness: u32) -> Readiness {
+    let mut bits = Readiness(readiness as u16);
+    if bits.0 & POLLIN != 0 {
+        bits = bits.with(Readiness::READABLE);
+    }
+    if bits.0 & POLLOUT != 0 {
+        bits = bits.with(Readiness::WRITABLE);
+    }
+    bits
+}
+
+/// The kind of file.
+pub struct Minted {
+    object: Box<dyn Object>,
+    state: Arc<State>,
+}
+
+/// Makes a descriptor for an object, and what those need who change it.
+///
+/// # Errors
+/// `EMFILE` · `ENOMEM`: the object is dropped, and not told that it was closed.
+pub fn mint(
+    context: &Context<'_>,
+    object: Box<dyn Object>,
+    flags: u32,
+    readiness: u32,
+) -> Result<(i32, Arc<State>), Errno> {
+    let state = Arc::new(State::new(readiness));
+    let minted = Minted {
+        object,
+        state: state.clone(),
+    };
+    let fd = new_descriptor(context, Box::new(minted), flags)?;
+    state.was_open.store(true, Ordering::Relaxed);
+    Ok((fd as i32, state))
+}
+
+/// Looks at the object behind a descriptor; `None` if there is none.
+pub fn look_at_object<T>(
+    context: &Context<'_>,
+    fd: i32,
+    look: impl FnOnce(&dyn Object) -> T,
+) -> Option<T> {
+    let file = context.process.files.file(fd).ok()?;
+    let minted = file.ops.as_any().downcast_ref::<Minted>()?;
+    Some(look(&*minted.object))
+}
+
+impl Drop for Minted {
+    fn drop(&mut self) {
+        if self.state.was_open.load(Ordering::Relaxed) {
+            self.object.closed();
+        }
+    }
+}
+
+impl Minted {
+    /// Tries until it need not wait, or may not. `wait` is what it may wait for and for how long.
+    fn try_until(
+        &self,
+        context: &Context<'_>,
+        is_nonblocking: bool,
+        (events, timeout_ns): (u16, &dyn Fn() -> Option<u64>),
+        attempt: &mut dyn FnMut() -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
+        let mut deadline_ns = None;
+        let mut has_waited = false;
+        loop {
+            let seen = self.state.seen();
+            match attempt() {
+                Err(Errno::EAGAIN) => {}
+                result => return result,
+            }
+            // Whoever tells what happens may not have been able to for a while.
+            context.process.threads.look_at_service(context);
+            if self.state.seen() != seen {
+                continue;
+            }
+            if is_nonblocking {
+                return Err(Errno::EAGAIN);
+            }
+            if !has_waited {
+                let now_ns = context.platform.clock().monotonic_ns();
+                deadline_ns = timeout_ns().map(|ns| now_ns.saturating_add(ns));
+                has_waited = true;
+            }
+            let what = self.object.name();
+            self.state
+                .wait(context, what, seen, events.into(), deadline_ns)?;
+        }
+    }
+}
+
+/// Pieces of the program's, each checked by `check`.
+fn checked(
+    pieces: &[(usize, usize)],
+    check: impl Fn(usize, usize) -> Result<Piece, Errno>,
+) -> Result<Vec<Piece>, Errno> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(pieces.len())
+        .map_err(|_| Errno::ENOMEM)?;
+    for &(address, len_bytes) in pieces {
+        all.push(check(address, len_bytes)?);
+    }
+    Ok(all)
+}
+
+impl FileOps for Minted {
+    fn read(&self, _context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
+        self.object.read(&[dst.piece()])
+    }
+
+    fn write(&self, _context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
+        self.object.write(&[src.piece()])
+    }
+
+    fn read_whole(
+        &self,
+        context: &Context<'_>,
+        file: &File,
+        pieces: &[(usize, usize)],
+    ) -> Option<SyscallResult> {
+        if pieces.iter().all(|&(_, len_bytes)| len_bytes == 0) {
+            return Some(Ok(0));
+        }
+        let check = |address, len_bytes| {
+            UserBufMut::new(context, address, len_bytes).map(|mut buffer| buffer.piece())
+        };
+        let timeout_ns = || self.object.read_timeout_ns();
+        let patience: (u16, &dyn Fn() -> Option<u64>) = (POLLIN, &timeout_ns);
+        Some(
+            self.try_until(context, file.is_nonblocking(), patience, &mut || {
+                self.object.read(&checked(pieces, check)?)
+            }),
+        )
+    }
+
+    fn write_whole(
+        &self,
+        context: &Context<'_>,
+        file: &File,
+        pieces: &[(usize, usize)],
+    ) -> Option<SyscallResult> {
+        let check = |address, len_bytes| {
+            UserBuf::new(context, address, len_bytes).map(|buffer| buffer.piece())
+        };
+        let timeout_ns = || self.object.write_timeout_ns();
+        let patience: (u16, &dyn Fn() -> Option<u64>) = (POLLOUT, &timeout_ns);
+        let all_bytes: usize = pieces.iter().map(|&(_, len_bytes)| len_bytes).sum();
+        let mut done = 0;
+        loop {
+            let rest = behind(pieces, done);
+            let result = self.try_until(context, file.is_nonblocking(), patience, &mut || {
+                self.object.write(&checked(&rest, check)?)
+            });
+            match result {
+                Ok(written) => done += written,
+                Err(_) if done > 0 => return Some(Ok(done)),
+                Err(errno) => return Some(Err(errno)),
+            }
+            if done >= all_bytes || file.is_nonblocking() || result == Ok(0) {
+                return Some(Ok(done));
+            }
+        }
+    }
+
+    fn poll(&self, _context: &Context<'_>) -> Readiness {
+        bits(self.state.readiness.load(Ordering::Relaxed))
+    }
+
+    fn queue(&self) -> Option<&WaitQueue> {
+        Some(&self.state.queue)
+    }
+
+    fn name(&self) -> &'static str {
+        self.object.name()
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        Ok(Stat {
+            st_mode: self.object.mode(),
+            ..anonymous_stat()
+        })
+    }
+
+    fn ioctl(&self, _context: &Context<'_>, request: u32, arg: usize) -> SyscallResult {
+        self.object.ioctl(request, arg)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// What is left of pieces when `done` bytes are done.
+fn behind(pieces: &[(usize, usize)], mut done: usize) -> Vec<(usize, usize)> {
+    let mut rest = Vec::new();
+    for &(address, len_bytes) in pieces {
+        let skipped = done.min(len_bytes);
+        done -= skipped;
+        if len_bytes > skipped || len_bytes == 0 {
+            rest.push((address + skipped, len_bytes - skipped));
+        }
+    }
+    rest
+}
