@@ -259,7 +259,9 @@ mod tests {
         let line =
             b"--ipv4=10.0.0.2/24 A=1 --ipv4-gateway=10.0.0.1 MUSLIN_IPV4_DNS=x serve --ipv4=no";
         let mut buffer = [0; 128];
-        let words = Words::split(line, &mut buffer).unwrap();
+        let Ok(words) = Words::split(line, &mut buffer) else {
+            panic!("it is whole");
+        };
         assert_eq!(texts(words.environment()), ["A=1", "MUSLIN_IPV4_DNS=x"]);
         assert_eq!(texts(words.arguments()), ["serve", "--ipv4=no"]);
         let option = |name: &[u8]| words.options().find_map(|word| value_of_option(word, name));
