@@ -3,6 +3,7 @@
 //! - `passthrough`: the leaf stub, the one `syscall` instruction of the runtime
 //! - `vdso`: the calls that the kernel answers without being entered
 //! - `auxv`: what the kernel tells a process at its start
+//! - `thread`: a thread of the runtime's own
 //! - `stray`: Syscall User Dispatch, for `syscall` instructions that go past the table
 //!
 //! Only shim/runtime enters. What this room needs from above (where a caught call goes) is
@@ -13,4 +14,5 @@
 pub mod auxv;
 pub mod passthrough;
 pub mod stray;
+pub mod thread;
 pub mod vdso;

@@ -16,9 +16,14 @@ use crate::seal;
 /// Where the environment starts, for what runs later.
 static ENVIRONMENT: AtomicUsize = AtomicUsize::new(0);
 
+/// The environment as the kernel laid it out.
+pub fn environment_start() -> *const *const u8 {
+    ENVIRONMENT.load(Ordering::Relaxed) as *const *const u8
+}
+
 /// The value of the environment variable `name`: the address of a C string.
-fn environment(name: &str) -> Option<*const u8> {
-    let mut at = ENVIRONMENT.load(Ordering::Relaxed) as *const *const u8;
+pub fn environment(name: &str) -> Option<*const u8> {
+    let mut at = environment_start();
     loop {
         // SAFETY: the environment is a list of C strings that ends with a null.
         let entry = unsafe { *at };

@@ -291,6 +291,30 @@ pub unsafe fn at_bottom(call: &Call, code: Code, args: &[usize; 6]) -> isize {
     }
 }
 
+/// Waits for a handler of `call` by a call of the platform's, which can be cancelled as the program's
+/// call can.
+///
+/// # Safety
+/// As any call.
+#[cfg(feature = "platform-linux")]
+pub unsafe fn wait(call: Option<&Call>, nr: muslin_abi::Sysno, args: &[usize; 6]) -> isize {
+    let wait = Call {
+        handler: ptr::null(),
+        nr: nr.0 as usize,
+        args: *args,
+        state: call.map_or(0, |call| call.state),
+    };
+    // SAFETY: as the caller promises.
+    unsafe { at_bottom(&wait, raw::__muslin_passthrough_base, args) }
+}
+
+/// Passes a call of a handler of the runtime's own on: see [`muslin_next`].
+#[cfg(feature = "platform-linux")]
+pub fn next(call: &Call) -> isize {
+    // SAFETY: the call came to a handler.
+    unsafe { muslin_next(call) }
+}
+
 /// Makes a handler's call with this code.
 ///
 /// # Safety

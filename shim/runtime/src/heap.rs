@@ -35,13 +35,19 @@ const ALIGN_BYTES_MAX: usize = 1 << 30;
 
 /// A list of free blocks. The word holds the first block's address and, in the 16 bits above an
 /// address, a count of changes, so that a list which changed and changed back is noticed.
-struct FreeList(AtomicU64);
+pub struct FreeList(AtomicU64);
 
 const ADDRESS_BITS: u64 = (1 << 48) - 1;
 const CHANGE: u64 = 1 << 48;
 
 impl FreeList {
-    fn pop(&self) -> Option<*mut u8> {
+    /// An empty list.
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Takes a block.
+    pub fn pop(&self) -> Option<*mut u8> {
         let mut head = self.0.load(Ordering::Acquire);
         loop {
             let block = (head & ADDRESS_BITS) as *const AtomicUsize;
@@ -62,9 +68,11 @@ impl FreeList {
         }
     }
 
+    /// Adds a block, whose first word becomes the list's.
+    ///
     /// # Safety
-    /// The block is free memory of this list's class, inside a chunk.
-    unsafe fn push(&self, block: *mut u8) {
+    /// The block is free, of this list's size, and stays memory for ever.
+    pub unsafe fn push(&self, block: *mut u8) {
         let link = block.cast::<AtomicUsize>();
         let mut head = self.0.load(Ordering::Relaxed);
         loop {
@@ -133,7 +141,7 @@ impl Heap {
     /// A heap that takes whole pages by `map` and gives large blocks back by `unmap`.
     pub const fn over(map: fn(usize) -> Option<*mut u8>, unmap: unsafe fn(usize, usize)) -> Self {
         Self {
-            free: [const { FreeList(AtomicU64::new(0)) }; CLASSES],
+            free: [const { FreeList::new() }; CLASSES],
             fresh: [const { Fresh(AtomicU64::new(0)) }; CLASSES],
             pages: Fresh(AtomicU64::new(0)),
             map,
@@ -274,6 +282,16 @@ impl Heap {
 /// Memory of the heap of registrations and handlers: see [`Heap::allocate`].
 pub fn allocate(size_bytes: usize, align_bytes: usize) -> Option<*mut u8> {
     HEAP.allocate(size_bytes, align_bytes)
+}
+
+/// Gives memory of that heap back.
+///
+/// # Safety
+/// As [`Heap::free`].
+#[cfg(feature = "platform-linux")]
+pub unsafe fn free(address: *mut u8) {
+    // SAFETY: as the caller promises.
+    unsafe { HEAP.free(address) };
 }
 
 /// `muslin_alloc`: null when there is no memory.

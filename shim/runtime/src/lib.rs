@@ -11,6 +11,8 @@
 //! - `register`, `families`: registration from outside, the C symbols of `muslin.h`
 //! - `counting`, `seal`: the counters of `muslin run --count`; the table read-only
 //! - `heap`, `console`, `thread`, `raw`: what handlers stand on, none of it through libc
+//! - `linux/`: what else a kernel below needs for descriptors of handlers' making and a service beside
+//!   the calls: its own descriptors, threads and locks
 //! - `bare/`: the same for platforms without a kernel below (feature `platform-solo5`), where the
 //!   library OS answers: boot, raw and counting stand in place of those here
 //! - `command_line`: words of the command line, where there is no shell
@@ -57,30 +59,64 @@ mod dispatch;
 mod entry;
 #[cfg(target_os = "none")]
 mod families;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/fd_api.rs"]
+mod fd_api;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/fd_calls.rs"]
+mod fd_calls;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/fd_numbers.rs"]
+mod fd_numbers;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/fd_pieces.rs"]
+mod fd_pieces;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/fd_table.rs"]
+mod fd_table;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/fd_watch.rs"]
+mod fd_watch;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/given.rs"]
 mod given;
 #[cfg(target_os = "none")]
 mod heap;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/hidden.rs"]
+mod hidden;
 #[cfg(target_os = "none")]
 mod inside;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/kernel.rs"]
+mod kernel;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/kernel_heap.rs"]
 mod kernel_heap;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/labels.rs"]
 mod labels;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/lock.rs"]
+mod lock;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/minted.rs"]
 mod minted;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/mirror.rs"]
+mod mirror;
 #[cfg(all(target_os = "none", feature = "platform-solo5"))]
 #[path = "bare/missing.rs"]
 mod missing;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
-#[path = "bare/net_device.rs"]
+#[cfg(target_os = "none")]
+#[cfg_attr(feature = "platform-linux", path = "linux/net_device.rs")]
+#[cfg_attr(feature = "platform-solo5", path = "bare/net_device.rs")]
 mod net_device;
 #[cfg(target_os = "none")]
 mod note;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/option.rs"]
+mod option;
 #[cfg(target_os = "none")]
 mod own_stack;
 #[cfg(target_os = "none")]
@@ -97,8 +133,9 @@ mod raw;
 mod register;
 #[cfg(target_os = "none")]
 mod seal;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
-#[path = "bare/service.rs"]
+#[cfg(target_os = "none")]
+#[cfg_attr(feature = "platform-linux", path = "linux/service.rs")]
+#[cfg_attr(feature = "platform-solo5", path = "bare/service.rs")]
 mod service;
 #[cfg(any(test, all(target_os = "none", feature = "platform-solo5")))]
 #[path = "bare/sorted.rs"]

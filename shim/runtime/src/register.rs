@@ -89,6 +89,41 @@ fn push(handler: &'static Handler) -> Option<*const Handler> {
     })
 }
 
+/// Puts a handler of the runtime's own below all of the program's, where it stays. `EPERM`: the sealed
+/// table cannot be opened.
+#[cfg(feature = "platform-linux")]
+pub fn put_below(handler: &'static Handler) -> Result<(), Errno> {
+    let chain = chain::chain(handler.nr).ok_or(Errno::EINVAL)?;
+    let put = locked(|| {
+        let mut above = chain.load(Ordering::Relaxed);
+        // SAFETY: registrations live for ever.
+        let Some(mut last) = (unsafe { above.as_ref() }) else {
+            handler
+                .bottom
+                .store(bottom_code(handler.nr), Ordering::Relaxed);
+            chain.store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
+            dispatch::set_code(handler.nr, address(chain::__muslin_enter));
+            return;
+        };
+        loop {
+            if ptr::eq(last, handler) {
+                return;
+            }
+            above = last.next.load(Ordering::Relaxed);
+            // SAFETY: as above.
+            match unsafe { above.as_ref() } {
+                Some(next) => last = next,
+                None => break,
+            }
+        }
+        let bottom = last.bottom.load(Ordering::Relaxed);
+        handler.bottom.store(bottom, Ordering::Relaxed);
+        last.next
+            .store(ptr::from_ref(handler).cast_mut(), Ordering::Release);
+    });
+    put.ok_or(Errno::EPERM)
+}
+
 const KNOWN_FLAGS: u32 = REENTRANT | OWN_STACK;
 
 fn negative(errno: Errno) -> i32 {

@@ -1,0 +1,359 @@
+//! The kernel shows what an object is ready for, so that its poll, select and epoll work with minted
+//! descriptors as with all others.
+//!
+//! A minted descriptor is an AF_UNIX socket for messages:
+//!
+//! | the object | the socket |
+//! |---|---|
+//! | POLLIN | a message has come, from the hub (see `hidden`) |
+//! | no POLLOUT | its send buffer is full: a sink has a message of its |
+//! | POLLRDHUP, POLLHUP | it is shut down for reading, or altogether: for ever |
+//! | POLLERR | its peer has left it with a message unread, which Linux tells once |
+//!
+//! Only changes cost calls, and none while nobody has asked the kernel about the descriptor. POLLHUP of an
+//! object that can be written and has nothing to read (a socket that was never connected) is not
+//! shown, as it may come to life. POLLPRI is not shown.
+//!
+//! Whoever comes while another thread is at it leaves the work to that one. Signals are held back
+//! meanwhile, so this lock is never a thread's own.
+
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+use muslin_abi::flags::{
+    POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, SHUT_RD, SHUT_RDWR, SO_ERROR, SO_SNDBUF,
+    SOL_SOCKET,
+};
+use muslin_abi::{Errno, Sysno};
+
+use crate::fd_table::{self, File};
+use crate::hidden::{self, Address, Sink};
+use crate::kernel;
+use crate::lock;
+use crate::raw;
+
+const IN: u32 = POLLIN as u32;
+const OUT: u32 = POLLOUT as u32;
+const ERR: u32 = POLLERR as u32;
+const HUP: u32 = POLLHUP as u32;
+const RDHUP: u32 = POLLRDHUP as u32;
+
+/// So long a message fills the smallest send buffer.
+const FILLING_BYTES: usize = 2000;
+/// As many messages may lie unread; a few more make the kernel refuse them.
+const MESSAGES_MAX: u32 = 8;
+
+/// No descriptor.
+const NO_FD: i32 = -1;
+
+/// What the kernel shows of a file.
+pub struct Mirror {
+    /// What the object is ready for.
+    wanted: AtomicU32,
+    /// What of this happened anew.
+    anew: AtomicU32,
+    /// Whether the kernel has been asked about the descriptor.
+    is_watched: AtomicBool,
+    /// Whether somebody wants to hear of each event (EPOLLET), not only of changes.
+    has_edges: AtomicBool,
+    /// `FREE`, `BUSY` or `MORE`: who changes it owns what follows.
+    state: AtomicU32,
+    /// What the kernel shows.
+    shown: AtomicU32,
+    /// One of the file's descriptors.
+    fd: AtomicI32,
+    /// How many messages lie unread.
+    messages: AtomicU32,
+    /// The serial number of the socket's address; 0: it has none yet.
+    serial: AtomicU64,
+    /// The sink that has a message (`Sink::word`); 0: none.
+    sink: AtomicU64,
+    /// Whether its send buffer is the smallest.
+    is_small: AtomicBool,
+}
+
+const FREE: u32 = 0;
+const BUSY: u32 = 1;
+/// Somebody has left work.
+const MORE: u32 = 2;
+
+impl Mirror {
+    /// As of a file that has no descriptor yet.
+    pub fn reset(&self) {
+        self.wanted.store(OUT, Ordering::Relaxed);
+        self.anew.store(0, Ordering::Relaxed);
+        self.is_watched.store(false, Ordering::Relaxed);
+        self.has_edges.store(false, Ordering::Relaxed);
+        self.shown.store(OUT, Ordering::Relaxed);
+        self.fd.store(NO_FD, Ordering::Relaxed);
+        self.messages.store(0, Ordering::Relaxed);
+        self.serial.store(0, Ordering::Relaxed);
+        self.sink.store(0, Ordering::Relaxed);
+        self.is_small.store(false, Ordering::Relaxed);
+    }
+
+    /// The file has its first descriptor.
+    pub fn set_fd(&self, fd: i32) {
+        self.fd.store(fd, Ordering::Relaxed);
+    }
+
+    /// The file has another descriptor, which stands in if it had lost its last known one meanwhile.
+    pub fn add_fd(&self, fd: i32) {
+        if self.fd.load(Ordering::SeqCst) == NO_FD {
+            lock::without_signals(|| {
+                while !self.try_own() {
+                    raw::give_way();
+                }
+                self.fd.store(fd, Ordering::SeqCst);
+                self.disown();
+            });
+        }
+    }
+
+    /// The file is over: gives back what it has.
+    pub fn vacate(&self) {
+        let sink = self.sink.swap(0, Ordering::Relaxed);
+        if sink != 0 {
+            let sink = Sink::of_word(sink);
+            let _emptied = hidden::drop_message(sink.fd);
+            sink.give();
+        }
+    }
+
+    /// The object is ready for this; `anew` of it happened once more.
+    pub fn set(&self, readiness: u32, anew: u32) {
+        self.wanted.store(shape(readiness), Ordering::SeqCst);
+        if anew & readiness & IN != 0 && self.has_edges.load(Ordering::Relaxed) {
+            self.anew.fetch_or(IN, Ordering::SeqCst);
+        }
+        self.follow();
+    }
+
+    /// The kernel is about to be asked about it.
+    pub fn watch(&self, has_edges: bool) {
+        if has_edges {
+            self.has_edges.store(true, Ordering::Relaxed);
+        }
+        if !self.is_watched.swap(true, Ordering::SeqCst) {
+            self.follow();
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.is_watched.load(Ordering::SeqCst)
+            && (self.shown.load(Ordering::SeqCst) != self.wanted.load(Ordering::SeqCst)
+                || self.anew.load(Ordering::SeqCst) != 0)
+    }
+
+    /// Has the kernel show what is wanted.
+    fn follow(&self) {
+        if self.state.load(Ordering::SeqCst) != FREE || self.is_behind() {
+            lock::without_signals(|| {
+                if self.try_own() {
+                    self.disown();
+                }
+            });
+        }
+    }
+
+    /// Becomes the owner, or leaves the work to who is.
+    fn try_own(&self) -> bool {
+        let next = |state| Some(if state == FREE { BUSY } else { MORE });
+        self.state
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
+            == Ok(FREE)
+    }
+
+    /// Does what there is to do, and is the owner no longer.
+    fn disown(&self) {
+        loop {
+            while self.is_behind() {
+                self.show();
+            }
+            let free = self
+                .state
+                .compare_exchange(BUSY, FREE, Ordering::SeqCst, Ordering::SeqCst);
+            if free.is_ok() {
+                return;
+            }
+            self.state.store(BUSY, Ordering::SeqCst);
+        }
+    }
+
+    /// Runs `change`, which closes this descriptor or has it be another file's, while no other thread
+    /// uses the number. Signals are held back.
+    pub fn without_fd<T>(file: &File, fd: i32, change: impl FnOnce() -> T) -> T {
+        let mirror = &file.mirror;
+        while !mirror.try_own() {
+            raw::give_way();
+        }
+        if mirror.fd.load(Ordering::Relaxed) == fd {
+            let other = fd_table::another_number(file, fd);
+            mirror.fd.store(other.unwrap_or(NO_FD), Ordering::Relaxed);
+        }
+        let result = change();
+        mirror.disown();
+        result
+    }
+
+    /// Makes the calls that take the kernel from what it shows to what is wanted. Where one is refused
+    /// (there is no memory), the kernel shows more than is there, and who comes then finds out.
+    fn show(&self) {
+        let anew = self.anew.swap(0, Ordering::SeqCst);
+        let wanted = self.wanted.load(Ordering::SeqCst);
+        let shown = self.shown.load(Ordering::SeqCst);
+        let fd = self.fd.load(Ordering::Relaxed);
+        if fd != NO_FD {
+            let _refused = self.change(fd, shown, wanted, anew);
+        }
+        self.shown.store(wanted, Ordering::SeqCst);
+    }
+
+    fn change(&self, fd: i32, mut shown: u32, wanted: u32, anew: u32) -> Result<(), Errno> {
+        let changed = shown ^ wanted;
+        let needs = |bit: u32| changed & bit != 0;
+        // The socket's own calls would find its error.
+        if shown & ERR != 0 && (needs(ERR) || needs(OUT) || needs(IN)) {
+            take_error(fd);
+            shown &= !ERR;
+        }
+        if shown & !wanted & IN != 0 {
+            self.drop_messages(fd);
+        }
+        if needs(OUT) {
+            self.show_room(fd, wanted & OUT != 0)?;
+        }
+        if wanted & !shown & ERR != 0 {
+            self.raise_error(fd)?;
+            if self.messages.swap(0, Ordering::Relaxed) != 0 {
+                shown &= !IN;
+            }
+        }
+        if wanted & !shown & (HUP | RDHUP) != 0 {
+            let how = if wanted & HUP != 0 {
+                SHUT_RDWR
+            } else {
+                SHUT_RD
+            };
+            // SAFETY: the file's own socket.
+            unsafe { kernel::call(Sysno::shutdown, [fd as usize, how as usize, 0, 0, 0, 0]) }?;
+        }
+        let is_readable_anyway = (shown | wanted) & RDHUP != 0;
+        if wanted & IN != 0 && !is_readable_anyway && (shown & IN == 0 || anew & IN != 0) {
+            self.send_message(fd)?;
+        }
+        Ok(())
+    }
+
+    fn drop_messages(&self, fd: i32) {
+        for _ in 0..self.messages.swap(0, Ordering::Relaxed) {
+            let _dropped = hidden::drop_message(fd);
+        }
+    }
+
+    fn send_message(&self, fd: i32) -> Result<(), Errno> {
+        let serial = self.address(fd)?;
+        if self.messages.load(Ordering::Relaxed) >= MESSAGES_MAX {
+            self.drop_messages(fd);
+        }
+        let (hub, _) = hidden::hub();
+        Address::new(serial).send(hub, &[0])?;
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The serial number of the socket's address, which it gets when it first needs one.
+    fn address(&self, fd: i32) -> Result<u64, Errno> {
+        let known = self.serial.load(Ordering::Relaxed);
+        if known != 0 {
+            return Ok(known);
+        }
+        let serial = fd_table::next_serial();
+        Address::new(serial).bind(fd)?;
+        let (_, hub) = hidden::hub();
+        hub.connect(fd)?;
+        self.serial.store(serial, Ordering::Relaxed);
+        Ok(serial)
+    }
+
+    fn show_room(&self, fd: i32, has_room: bool) -> Result<(), Errno> {
+        if has_room {
+            self.vacate();
+            return Ok(());
+        }
+        if !self.is_small.swap(true, Ordering::Relaxed) {
+            set_smallest_buffer(fd)?;
+        }
+        let sink = Sink::take()?;
+        let sent = sink.address().send(fd, &[0; FILLING_BYTES]);
+        if sent.is_ok() {
+            self.sink.store(sink.word(), Ordering::Relaxed);
+        } else {
+            sink.give();
+        }
+        sent
+    }
+
+    /// A peer that goes away while a message is unread leaves an error.
+    fn raise_error(&self, fd: i32) -> Result<(), Errno> {
+        const AF_UNSPEC: [u8; 16] = [0; 16];
+        let serial = self.address(fd)?;
+        let sink = Sink::take()?;
+        let (hub_fd, hub) = hidden::hub();
+        let raise = || {
+            sink.address().send(hub_fd, &[0])?;
+            sink.address().connect(fd)?;
+            Address::new(serial).connect(sink.fd)?;
+            let nobody = [sink.fd as usize, AF_UNSPEC.as_ptr() as usize, 16, 0, 0, 0];
+            // SAFETY: an address that is alive, and the runtime's own socket.
+            unsafe { kernel::call(Sysno::connect, nobody) }?;
+            hub.connect(fd)
+        };
+        let raised = raise();
+        if raised.is_ok() {
+            sink.give();
+        } else {
+            sink.close();
+        }
+        raised
+    }
+}
+
+/// What of an object's readiness is shown: see above.
+fn shape(readiness: u32) -> u32 {
+    let mut shown = readiness & (IN | OUT | ERR | RDHUP);
+    if readiness & HUP != 0 && (readiness & OUT == 0 || readiness & IN != 0) {
+        shown |= HUP | RDHUP | OUT;
+    }
+    if shown & RDHUP != 0 {
+        shown |= IN;
+    }
+    shown
+}
+
+fn take_error(fd: i32) {
+    let (mut error, mut len_bytes) = (0i32, 4u32);
+    let args = [
+        fd as usize,
+        SOL_SOCKET as usize,
+        SO_ERROR as usize,
+        &raw mut error as usize,
+        &raw mut len_bytes as usize,
+        0,
+    ];
+    // SAFETY: the numbers are alive.
+    let _taken = unsafe { kernel::call(Sysno::getsockopt, args) };
+}
+
+fn set_smallest_buffer(fd: i32) -> Result<(), Errno> {
+    let smallest = 0i32;
+    let args = [
+        fd as usize,
+        SOL_SOCKET as usize,
+        SO_SNDBUF as usize,
+        &raw const smallest as usize,
+        4,
+        0,
+    ];
+    // SAFETY: the number is alive.
+    unsafe { kernel::call(Sysno::setsockopt, args) }.map(|_| ())
+}

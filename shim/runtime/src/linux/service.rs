@@ -1,0 +1,154 @@
+//! What runs beside the calls: a thread of the runtime's own, which libc does not know, and which takes no
+//! signals. It sleeps until a network device may be ready, its deadline is over, or somebody kicks it.
+//! It ends with the process.
+
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+
+use muslin_abi::file::ServiceFn;
+use muslin_abi::flags::POLLIN;
+use muslin_abi::{Errno, Sysno};
+use muslin_arch::pthread;
+use muslin_linux::thread;
+
+use crate::fd_api;
+use crate::hidden;
+use crate::kernel;
+use crate::lock;
+use crate::net_device;
+use crate::raw;
+
+const GUARD_BYTES: usize = 4096;
+const STACK_BYTES: usize = 256 * 1024;
+/// Thread-locals of code that a compiler guards the stack in; the runtime and the service have none.
+const LOCALS_BYTES: usize = 4096 - pthread::BLOCK_BYTES;
+const MAPPING_BYTES: usize = GUARD_BYTES + STACK_BYTES + LOCALS_BYTES + pthread::BLOCK_BYTES;
+
+/// The thread pointer of the service's thread; 0: there is none.
+static THREAD: AtomicUsize = AtomicUsize::new(0);
+/// What it runs: the address of a `ServiceFn`, and its context.
+static RUN: AtomicUsize = AtomicUsize::new(0);
+static CONTEXT: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+/// An eventfd that ends its sleep.
+static KICK: AtomicI32 = AtomicI32::new(-1);
+
+/// What it does.
+static STATE: AtomicU32 = AtomicU32::new(RUNNING);
+const RUNNING: u32 = 0;
+const SLEEPING: u32 = 1;
+/// It is to run once more.
+const KICKED: u32 = 2;
+
+/// Whether this thread pointer is the service's.
+pub fn is_thread(thread_pointer: usize) -> bool {
+    thread_pointer == THREAD.load(Ordering::Relaxed)
+}
+
+/// Runs `run` from now on; see `muslin.h`. 0, -EBUSY, -ENOMEM or what the kernel answers.
+#[unsafe(no_mangle)]
+extern "C" fn muslin_service(run: ServiceFn, context: *mut c_void) -> i32 {
+    let is_first = RUN
+        .compare_exchange(0, run as usize, Ordering::AcqRel, Ordering::Relaxed)
+        .is_ok();
+    if !is_first {
+        return -Errno::EBUSY.raw();
+    }
+    CONTEXT.store(context, Ordering::Release);
+    match start() {
+        Ok(()) => 0,
+        Err(errno) => {
+            RUN.store(0, Ordering::Release);
+            -errno.raw()
+        }
+    }
+}
+
+fn start() -> Result<(), Errno> {
+    const EFD_NONBLOCK_CLOEXEC: usize = 0o4000 | 0o2000000;
+    fd_api::start()?;
+    net_device::open();
+    let mapping = raw::map(MAPPING_BYTES).ok_or(Errno::ENOMEM)?;
+    // SAFETY: makes a descriptor.
+    let kick = unsafe { kernel::call(Sysno::eventfd2, [0, EFD_NONBLOCK_CLOEXEC, 0, 0, 0, 0]) }?;
+    KICK.store(hidden::hide(kick as i32), Ordering::Relaxed);
+    // SAFETY: the mapping is ours and as large.
+    let raw = unsafe {
+        raw::guard(mapping as usize, GUARD_BYTES);
+        let stack_top = mapping.add(GUARD_BYTES + STACK_BYTES);
+        let block = stack_top.add(LOCALS_BYTES);
+        block.cast::<usize>().write(block as usize);
+        // What it calls comes from inside a handler: it goes to the platform.
+        block
+            .add(pthread::MUSLIN_OFFSET)
+            .cast::<usize>()
+            .write(stack_top as usize);
+        THREAD.store(block as usize, Ordering::Release);
+        lock::without_signals(|| thread::spawn(serve, stack_top.cast(), block))
+    };
+    muslin_abi::args::from_raw(raw).map(|_| ())
+}
+
+/// The thread.
+extern "C" fn serve() -> ! {
+    let run = RUN.load(Ordering::Acquire);
+    // SAFETY: it was stored as one.
+    let run = unsafe { core::mem::transmute::<usize, ServiceFn>(run) };
+    loop {
+        // SAFETY: what it was started with.
+        let deadline_ns = unsafe { run(CONTEXT.load(Ordering::Acquire), kernel::now_ns()) };
+        let sleeps = STATE.compare_exchange(RUNNING, SLEEPING, Ordering::AcqRel, Ordering::Acquire);
+        if sleeps.is_ok() {
+            sleep(deadline_ns);
+        }
+        if STATE.swap(RUNNING, Ordering::AcqRel) == KICKED && sleeps.is_ok() {
+            let mut count = 0u64;
+            let kick = KICK.load(Ordering::Relaxed) as usize;
+            // SAFETY: the number is alive.
+            unsafe { raw::call(Sysno::read, [kick, &raw mut count as usize, 8, 0, 0, 0]) };
+        }
+    }
+}
+
+/// `struct pollfd`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Pollfd {
+    fd: i32,
+    events: u16,
+    revents: u16,
+}
+
+fn sleep(deadline_ns: u64) {
+    let timeout = if deadline_ns == fd_api::FOR_EVER_NS {
+        None
+    } else {
+        let rest_ns = deadline_ns.saturating_sub(kernel::now_ns());
+        Some([rest_ns / 1_000_000_000, rest_ns % 1_000_000_000])
+    };
+    let mut fds = [Pollfd {
+        fd: KICK.load(Ordering::Relaxed),
+        events: POLLIN,
+        revents: 0,
+    }; 1 + net_device::COUNT_MAX];
+    // Descriptors below 0 count for nothing.
+    for (place, fd) in fds.iter_mut().skip(1).zip(net_device::descriptors()) {
+        place.fd = fd;
+    }
+    let timeout = timeout
+        .as_ref()
+        .map_or(0, |timeout| &raw const *timeout as usize);
+    let args = [&raw mut fds as usize, fds.len(), timeout, 0, 0, 0];
+    // SAFETY: the structures are alive. Whatever ends the sleep, the service looks.
+    unsafe { raw::call(Sysno::ppoll, args) };
+}
+
+/// There is something for the service to do.
+#[unsafe(no_mangle)]
+extern "C" fn muslin_service_kick() {
+    if STATE.swap(KICKED, Ordering::AcqRel) == SLEEPING {
+        let one = 1u64;
+        let kick = KICK.load(Ordering::Relaxed) as usize;
+        // SAFETY: the number is alive.
+        unsafe { raw::call(Sysno::write, [kick, &raw const one as usize, 8, 0, 0, 0]) };
+    }
+}
