@@ -278,6 +278,11 @@ impl<'a> Output<'a> {
         self.len() == 0
     }
 
+    /// Leaves the next bytes as they are; how many, which is less than asked at the end.
+    pub fn skip(&mut self, len_bytes: usize) -> usize {
+        self.place.advance(len_bytes, |_, _, _| {})
+    }
+
     /// Copies `from` into what comes next; how many bytes, which is less than all at the end.
     pub fn put(&mut self, from: &[u8]) -> usize {
         let (start, len_bytes) = (from.as_ptr(), from.len());

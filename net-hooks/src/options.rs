@@ -1,0 +1,645 @@
+//! setsockopt, getsockopt.
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+
+use muslin::{Context, Errno, SyscallArgs, SyscallResult, user};
+use muslin_abi::flags::*;
+use muslin_abi::layout::{Linger, Pod, Timeval, Ucred};
+use muslin_net_stack::{Family, Kind, Setting, State};
+
+use crate::address;
+use crate::control::Wishes;
+use crate::net::{self, Net};
+use crate::socket::{self, Socket};
+
+/// One more than the greatest option that Linux knows.
+const OPTIONS: i32 = 85;
+/// The most bytes of a buffer that a program may ask for; it gets twice as much.
+const BUFFER_BYTES_MAX: u32 = 4 << 20;
+/// The least that it gets.
+const SEND_BYTES_MIN: u32 = 4608;
+const RECEIVE_BYTES_MIN: u32 = 2304;
+/// What Linux says of buffers that nobody has set.
+const STREAM_SEND_BYTES: u32 = 16_384;
+const STREAM_RECEIVE_BYTES: u32 = 131_072;
+const DATAGRAM_BYTES: u32 = 212_992;
+/// Bytes of `struct tcp_info`, and places in it.
+const TCP_INFO_BYTES: usize = 248;
+const INFO_SEND_MSS_AT: usize = 16;
+const INFO_RECEIVE_MSS_AT: usize = 20;
+const INFO_UNACKED_AT: usize = 24;
+const INFO_SACKED_AT: usize = 28;
+/// What is there to choose for congestion.
+const CONGESTION: &[u8] = b"cubic";
+/// Bytes of the longest name of a link with its final 0.
+const LINK_NAME_BYTES: usize = 16;
+/// Bytes of `struct ip_mreq`, `struct ip_mreqn`, `struct ipv6_mreq`.
+const MREQ_BYTES: usize = 8;
+const MREQN_BYTES: usize = 12;
+const MREQ6_BYTES: usize = 20;
+
+/// Whom nobody was connected with: peers in a network have no numbers.
+const NOBODY: Ucred = Ucred {
+    pid: 0,
+    uid: u32::MAX,
+    gid: u32::MAX,
+};
+
+/// Switches that are kept and given back, and change nothing here.
+const SWITCHES: &[(i32, i32)] = &[
+    (SOL_SOCKET, SO_DEBUG),
+    (SOL_SOCKET, SO_DONTROUTE),
+    (SOL_SOCKET, SO_OOBINLINE),
+    (SOL_SOCKET, SO_NO_CHECK),
+    (SOL_SOCKET, SO_RXQ_OVFL),
+    (IPPROTO_IP, IP_RECVERR),
+    (IPPROTO_IP, IP_FREEBIND),
+    (IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT),
+    (IPPROTO_IP, IP_MULTICAST_ALL),
+    (IPPROTO_IPV6, IPV6_RECVERR),
+    (IPPROTO_TCP, TCP_QUICKACK),
+];
+/// Numbers that are kept likewise, with what they are at first, and from where to where they go.
+const NUMBERS: &[(i32, i32, i32, i32, i32)] = &[
+    (SOL_SOCKET, SO_PRIORITY, 0, i32::MIN, i32::MAX),
+    (SOL_SOCKET, SO_MARK, 0, i32::MIN, i32::MAX),
+    (IPPROTO_IP, IP_MTU_DISCOVER, 1, 0, 5),
+    (IPPROTO_IPV6, IPV6_MTU_DISCOVER, 1, 0, 5),
+    (IPPROTO_TCP, TCP_MAXSEG, 536, 88, 32767),
+    (IPPROTO_TCP, TCP_SYNCNT, 6, 1, 127),
+    (IPPROTO_TCP, TCP_LINGER2, 60, -1, i32::MAX),
+    (IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, i32::MIN, i32::MAX),
+    (IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, 0, i32::MAX),
+    (IPPROTO_TCP, TCP_FASTOPEN, 0, 0, i32::MAX),
+    (IPPROTO_TCP, TCP_NOTSENT_LOWAT, -1, i32::MIN, i32::MAX),
+];
+
+/// What the calls themselves keep of a socket's options; the rest is the stack's.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// `SO_RCVTIMEO`; none is for ever.
+    pub receive_timeout_ns: Option<u64>,
+    /// `SO_SNDTIMEO`
+    pub send_timeout_ns: Option<u64>,
+    /// What is told beside the bytes.
+    pub wishes: Wishes,
+    /// `TCP_CORK`: small segments wait.
+    pub is_corked: bool,
+    /// `SO_RCVBUF` and `SO_SNDBUF` as Linux shows them, if set.
+    receive_bytes: Option<u32>,
+    send_bytes: Option<u32>,
+    /// Those that are only kept, by level and number.
+    others: Vec<(i32, i32, i32)>,
+}
+
+impl Kept {
+    /// Those of a new connection of this listener.
+    pub fn inherited(&self) -> Self {
+        self.clone()
+    }
+
+    fn keep(&mut self, level: i32, option: i32, value: i32) {
+        self.others
+            .retain(|&(kept_level, kept, _)| (kept_level, kept) != (level, option));
+        self.others.push((level, option, value));
+    }
+
+    fn other(&self, level: i32, option: i32) -> Option<i32> {
+        let mut others = self.others.iter();
+        let found = others.find(|&&(kept_level, kept, _)| (kept_level, kept) == (level, option));
+        found.map(|&(_, _, value)| value)
+    }
+}
+
+/// `setsockopt(sockfd, level, optname, optval, optlen)`
+///
+/// # Errors
+/// `EBADF` `ENOTSOCK` · `ENOPROTOOPT` no such option · `EINVAL` too short, or out of range · `EDOM` a
+/// wrong time · `ENODEV` no such link · `EADDRINUSE` `EADDRNOTAVAIL` groups · `EFAULT`.
+/// # Differs from Linux
+/// Some options are kept and change nothing: [`SWITCHES`], [`NUMBERS`].
+pub fn setsockopt(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let Some(socket) = socket::of(args.fd(0)) else {
+        return context.next(args);
+    };
+    let (level, option) = (args.int(1), args.int(2));
+    let len = usize::try_from(args.int(4)).map_err(|_| Errno::EINVAL)?;
+    // No option is longer, but for lists of filters that are not taken.
+    let mut value = alloc::vec![0; len.min(256)];
+    user::read_bytes(args.addr(3), &mut value)?;
+    net::attempt(|net| set(net, &socket, level, option, &value))?;
+    Ok(0)
+}
+
+fn set(net: &mut Net, socket: &Socket, level: i32, option: i32, value: &[u8]) -> Result<(), Errno> {
+    if !has_level(socket, level) {
+        return Err(Errno::ENOPROTOOPT);
+    }
+    if (level, option) == (SOL_SOCKET, SO_BINDTODEVICE) {
+        let name = value.split(|&byte| byte == 0).next().unwrap_or_default();
+        let link = match name {
+            [] => 0,
+            name => link_named(net, name).ok_or(Errno::ENODEV)?,
+        };
+        return net.stack.set(socket.id, Setting::BindToLink(link));
+    }
+    if let Some(group) = group(net, level, option, value)? {
+        return net.stack.set(socket.id, group);
+    }
+    if (level, option) == (IPPROTO_TCP, TCP_CONGESTION) {
+        let name = value.split(|&byte| byte == 0).next().unwrap_or_default();
+        return if name == CONGESTION || name == b"reno" {
+            Ok(())
+        } else {
+            Err(Errno::ENOENT)
+        };
+    }
+    let number = match value {
+        _ if value.len() >= i32::BYTES => i32::from_bytes(value),
+        // As Linux: levels of IPv4 take a byte as well.
+        [byte, ..] if level == IPPROTO_IP => i32::from(*byte),
+        _ => return Err(Errno::EINVAL),
+    };
+    let is_on = number != 0;
+    let setting = match (level, option) {
+        (SOL_SOCKET, SO_REUSEADDR) => Setting::ReuseAddress(is_on),
+        (SOL_SOCKET, SO_REUSEPORT) => Setting::ReusePort(is_on),
+        (SOL_SOCKET, SO_KEEPALIVE) => Setting::KeepAlive(is_on),
+        (SOL_SOCKET, SO_BROADCAST) => Setting::Broadcast(is_on),
+        (SOL_SOCKET, SO_RCVLOWAT) => {
+            let least = if number < 0 { i32::MAX } else { number.max(1) };
+            Setting::ReceiveLowWater(least as usize)
+        }
+        (SOL_SOCKET, SO_RCVBUF | SO_RCVBUFFORCE) => {
+            let bytes = doubled(number).max(RECEIVE_BYTES_MIN);
+            net.kept(socket.id)?.receive_bytes = Some(bytes);
+            Setting::ReceiveBuffer(bytes as usize)
+        }
+        (SOL_SOCKET, SO_SNDBUF | SO_SNDBUFFORCE) => {
+            let bytes = doubled(number).max(SEND_BYTES_MIN);
+            net.kept(socket.id)?.send_bytes = Some(bytes);
+            Setting::SendBuffer(bytes as usize)
+        }
+        (SOL_SOCKET, SO_LINGER) => {
+            if value.len() < Linger::BYTES {
+                return Err(Errno::EINVAL);
+            }
+            let linger = Linger::from_bytes(value);
+            let seconds = (linger.l_linger as u32).min(i32::MAX as u32);
+            Setting::Linger((linger.l_onoff != 0).then_some(seconds))
+        }
+        (SOL_SOCKET, SO_RCVTIMEO | SO_RCVTIMEO_NEW) => {
+            net.kept(socket.id)?.receive_timeout_ns = timeout_ns(value)?;
+            return Ok(());
+        }
+        (SOL_SOCKET, SO_SNDTIMEO | SO_SNDTIMEO_NEW) => {
+            net.kept(socket.id)?.send_timeout_ns = timeout_ns(value)?;
+            return Ok(());
+        }
+        (IPPROTO_IP, IP_TTL) => Setting::HopLimit(optional(number, 1)?),
+        (IPPROTO_IP, IP_TOS) => Setting::TrafficClass(number as u8),
+        (IPPROTO_IP, IP_MULTICAST_TTL) => {
+            if socket.kind == Kind::Stream {
+                return Err(Errno::EINVAL);
+            }
+            Setting::MulticastHopLimit(optional(number, 0)?.unwrap_or(1))
+        }
+        (IPPROTO_IP, IP_MULTICAST_LOOP) => Setting::MulticastLoop(is_on),
+        (IPPROTO_IPV6, IPV6_V6ONLY) => Setting::V6Only(is_on),
+        (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => Setting::HopLimit(optional(number, 0)?),
+        (IPPROTO_IPV6, IPV6_TCLASS) => Setting::TrafficClass(optional(number, 0)?.unwrap_or(0)),
+        (IPPROTO_IPV6, IPV6_MULTICAST_HOPS) => {
+            if socket.kind == Kind::Stream {
+                return Err(Errno::ENOPROTOOPT);
+            }
+            Setting::MulticastHopLimit(optional(number, 0)?.unwrap_or(1))
+        }
+        (IPPROTO_IPV6, IPV6_MULTICAST_LOOP) => match number {
+            0 | 1 => Setting::MulticastLoop(is_on),
+            _ => return Err(Errno::EINVAL),
+        },
+        (IPPROTO_TCP, TCP_NODELAY) => Setting::NoDelay(is_on),
+        (IPPROTO_TCP, TCP_KEEPIDLE) => Setting::KeepIdleSeconds(within(number, 1, 32767)?),
+        (IPPROTO_TCP, TCP_KEEPINTVL) => Setting::KeepIntervalSeconds(within(number, 1, 32767)?),
+        (IPPROTO_TCP, TCP_KEEPCNT) => Setting::KeepCount(within(number, 1, 127)?),
+        (IPPROTO_TCP, TCP_USER_TIMEOUT) => {
+            Setting::UserTimeoutMilliseconds(within(number, 0, i32::MAX)?)
+        }
+        (IPPROTO_TCP, TCP_CORK) => {
+            net.kept(socket.id)?.is_corked = is_on;
+            if is_on {
+                return Ok(());
+            }
+            // What waited goes: the stack looks at it again.
+            Setting::NoDelay(net.stack.options(socket.id)?.no_delay)
+        }
+        (IPPROTO_UDP, UDP_CORK) if !is_on => return Ok(()),
+        _ => return keep(net, socket, level, option, number),
+    };
+    net.stack.set(socket.id, setting)
+}
+
+/// Options that only the calls know.
+fn keep(net: &mut Net, socket: &Socket, level: i32, option: i32, number: i32) -> Result<(), Errno> {
+    let kept = net.kept(socket.id)?;
+    if let Some(wish) = wish(&mut kept.wishes, level, option) {
+        *wish = number != 0;
+        return Ok(());
+    }
+    if SWITCHES.contains(&(level, option)) {
+        kept.keep(level, option, i32::from(number != 0));
+        return Ok(());
+    }
+    let known = NUMBERS
+        .iter()
+        .find(|&&(known_level, known, ..)| (known_level, known) == (level, option));
+    match known {
+        Some(&(_, _, _, least, most)) if (least..=most).contains(&number) => {
+            kept.keep(level, option, number);
+            Ok(())
+        }
+        Some(_) => Err(Errno::EINVAL),
+        None => Err(unknown(level, option)),
+    }
+}
+
+/// `getsockopt(sockfd, level, optname, optval, optlen)`
+///
+/// # Errors
+/// As [`setsockopt`].
+pub fn getsockopt(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    let Some(socket) = socket::of(args.fd(0)) else {
+        return context.next(args);
+    };
+    let (level, option) = (args.int(1), args.int(2));
+    let room: i32 = user::read(args.addr(4))?;
+    let room = usize::try_from(room).map_err(|_| Errno::EINVAL)?;
+    let value = net::attempt(|net| value_of(net, &socket, level, option))?;
+    let mut len = value.len().min(room);
+    // As Linux: levels of IPv4 give a byte to those who have room for no more.
+    if level == IPPROTO_IP && (1..i32::BYTES).contains(&room) {
+        len = 1;
+    }
+    user::write_bytes(args.addr(3), value.get(..len).unwrap_or_default())?;
+    user::write(args.addr(4), &(len as i32))?;
+    Ok(0)
+}
+
+/// The bytes of an option's value.
+fn value_of(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<Vec<u8>, Errno> {
+    if !has_level(socket, level) {
+        // As Linux, where one asks otherwise than one sets.
+        return Err(match socket.family {
+            Family::V4 => Errno::EOPNOTSUPP,
+            Family::V6 => Errno::ENOPROTOOPT,
+        });
+    }
+    let set = net.stack.options(socket.id)?;
+    let (stream_bytes, is_stream) = match socket.kind {
+        Kind::Stream => ((STREAM_SEND_BYTES, STREAM_RECEIVE_BYTES), true),
+        Kind::Datagram | Kind::Echo => ((DATAGRAM_BYTES, DATAGRAM_BYTES), false),
+    };
+    let number = match (level, option) {
+        (SOL_SOCKET, SO_TYPE) => match socket.kind {
+            Kind::Stream => SOCK_STREAM as i32,
+            Kind::Datagram | Kind::Echo => SOCK_DGRAM as i32,
+        },
+        (SOL_SOCKET, SO_DOMAIN) => i32::from(address::number(socket.family)),
+        (SOL_SOCKET, SO_PROTOCOL) => match (socket.kind, socket.family) {
+            (Kind::Stream, _) => IPPROTO_TCP,
+            (Kind::Datagram, _) => IPPROTO_UDP,
+            (Kind::Echo, Family::V4) => IPPROTO_ICMP,
+            (Kind::Echo, Family::V6) => IPPROTO_ICMPV6,
+        },
+        (SOL_SOCKET, SO_ERROR) => {
+            let error = net.stack.take_error(socket.id)?;
+            error.map_or(0, Errno::raw)
+        }
+        (SOL_SOCKET, SO_ACCEPTCONN) => {
+            i32::from(is_stream && net.stack.info(socket.id)?.state == State::Listen)
+        }
+        (SOL_SOCKET, SO_REUSEADDR) => i32::from(set.reuse_address),
+        (SOL_SOCKET, SO_REUSEPORT) => i32::from(set.reuse_port),
+        (SOL_SOCKET, SO_KEEPALIVE) => i32::from(set.keep_alive),
+        (SOL_SOCKET, SO_BROADCAST) => i32::from(set.broadcast),
+        (SOL_SOCKET, SO_RCVLOWAT) => set.receive_low_water as i32,
+        (SOL_SOCKET, SO_SNDLOWAT) => 1,
+        (SOL_SOCKET, SO_RCVBUF) => {
+            let bytes = net.kept(socket.id)?.receive_bytes;
+            bytes.unwrap_or(stream_bytes.1) as i32
+        }
+        (SOL_SOCKET, SO_SNDBUF) => {
+            let bytes = net.kept(socket.id)?.send_bytes;
+            bytes.unwrap_or(stream_bytes.0) as i32
+        }
+        (SOL_SOCKET, SO_LINGER) => {
+            return Ok(bytes_of_value(&Linger {
+                l_onoff: i32::from(set.linger.is_some()),
+                l_linger: set.linger.unwrap_or(0) as i32,
+            }));
+        }
+        (SOL_SOCKET, SO_RCVTIMEO | SO_RCVTIMEO_NEW) => {
+            return Ok(timeval(net.kept(socket.id)?.receive_timeout_ns));
+        }
+        (SOL_SOCKET, SO_SNDTIMEO | SO_SNDTIMEO_NEW) => {
+            return Ok(timeval(net.kept(socket.id)?.send_timeout_ns));
+        }
+        (SOL_SOCKET, SO_PEERCRED) => return Ok(bytes_of_value(&NOBODY)),
+        (SOL_SOCKET, SO_PEERNAME) => {
+            return Ok(address::bytes_of(net.stack.peer(socket.id)?));
+        }
+        (SOL_SOCKET, SO_COOKIE) => {
+            let cookie = (u64::from(socket.id.generation) << 32) | (u64::from(socket.id.index) + 1);
+            return Ok(bytes_of_value(&cookie));
+        }
+        (SOL_SOCKET, SO_INCOMING_CPU) => 0,
+        (SOL_SOCKET, SO_BINDTODEVICE) => return Ok(link_name(net, set.bound_link)),
+        (IPPROTO_IP, IP_TTL) => i32::from(set.hop_limit.unwrap_or(64)),
+        (IPPROTO_IP, IP_TOS) | (IPPROTO_IPV6, IPV6_TCLASS) => i32::from(set.traffic_class),
+        (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => i32::from(set.hop_limit.unwrap_or(64)),
+        (IPPROTO_IP, IP_MULTICAST_TTL) | (IPPROTO_IPV6, IPV6_MULTICAST_HOPS) => {
+            i32::from(set.multicast_hop_limit)
+        }
+        (IPPROTO_IP, IP_MULTICAST_LOOP) | (IPPROTO_IPV6, IPV6_MULTICAST_LOOP) => {
+            i32::from(set.multicast_loop)
+        }
+        (IPPROTO_IP, IP_MULTICAST_IF) => {
+            let address = address_of_link(net, set.multicast_link);
+            return Ok(address.octets().to_vec());
+        }
+        (IPPROTO_IPV6, IPV6_MULTICAST_IF) => set.multicast_link as i32,
+        (IPPROTO_IP, IP_MTU) | (IPPROTO_IPV6, IPV6_MTU) => {
+            net.stack.peer(socket.id)?;
+            let links = net.stack.links();
+            let mtu = links.iter().map(|link| link.mtu_bytes).min();
+            mtu.unwrap_or(1500) as i32
+        }
+        (IPPROTO_IPV6, IPV6_V6ONLY) => i32::from(set.v6_only),
+        (IPPROTO_TCP, TCP_NODELAY) => i32::from(set.no_delay),
+        (IPPROTO_TCP, TCP_KEEPIDLE) => set.keep_idle_seconds as i32,
+        (IPPROTO_TCP, TCP_KEEPINTVL) => set.keep_interval_seconds as i32,
+        (IPPROTO_TCP, TCP_KEEPCNT) => set.keep_count as i32,
+        (IPPROTO_TCP, TCP_USER_TIMEOUT) => set.user_timeout_milliseconds as i32,
+        (IPPROTO_TCP, TCP_CORK) => i32::from(net.kept(socket.id)?.is_corked),
+        (IPPROTO_TCP, TCP_MAXSEG) => i32::from(net.stack.info(socket.id)?.max_segment_bytes),
+        (IPPROTO_TCP, TCP_CONGESTION) => {
+            let mut name = CONGESTION.to_vec();
+            name.resize(LINK_NAME_BYTES, 0);
+            return Ok(name);
+        }
+        (IPPROTO_TCP, TCP_INFO) => return tcp_info(net, socket),
+        (IPPROTO_UDP, UDP_CORK) => 0,
+        _ => return kept_value(net, socket, level, option),
+    };
+    Ok(bytes_of_value(&number))
+}
+
+fn kept_value(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<Vec<u8>, Errno> {
+    let kept = net.kept(socket.id)?;
+    if let Some(wish) = wish(&mut kept.wishes, level, option) {
+        return Ok(bytes_of_value(&i32::from(*wish)));
+    }
+    let is_switch = SWITCHES.contains(&(level, option));
+    let known = NUMBERS
+        .iter()
+        .find(|&&(known_level, known, ..)| (known_level, known) == (level, option));
+    let at_first = match known {
+        Some(&(_, _, at_first, ..)) => at_first,
+        None if is_switch => 0,
+        None => return Err(unknown(level, option)),
+    };
+    let number = kept.other(level, option).unwrap_or(at_first);
+    Ok(bytes_of_value(&number))
+}
+
+/// `struct tcp_info`, as far as the stack tells.
+fn tcp_info(net: &Net, socket: &Socket) -> Result<Vec<u8>, Errno> {
+    let info = net.stack.info(socket.id)?;
+    let mut bytes = alloc::vec![0; TCP_INFO_BYTES];
+    let mut put = |at: usize, number: u32| {
+        if let Some(place) = bytes.get_mut(at..) {
+            number.to_bytes(place);
+        }
+    };
+    put(0, info.state as u32);
+    put(INFO_SEND_MSS_AT, u32::from(info.max_segment_bytes));
+    put(INFO_RECEIVE_MSS_AT, u32::from(info.max_segment_bytes));
+    if info.state == State::Listen {
+        put(INFO_UNACKED_AT, info.receive_queue as u32);
+        put(INFO_SACKED_AT, info.send_queue as u32);
+    }
+    Ok(bytes)
+}
+
+/// Whether a socket has options of this level.
+fn has_level(socket: &Socket, level: i32) -> bool {
+    match level {
+        SOL_SOCKET | IPPROTO_IP => true,
+        IPPROTO_IPV6 => socket.family == Family::V6,
+        IPPROTO_TCP => socket.kind == Kind::Stream,
+        IPPROTO_UDP => socket.kind == Kind::Datagram,
+        _ => false,
+    }
+}
+
+/// The wish that an option is.
+fn wish(wishes: &mut Wishes, level: i32, option: i32) -> Option<&mut bool> {
+    Some(match (level, option) {
+        (IPPROTO_IP, IP_PKTINFO) => &mut wishes.info,
+        (IPPROTO_IP, IP_RECVTTL) => &mut wishes.ttl,
+        (IPPROTO_IP, IP_RECVTOS) => &mut wishes.tos,
+        (IPPROTO_IPV6, IPV6_RECVPKTINFO) => &mut wishes.info6,
+        (IPPROTO_IPV6, IPV6_RECVHOPLIMIT) => &mut wishes.hop_limit,
+        (IPPROTO_IPV6, IPV6_RECVTCLASS) => &mut wishes.traffic_class,
+        _ => return None,
+    })
+}
+
+/// What an option of multicast groups and their links sets.
+fn group(net: &Net, level: i32, option: i32, value: &[u8]) -> Result<Option<Setting>, Errno> {
+    Ok(Some(match (level, option) {
+        (IPPROTO_IP, IP_ADD_MEMBERSHIP | IP_DROP_MEMBERSHIP) => {
+            if value.len() < MREQ_BYTES {
+                return Err(Errno::EINVAL);
+            }
+            let group = IpAddr::from(<[u8; 4]>::from_bytes(value));
+            let link = link_of(net, value.get(4..).unwrap_or_default())?;
+            if option == IP_ADD_MEMBERSHIP {
+                Setting::Join { group, link }
+            } else {
+                Setting::Leave { group, link }
+            }
+        }
+        (IPPROTO_IP, IP_MULTICAST_IF) => {
+            // An address alone, or behind that of a group.
+            let value = match value.len() {
+                4..MREQ_BYTES => value,
+                MREQ_BYTES.. => value.get(4..).unwrap_or_default(),
+                _ => return Err(Errno::EINVAL),
+            };
+            Setting::MulticastLink(link_of(net, value)?)
+        }
+        (IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP | IPV6_DROP_MEMBERSHIP) => {
+            if value.len() < MREQ6_BYTES {
+                return Err(Errno::EINVAL);
+            }
+            let group = IpAddr::from(<[u8; 16]>::from_bytes(value));
+            let link = value.get(16..).map_or(0, u32::from_bytes);
+            if option == IPV6_ADD_MEMBERSHIP {
+                Setting::Join { group, link }
+            } else {
+                Setting::Leave { group, link }
+            }
+        }
+        (IPPROTO_IPV6, IPV6_MULTICAST_IF) => {
+            if value.len() < u32::BYTES {
+                return Err(Errno::EINVAL);
+            }
+            Setting::MulticastLink(u32::from_bytes(value))
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// The link that the rest of an `ip_mreq` (an address) or `ip_mreqn` (and a number) names; 0: any.
+fn link_of(net: &Net, bytes: &[u8]) -> Result<u32, Errno> {
+    let number = bytes.get(4..MREQN_BYTES - 4).map_or(0, u32::from_bytes);
+    let address = Ipv4Addr::from(<[u8; 4]>::from_bytes(bytes));
+    if number != 0 || address.is_unspecified() {
+        return Ok(number);
+    }
+    let addresses = net.stack.addresses();
+    let mut addresses = addresses.iter();
+    let found = addresses.find(|own| own.address == IpAddr::V4(address));
+    found.map(|own| own.link).ok_or(Errno::ENODEV)
+}
+
+fn address_of_link(net: &Net, link: u32) -> Ipv4Addr {
+    let addresses = net.stack.addresses();
+    let mut of_link = addresses.iter().filter(|own| own.link == link);
+    let v4 = of_link.find_map(|own| match own.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
+    v4.unwrap_or(Ipv4Addr::UNSPECIFIED)
+}
+
+fn link_named(net: &Net, name: &[u8]) -> Option<u32> {
+    let links = net.stack.links();
+    let mut links = links.iter();
+    let found = links.find(|link| link.name.as_bytes() == name);
+    found.map(|link| link.index)
+}
+
+/// The name of a link as an option's value; of none, no bytes.
+fn link_name(net: &Net, index: u32) -> Vec<u8> {
+    let links = net.stack.links();
+    let link = links.iter().find(|link| link.index == index);
+    link.map_or_else(Vec::new, |link| {
+        let mut name = link.name.clone().into_bytes();
+        name.push(0);
+        name
+    })
+}
+
+/// An option that is not there: Linux has some of them.
+fn unknown(level: i32, option: i32) -> Errno {
+    if (1..OPTIONS).contains(&option) {
+        muslin::print!(
+            "muslin: the program asked for option {option} of level {level} of a socket, which the \
+             network stack does not have: ENOPROTOOPT"
+        );
+    }
+    Errno::ENOPROTOOPT
+}
+
+fn bytes_of_value<T: Pod>(value: &T) -> Vec<u8> {
+    let mut bytes = alloc::vec![0; T::BYTES];
+    value.to_bytes(&mut bytes);
+    bytes
+}
+
+/// A buffer's size as Linux keeps it: it counts its own structures in.
+fn doubled(asked: i32) -> u32 {
+    (asked as u32).min(BUFFER_BYTES_MAX) * 2
+}
+
+/// A number from `least` to 255, of which -1 is none.
+fn optional(number: i32, least: u8) -> Result<Option<u8>, Errno> {
+    match u8::try_from(number) {
+        Ok(number) if number >= least => Ok(Some(number)),
+        Err(_) if number == -1 => Ok(None),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn within(number: i32, least: i32, most: i32) -> Result<u32, Errno> {
+    if (least..=most).contains(&number) {
+        Ok(number as u32)
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
+/// A time of the program: 0 is for ever, a negative one no wait at all.
+fn timeout_ns(value: &[u8]) -> Result<Option<u64>, Errno> {
+    if value.len() < Timeval::BYTES {
+        return Err(Errno::EINVAL);
+    }
+    let time = Timeval::from_bytes(value);
+    if !(0..1_000_000).contains(&time.tv_usec) {
+        return Err(Errno::EDOM);
+    }
+    let Ok(seconds) = u64::try_from(time.tv_sec) else {
+        return Ok(Some(0));
+    };
+    let ns = seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(time.tv_usec as u64 * 1000);
+    Ok((ns > 0).then_some(ns))
+}
+
+fn timeval(timeout_ns: Option<u64>) -> Vec<u8> {
+    let us = timeout_ns.unwrap_or(0) / 1000;
+    bytes_of_value(&Timeval {
+        tv_sec: (us / 1_000_000) as i64,
+        tv_usec: (us % 1_000_000) as i64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_ranges() {
+        assert_eq!(optional(-1, 1), Ok(None));
+        assert_eq!(optional(0, 1), Err(Errno::EINVAL));
+        assert_eq!(optional(255, 1), Ok(Some(255)));
+        assert_eq!(optional(256, 0), Err(Errno::EINVAL));
+        assert_eq!(within(32767, 1, 32767), Ok(32767));
+        assert_eq!(within(32768, 1, 32767), Err(Errno::EINVAL));
+        assert_eq!(within(0, 1, 127), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn buffers_are_doubled_within_limits() {
+        assert_eq!(doubled(1000), 2000);
+        assert_eq!(doubled(-1), 8 << 20);
+    }
+
+    #[test]
+    fn times_are_those_of_linux() {
+        let ns = |tv_sec, tv_usec| timeout_ns(&bytes_of_value(&Timeval { tv_sec, tv_usec }));
+        assert_eq!(ns(0, 0), Ok(None));
+        assert_eq!(ns(1, 500_000), Ok(Some(1_500_000_000)));
+        assert_eq!(ns(-1, 0), Ok(Some(0)));
+        assert_eq!(ns(0, 1_000_000), Err(Errno::EDOM));
+        assert_eq!(timeout_ns(&[0; 15]), Err(Errno::EINVAL));
+        assert_eq!(
+            timeval(Some(1_500_000_000)),
+            bytes_of_value(&[1_i64, 500_000])
+        );
+    }
+}

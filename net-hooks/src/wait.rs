@@ -1,0 +1,71 @@
+//! Calls that wait.
+
+use core::ffi::c_int;
+
+use muslin::fd;
+use muslin::{Context, Errno, clock};
+use muslin_abi::flags::{MSG_DONTWAIT, O_NONBLOCK};
+
+use crate::net::{self, Net};
+use crate::socket::Socket;
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all.
+    None,
+    /// Until the steady clock says so.
+    Until(u64),
+    /// As long as it takes.
+    Endless,
+}
+
+impl Patience {
+    /// Of a call on this descriptor with these `MSG_*` flags, and the socket's own limit.
+    ///
+    /// # Errors
+    /// `EBADF` the descriptor was closed meanwhile.
+    pub fn of(fd: c_int, flags: u32, timeout_ns: Option<u64>) -> Result<Self, Errno> {
+        if flags & MSG_DONTWAIT != 0 || fd::flags(fd)? & O_NONBLOCK != 0 {
+            return Ok(Self::None);
+        }
+        Ok(match timeout_ns {
+            Some(ns) => Self::Until(clock::now_ns().saturating_add(ns)),
+            None => Self::Endless,
+        })
+    }
+
+    fn deadline_ns(self) -> Option<u64> {
+        match self {
+            Self::Until(at_ns) => Some(at_ns),
+            Self::None | Self::Endless => None,
+        }
+    }
+}
+
+/// Does something with a socket, again and again while that answers `EAGAIN` and the call may wait.
+///
+/// # Errors
+/// What it answers; `EAGAIN` the time is over; `EINTR`.
+pub fn until<R>(
+    context: &Context<'_>,
+    socket: &Socket,
+    events: u32,
+    patience: Patience,
+    mut act: impl FnMut(&mut Net) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    if patience == Patience::None {
+        return net::attempt(act);
+    }
+    loop {
+        let (file, seen, result) = net::attempt(|net| {
+            let file = net.file(socket.id)?;
+            let seen = file.seen();
+            Ok((file, seen, act(net)))
+        })?;
+        match result {
+            Err(Errno::EAGAIN) => context.wait(&file, seen, events, patience.deadline_ns())?,
+            result => return result,
+        }
+    }
+}
