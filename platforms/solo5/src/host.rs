@@ -48,6 +48,8 @@ pub struct Above {
     /// Repairs the cause of an exception; `false` if it cannot. The second argument is what a page
     /// fault is about. The interrupted code goes on with the registers of the frame.
     pub repair: fn(&mut Frame, usize) -> bool,
+    /// Whether a page that is not there is mapped, and behind the end of the file that is mapped there.
+    pub is_behind_file: fn(usize) -> bool,
     /// Whether a call of the program is being answered.
     pub is_inside: fn() -> bool,
 }

@@ -54,7 +54,7 @@ const _: () = assert!(size_of::<FaultRecord>() <= COOKIE_BYTES);
 pub struct Cause(pub u64);
 
 /// Causes by number, and the signal by which Linux would have ended the process.
-const CAUSES: [(&str, u8); 17] = [
+const CAUSES: [(&str, u8); 18] = [
     ("an exception that nothing explains", SIGSEGV),
     ("stack overflow", SIGSEGV),
     ("null pointer", SIGSEGV),
@@ -74,6 +74,10 @@ const CAUSES: [(&str, u8); 17] = [
     (
         "the C library gave up, as it does when it finds its memory damaged",
         SIGSEGV,
+    ),
+    (
+        "memory behind the end of the file that is mapped there",
+        SIGBUS,
     ),
 ];
 
@@ -118,6 +122,8 @@ impl Cause {
     pub const DOUBLE_FAULT: Self = Self(15);
     /// musl's last resort, `int 0x40` (musl-patches/0014).
     pub const GIVEN_UP: Self = Self(16);
+    /// A page of a mapping that the file does not reach.
+    pub const BEHIND_FILE: Self = Self(17);
 
     fn entry(self) -> (&'static str, u8) {
         usize::try_from(self.0)

@@ -24,6 +24,8 @@ pub struct Content {
     /// Read where there is no page of our own; never longer than the file has been at its shortest.
     base: &'static [u8],
     pages: PageMap,
+    /// Some of the pages are, or were, of the kind that mappings can show.
+    is_shared: bool,
 }
 
 impl Content {
@@ -32,7 +34,7 @@ impl Content {
         Self {
             len_bytes: base.len() as u64,
             base,
-            pages: PageMap::default(),
+            ..Self::default()
         }
     }
 
@@ -121,7 +123,7 @@ impl Content {
             }
             done += piece;
         }
-        self.len_bytes = self.len_bytes.max(offset_bytes + done as u64);
+        self.end_at(self.len_bytes.max(offset_bytes + done as u64));
         Ok(done)
     }
 
@@ -147,8 +149,25 @@ impl Content {
         } else {
             self.clear_behind_end();
         }
-        self.len_bytes = len_bytes;
+        self.end_at(len_bytes);
         Ok(())
+    }
+
+    /// Notes where the file ends, and tells pages that mappings may show.
+    fn end_at(&mut self, len_bytes: u64) {
+        let count = |bytes: u64| bytes.div_ceil(PAGE_BYTES as u64);
+        let (before, now) = (count(self.len_bytes), count(len_bytes));
+        self.len_bytes = len_bytes;
+        if !self.is_shared {
+            return;
+        }
+        let changed = before.min(now)..before.max(now);
+        let numbers = self.pages.numbers_from(changed.start);
+        for index in numbers.take_while(|index| changed.contains(index)) {
+            if let Some(page) = self.pages.shared(index) {
+                page.set_in_file(now > before);
+            }
+        }
     }
 
     /// Clears what a shared mapping has stored behind the end, in the last page.
@@ -289,6 +308,8 @@ impl Content {
         let mut shared = Vec::new();
         let count = (pages.end - pages.start) as usize;
         shared.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+        self.is_shared = true;
+        let end = self.len_bytes.div_ceil(PAGE_BYTES as u64);
         for index in pages {
             if let Some(page) = self.pages.shared(index)
                 && !all
@@ -308,6 +329,7 @@ impl Content {
                     bytes[len..].fill(0);
                 }
             }
+            page.set_in_file(index < end);
             self.pages.put_shared(index, page.clone())?;
             shared.push((page.address(), page));
         }

@@ -283,6 +283,7 @@ pub fn open(
         && let Body::Regular(content) = &inode.body
     {
         content.lock().set_len(0)?;
+        context.process.memory.hide_behind_files();
         inode.set_modified(now);
         is_cut = true;
     }

@@ -201,6 +201,7 @@ fn set_len(context: &Context<'_>, inode: &Arc<Inode>, len: u64) -> SyscallResult
         super::room_for(context, len - 1, 1)?;
     }
     content.lock().set_len(len)?;
+    context.process.memory.hide_behind_files();
     inode.set_modified(Time::now(context.platform));
     inode.tell(IN_MODIFY);
     Ok(0)

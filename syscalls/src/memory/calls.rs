@@ -66,10 +66,11 @@ const MCL_ONFAULT: u32 = 4;
 /// not a descriptor · `ENODEV` a file that cannot be mapped · `EOVERFLOW` behind the last offset.
 /// # Differs from Linux
 /// Memory is never promised twice: `ENOMEM` comes from here and not from a later touch. A private
-/// mapping does not see later writes to the file. Pages beyond the end of a file read as zeros
-/// instead of raising `SIGBUS`, and take memory. Huge pages are `EINVAL`. Where addresses are memory
-/// (spt), all shared mappings of a page of a file are at one address: that of the first; what cannot
-/// be there is `ENODEV`.
+/// mapping does not see later writes to the file, nor what it has behind its end later. Where addresses
+/// are memory (spt), pages behind the end of a file read as zeros instead of raising `SIGBUS`, and take
+/// memory; elsewhere calls that are given such an address find zeros. Huge pages are `EINVAL`. Where
+/// addresses are memory, all shared mappings of a page of a file are at one address: that of the first;
+/// what cannot be there is `ENODEV`.
 /// # Source
 /// mmap(2), man-pages 6.9
 pub fn sys_mmap(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -156,8 +157,9 @@ fn map(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return Err(gap!(context, Sysno::mmap, "writes to such a file", ENODEV));
     }
     let start = memory.map(place, len_bytes, READ_WRITE, Kind::File)?;
+    let page_bytes = memory.page_bytes();
     let read_in = || {
-        for done in (0..len_bytes).step_by(memory.page_bytes()) {
+        for done in (0..len_bytes).step_by(page_bytes) {
             let mut got = 0;
             memory.fill_page(start + done, |page| {
                 let offset_bytes = (offset_bytes + done) as u64;
@@ -166,7 +168,12 @@ fn map(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
                     .read_at(context, offset_bytes, &mut UserBufMut::from_slice(page))?;
                 Ok(())
             })?;
-            if got < memory.page_bytes() {
+            if got < page_bytes {
+                let end = start + done + got.next_multiple_of(page_bytes);
+                let rest = (start + len_bytes).saturating_sub(end);
+                if memory.is_translated() && rest > 0 {
+                    memory.map(Place::Replace(end), rest, READ_WRITE, Kind::BehindFile)?;
+                }
                 break;
             }
         }

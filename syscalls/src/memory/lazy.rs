@@ -14,11 +14,13 @@ use muslin_platform::{Paging, Protection};
 use super::map::{AddressSpace, Kind, Map, Place};
 use super::pages::Owner;
 use super::regions::Region;
+use super::shared::SharedPage;
 
 impl AddressSpace {
     /// Puts memory behind the page of an address that was touched and has none yet. `false`: the
-    /// program may not touch it so, or there is no memory for what was never promised.
-    pub fn fault(&self, address: usize, is_write: bool) -> bool {
+    /// program may not touch it so, or there is no memory for what was never promised. Handlers, of
+    /// which one `is_call`, may go on behind the end of a file.
+    pub fn fault(&self, address: usize, is_write: bool, is_call: bool) -> bool {
         let Some(paging) = self.paging else {
             return false;
         };
@@ -41,18 +43,46 @@ impl AddressSpace {
         if !is_allowed || paging.first_backed(pages.clone()).is_some() {
             return false;
         }
-        let frame = if region.is_promised {
-            self.pages.redeem()
-        } else if region.kind == Kind::Sparse && self.prepare(paging, pages).is_ok() {
-            match self.pages.allocate_zeroed(1, Owner::Program) {
-                Ok(frame) => frame,
-                Err(_) => return false,
+        let frame = match region.kind {
+            _ if region.is_promised => Some(self.pages.redeem()),
+            Kind::Shared { .. } => {
+                let shared = map.shared_at(page);
+                let may_be_shown = |page: &&SharedPage| is_call || page.is_in_file();
+                shared.filter(may_be_shown).map(SharedPage::address)
             }
-        } else {
-            return false;
+            Kind::BehindFile if !is_call => None,
+            Kind::Sparse | Kind::BehindFile if self.prepare(paging, pages.clone()).is_ok() => {
+                self.pages.allocate_zeroed(1, Owner::Program).ok()
+            }
+            _ => None,
         };
-        paging.back(page, frame, protection);
-        true
+        if let Some(frame) = frame {
+            paging.back(page, frame, protection);
+        }
+        frame.is_some()
+    }
+
+    /// Whether an address is mapped, and behind the end of the file that is mapped there.
+    pub fn is_behind_file(&self, address: usize) -> bool {
+        let page = address - address % self.page_bytes();
+        let mut map = self.map.lock();
+        let region = map.regions.first_in(page..page + 1);
+        match region.map(|(_, region, _)| region.kind) {
+            Some(Kind::BehindFile) => true,
+            Some(Kind::Shared { .. }) => map.shared_at(page).is_some_and(|page| !page.is_in_file()),
+            _ => false,
+        }
+    }
+
+    /// Shows pages no more that the end of a file has left behind.
+    pub fn hide_behind_files(&self) {
+        if let Some(paging) = self.paging {
+            let map = self.map.lock();
+            let behind = map.shared.iter().filter(|(_, page)| !page.is_in_file());
+            for &(address, _) in behind {
+                paging.unback(address);
+            }
+        }
     }
 
     /// See [`AddressSpace::map`].
@@ -324,7 +354,7 @@ impl AddressSpace {
 
 /// Whether a region of this kind and protection has its memory promised.
 fn is_promised(kind: Kind, protection: Protection) -> bool {
-    protection.read && kind != Kind::Sparse && !is_shared(kind)
+    protection.read && !matches!(kind, Kind::Sparse | Kind::BehindFile) && !is_shared(kind)
 }
 
 fn is_shared(kind: Kind) -> bool {

@@ -15,7 +15,7 @@ use super::gaps::Gaps;
 use super::pages::{Owner, Pages};
 use super::regions::{Region, Regions};
 use super::report::Report;
-use super::shared::Shown;
+use super::shared::{SharedPage, Shown};
 use crate::lock::Mutex;
 
 /// Readable and writable.
@@ -53,6 +53,8 @@ pub enum Kind {
     Sparse,
     /// From `mmap` with a file, whose bytes were read in.
     File,
+    /// Behind those, where the file has no byte any more: who touches it gets `SIGBUS`.
+    BehindFile,
     /// From `mmap` with a file, whose pages it shows.
     Shared {
         /// The file was open for writing.
@@ -303,7 +305,9 @@ impl AddressSpace {
         let start = self.map_lazily(&mut map, paging, place, len_bytes, protection, kind)?;
         let mut next = start;
         for (address, page) in &mut pages {
-            paging.back(next, page.address(), protection);
+            if page.is_in_file() {
+                paging.back(next, page.address(), protection);
+            }
             *address = next;
             next += self.page_bytes();
         }
@@ -374,7 +378,7 @@ impl AddressSpace {
             Some(paging) => {
                 let pages = page..page + self.page_bytes();
                 if paging.first_backed(pages.clone()).is_none() {
-                    self.fault(page, true);
+                    self.fault(page, true, true);
                 }
                 paging.first_backed(pages).ok_or(Errno::EFAULT)?.1
             }
@@ -848,6 +852,12 @@ impl Map {
     pub fn shared_in(&self, addresses: Range<usize>) -> Range<usize> {
         let from = |end: usize| self.shared.partition_point(|&(address, _)| address < end);
         from(addresses.start)..from(addresses.end)
+    }
+
+    /// The page of a file that is mapped at an address.
+    pub fn shared_at(&self, page: usize) -> Option<&SharedPage> {
+        let (address, shared) = self.shared.get(self.shared_in(page..page).start)?;
+        (*address == page).then_some(&**shared)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pages that a file and the mappings of it hold together.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::pages::{Owner, Pages};
 
@@ -13,17 +14,33 @@ pub type Shown = (usize, Arc<SharedPage>);
 pub struct SharedPage {
     pages: &'static Pages,
     address: usize,
+    /// The file has a byte there; or the page is behind the end.
+    is_in_file: AtomicBool,
 }
 
 impl SharedPage {
     /// Takes over a page that is in use for files.
     pub fn new(pages: &'static Pages, address: usize) -> Arc<Self> {
-        Arc::new(Self { pages, address })
+        Arc::new(Self {
+            pages,
+            address,
+            is_in_file: AtomicBool::new(true),
+        })
     }
 
     /// Where it can be read and written.
     pub fn address(&self) -> usize {
         self.address
+    }
+
+    /// Whether the file has a byte there.
+    pub fn is_in_file(&self) -> bool {
+        self.is_in_file.load(Ordering::Relaxed)
+    }
+
+    /// The file's end has come to lie behind the page, or before it.
+    pub fn set_in_file(&self, is_in_file: bool) {
+        self.is_in_file.store(is_in_file, Ordering::Relaxed);
     }
 
     /// What it holds.

@@ -79,14 +79,21 @@ impl Cloth {
         (got == 1).then(|| self.world.get(self.room, 1)[0])
     }
 
-    /// Where the byte of an address of the program is.
-    fn place_of(&self, address: usize) -> usize {
+    /// Where the byte of an address of the program is, once that has touched it; `None`: a fault.
+    fn touch(&self, address: usize) -> Option<usize> {
         let Some(paging) = self.world.sim.memory().paging() else {
-            return address;
+            return Some(address);
         };
         let page = address / PAGE_BYTES * PAGE_BYTES;
-        let (_, frame) = paging.first_backed(page..page + PAGE_BYTES).unwrap();
-        frame + address % PAGE_BYTES
+        let backed = || paging.first_backed(page..page + PAGE_BYTES);
+        if backed().is_none() && !self.world.process.memory.fault(address, true, false) {
+            return None;
+        }
+        Some(backed()?.1 + address % PAGE_BYTES)
+    }
+
+    fn place_of(&self, address: usize) -> usize {
+        self.touch(address).unwrap()
     }
 
     fn load(&self, address: usize) -> u8 {
@@ -145,13 +152,69 @@ fn a_file_that_is_cut_and_grows_again_reads_as_zeros() {
     for cloth in both() {
         let start = cloth.map(0, RW, SHARED, 0, 3).unwrap();
         assert_eq!(cloth.cut(PAGE_BYTES), Ok(0));
-        assert_eq!(cloth.load(start + 2 * PAGE_BYTES), 0);
         assert_eq!(cloth.read(2 * PAGE_BYTES), None);
         assert_eq!(cloth.cut(3 * PAGE_BYTES), Ok(0));
+        assert_eq!(cloth.load(start + 2 * PAGE_BYTES), 0);
         cloth.store(start + 2 * PAGE_BYTES, b'n');
         assert_eq!(cloth.read(2 * PAGE_BYTES), Some(b'n'));
         assert_eq!(cloth.read(PAGE_BYTES), Some(0));
     }
+}
+
+#[test]
+fn pages_behind_the_end_are_a_fault_where_addresses_are_translated() {
+    const PRIVATE: usize = 2;
+    let [flat, cloth] = both();
+    let start = flat.map(0, RW, SHARED, 2, 2).unwrap();
+    assert_eq!(flat.load(start + PAGE_BYTES), 0);
+
+    let memory = &cloth.world.process.memory;
+    let faults = |address: usize| {
+        let is_behind = memory.is_behind_file(address);
+        assert_eq!(cloth.touch(address).is_none(), is_behind, "{address:#x}");
+        is_behind
+    };
+    let shared = cloth.map(0, RW, SHARED, 1, 4).unwrap();
+    let free = memory.usage().free;
+    let private = cloth.map(0, RW, PRIVATE, 1, 40).unwrap();
+    assert!(free - memory.usage().free <= 3 * PAGE_BYTES);
+    for start in [shared, private] {
+        assert_eq!(cloth.load(start + PAGE_BYTES), b'c');
+        assert!(faults(start + 2 * PAGE_BYTES) && faults(start + 4 * PAGE_BYTES - 1));
+        assert!(!faults(start + PAGE_BYTES));
+    }
+    // The file grows by a byte, and is cut within a page.
+    cloth.write(3 * PAGE_BYTES, b'd');
+    assert_eq!(cloth.load(shared + 2 * PAGE_BYTES), b'd');
+    assert!(faults(shared + 3 * PAGE_BYTES) && faults(private + 2 * PAGE_BYTES));
+    assert_eq!(cloth.cut(PAGE_BYTES + 1), Ok(0));
+    assert!(!faults(shared) && faults(shared + PAGE_BYTES) && !faults(private + PAGE_BYTES));
+    // A mapping that is made, moved or protected meanwhile.
+    let other = cloth.map(0, READ, SHARED, 1, 2).unwrap();
+    let words = [
+        shared,
+        4 * PAGE_BYTES,
+        4 * PAGE_BYTES,
+        3,
+        shared - 16 * PAGE_BYTES,
+    ];
+    let moved = cloth.world.call(sys_mremap, words).unwrap();
+    let words = [moved, 4 * PAGE_BYTES, READ];
+    assert_eq!(cloth.world.call(sys_mprotect, words), Ok(0));
+    assert!(faults(other + PAGE_BYTES) && faults(moved + PAGE_BYTES) && !faults(moved));
+    assert_eq!(cloth.cut(3 * PAGE_BYTES), Ok(0));
+    assert!(!memory.is_behind_file(other + PAGE_BYTES));
+    assert!(!memory.is_behind_file(moved + 2 * PAGE_BYTES - 1));
+    // Handlers go on.
+    assert_eq!(cloth.cut(PAGE_BYTES), Ok(0));
+    assert!(memory.fault(other, false, true) && memory.fault(private + 3 * PAGE_BYTES, true, true));
+    for (start, pages) in [(other, 2), (moved, 4), (private, 40)] {
+        assert_eq!(
+            cloth.world.call(sys_munmap, [start, pages * PAGE_BYTES]),
+            Ok(0)
+        );
+    }
+    assert_eq!(cloth.world.process.memory.usage().program, 0);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn touch(world: &World, address: usize, is_write: bool) -> Option<usize> {
         Access::Read
     };
     let backed = || paging(world).first_backed(page..page + PAGE_BYTES);
-    if backed().is_none() && !memory.fault(address, is_write) {
+    if backed().is_none() && !memory.fault(address, is_write, false) {
         return None;
     }
     memory.check(address, 1, access).ok()?;

@@ -251,7 +251,7 @@ fn put_frame(
     // Pages get memory when they are touched, but by a fault, and this may be the answer to one.
     let memory = &context.process.memory;
     for address in (frame..top).step_by(memory.page_bytes()).chain([top - 1]) {
-        memory.fault(address, true);
+        memory.fault(address, true, true);
     }
     place.copy_in(0, &return_address().to_le_bytes());
     user_mem::write(context, frame + CONTEXT_AT, &user_context)?;

@@ -25,6 +25,7 @@ const SEGV_MAPERR: i32 = 1;
 const SEGV_ACCERR: i32 = 2;
 const TRAP_TRACE: i32 = 2;
 const BUS_ADRALN: i32 = 1;
+const BUS_ADRERR: i32 = 2;
 
 /// In the status word of floating point: which exceptions there are, with what each is to a program.
 const FLOATING_POINT: [(u32, i32); 6] = [
@@ -59,13 +60,12 @@ pub fn information(
         6 => (SIGILL, ILL_ILLOPN, rip),
         12 => (SIGBUS, SI_KERNEL, 0),
         PAGE_FAULT => {
-            let page = address..address.saturating_add(1);
-            let is_mapped = context.process.memory.is_mapped(page);
-            (
-                SIGSEGV,
-                if is_mapped { SEGV_ACCERR } else { SEGV_MAPERR },
-                address,
-            )
+            let memory = &context.process.memory;
+            match memory.is_mapped(address..address.saturating_add(1)) {
+                true if memory.is_behind_file(address) => (SIGBUS, BUS_ADRERR, address),
+                true => (SIGSEGV, SEGV_ACCERR, address),
+                false => (SIGSEGV, SEGV_MAPERR, address),
+            }
         }
         16 | 19 => {
             let exceptions = floating_point(vectors, frame.vector);

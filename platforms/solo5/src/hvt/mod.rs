@@ -71,6 +71,7 @@ unsafe impl Sync for Stored {}
 static ABOVE: Stored = Stored(UnsafeCell::new(Above {
     call: no_call,
     repair: |_, _| false,
+    is_behind_file: |_| false,
     is_inside: || true,
 }));
 
@@ -138,12 +139,16 @@ impl Hvt {
             self.write(b"muslin: and a fault while that was said\n");
             calls::halt(EXIT_NESTED, 0);
         }
-        let record = fault::record(frame, address, self);
+        let mut record = fault::record(frame, address, self);
         let remark = if is_nested {
             ", inside the runtime while it handled a fault"
         } else if (above().is_inside)() {
             ", inside the runtime"
         } else {
+            let is_wild = record.cause == Cause::WILD_POINTER.0;
+            if is_wild && (above().is_behind_file)(address) {
+                record.cause = Cause::BEHIND_FILE.0;
+            }
             ""
         };
         fault::report(&record, remark, &mut |text| {

@@ -88,9 +88,17 @@ const READ_WRITE: Protection = Protection {
 
 /// Puts memory behind an address that was touched. `false`: the program may not touch it.
 pub fn fault(address: usize, is_write: bool) -> bool {
+    PROCESS.get().is_some_and(|process| {
+        let memory = &process.memory;
+        memory.fault(address, is_write, answer::is_inside())
+    })
+}
+
+/// Whether an address is mapped, and behind the end of the file that is mapped there.
+pub fn is_behind_file(address: usize) -> bool {
     PROCESS
         .get()
-        .is_some_and(|process| process.memory.fault(address, is_write))
+        .is_some_and(|process| process.memory.is_behind_file(address))
 }
 
 /// Maps zeroed memory as the program would.

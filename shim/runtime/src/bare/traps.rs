@@ -16,6 +16,7 @@ use crate::process;
 pub const ABOVE: Above = Above {
     call,
     repair,
+    is_behind_file: process::is_behind_file,
     is_inside: answer::is_inside,
 };
 

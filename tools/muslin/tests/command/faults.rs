@@ -106,6 +106,12 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "SIGSEGV: wild pointer, write to 0x",
     ),
     (
+        "behind_file",
+        "int fd = syscall(SYS_memfd_create, \"file\", 0); ftruncate(fd, 10);
+    char *p = mmap(0, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0); p[9] = 1; p[PAGE] = 2;",
+        "SIGBUS: memory behind the end of the file that is mapped there, write to 0x",
+    ),
+    (
         "wild",
         "return *(volatile int *)0x700000000;",
         "SIGSEGV: wild pointer, read of 0x700000000, at 0x",
