@@ -169,6 +169,15 @@ const RUST: &[Example] = &[
         ..PLAIN
     },
     Example {
+        name: "loopback_stack",
+        prints: &[
+            "THROUGH A STACK OF OUR OWN\nthe server took 26 bytes\n",
+            "8 bytes by UDP, from the first: true\noutside: Network unreachable",
+        ],
+        complains: &["has no network device: ENETUNREACH"],
+        ..PLAIN
+    },
+    Example {
         name: "count_calls",
         prints: &[", true, 14\n"],
         complains: &[
