@@ -104,6 +104,14 @@ impl<'a> Way<'a> {
         *self.deadline_ns.insert(deadline_ns)
     }
 
+    /// Reads; nothing into no room, as the kernel does.
+    fn read(mut self, pieces: &[Piece]) -> SyscallResult {
+        if pieces.iter().all(|piece| piece.len_bytes == 0) {
+            return Ok(0);
+        }
+        self.go(pieces)
+    }
+
     /// Writes all of the pieces, as long as it may wait.
     fn write_all(&mut self, pieces: &[Piece]) -> SyscallResult {
         let all: usize = pieces.iter().map(|piece| piece.len_bytes).sum();
@@ -206,7 +214,7 @@ pub fn read(call: &Call) -> SyscallResult {
     let Some(file) = minted(fd)? else {
         return next(call);
     };
-    Way::in_of(call, &file, true)?.go(&one(base, len_bytes)?)
+    Way::in_of(call, &file, true)?.read(&one(base, len_bytes)?)
 }
 
 /// `readv(fd, iov, iovcnt)`.
@@ -215,7 +223,7 @@ pub fn readv(call: &Call) -> SyscallResult {
     let Some(file) = minted(fd)? else {
         return next(call);
     };
-    Way::in_of(call, &file, true)?.go(many(start, count)?)
+    Way::in_of(call, &file, true)?.read(many(start, count)?)
 }
 
 /// What `preadv2` and `pwritev2` have behind the pieces.
@@ -240,7 +248,7 @@ pub fn preadv2(call: &Call) -> SyscallResult {
         return next(call);
     };
     let may_wait = placed(call)?;
-    Way::in_of(call, &file, may_wait)?.go(many(start, count)?)
+    Way::in_of(call, &file, may_wait)?.read(many(start, count)?)
 }
 
 /// `write(fd, buf, count)`.
