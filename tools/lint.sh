@@ -12,8 +12,8 @@ for platform in linux solo5; do
     cargo clippy --quiet --package muslin-runtime --target x86_64-unknown-none \
         --no-default-features --features "platform-$platform" -- --deny warnings
 done
-# So does the network's object.
-cargo clippy --quiet --package muslin-net --target x86_64-unknown-none -- --deny warnings
+# So do the network's object and its stack.
+cargo clippy --quiet --package muslin-net --package muslin-net-stack --target x86_64-unknown-none -- --deny warnings
 deny=$(command -v cargo-deny || tools/fetch-cargo-deny.sh --where)
 if [ -x "$deny" ]; then
     # Advisories need their database from outside; the rest needs this repository only.

@@ -1,0 +1,589 @@
+//! UDP, and the echoes of ICMP: sockets that send and receive whole messages.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use muslin_abi::Errno;
+use muslin_abi::flags::{
+    POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
+};
+
+use crate::checksum;
+use crate::icmp;
+use crate::input::Arrived;
+use crate::ip::{self, Head};
+use crate::packet::Packet;
+use crate::ports::{Protocol, fit};
+use crate::slots::Name;
+use crate::smol::SmolStack;
+use crate::socket::{Body, Endpoint, Socket};
+use crate::stack::{Family, Kind, Received, SendTo, Shutdown};
+use crate::tcp::Flow;
+use crate::topology::{Cast, LO};
+
+const HEADER_BYTES: usize = 8;
+/// What a datagram costs beside its bytes, so that empty ones have a bound too.
+const OVERHEAD_BYTES: usize = 256;
+/// The largest message.
+const MESSAGE_MAX: usize = 65_535;
+
+/// What is special about a socket of messages.
+#[derive(Default)]
+pub(crate) struct Datagrams {
+    pub peer: Option<Endpoint>,
+    /// The link that the peer's address means.
+    pub peer_link: Option<u32>,
+    queue: VecDeque<Datagram>,
+    queued_bytes: usize,
+    is_deaf: bool,
+    is_mute: bool,
+}
+
+#[derive(Clone)]
+struct Datagram {
+    from: Endpoint,
+    to: IpAddr,
+    link: u32,
+    hop_limit: u8,
+    class: u8,
+    content: Vec<u8>,
+}
+
+impl Datagrams {
+    /// The length of the next message, or 0.
+    pub fn next_len(&self) -> usize {
+        self.queue
+            .front()
+            .map_or(0, |datagram| datagram.content.len())
+    }
+
+    /// Puts a message into the queue, unless it is full.
+    fn push(&mut self, datagram: Datagram, limit_bytes: usize) -> bool {
+        let bytes = datagram.content.len() + OVERHEAD_BYTES;
+        // One message always fits.
+        if self.is_deaf || (!self.queue.is_empty() && self.queued_bytes + bytes > limit_bytes) {
+            return false;
+        }
+        self.queued_bytes += bytes;
+        self.queue.push_back(datagram);
+        true
+    }
+
+    fn pop(&mut self) {
+        if let Some(datagram) = self.queue.pop_front() {
+            self.queued_bytes -= datagram.content.len() + OVERHEAD_BYTES;
+        }
+    }
+}
+
+/// The datagrams of a socket.
+fn datagrams(socket: &mut Socket) -> Result<&mut Datagrams, Errno> {
+    match &mut socket.body {
+        Body::Datagrams(datagrams) => Ok(datagrams),
+        _ => Err(Errno::EOPNOTSUPP),
+    }
+}
+
+impl SmolStack {
+    /// Takes a datagram of UDP.
+    pub(crate) fn udp_input(&mut self, arrived: &Arrived, frame: &[u8]) {
+        let Head { from, to, .. } = arrived.head;
+        let bytes = &frame[arrived.at..arrived.end];
+        let Some(&[a, b, c, d, e, f, g, h]) = bytes.first_chunk::<HEADER_BYTES>() else {
+            return self.count_error(arrived.link);
+        };
+        let (from_port, to_port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let len = usize::from(u16::from_be_bytes([e, f]));
+        let is_summed = [g, h] != [0, 0];
+        let bytes = match bytes.get(..len) {
+            Some(bytes) if len >= HEADER_BYTES => bytes,
+            _ => return self.count_error(arrived.link),
+        };
+        let is_right = if is_summed {
+            arrived.link == LO || checksum::is_transport_right(from, to, ip::UDP, bytes)
+        } else {
+            to.is_ipv4() || arrived.link == LO
+        };
+        if !is_right {
+            return self.count_error(arrived.link);
+        }
+        if self.dhcp_input(arrived.link, bytes) {
+            return;
+        }
+        let flow = Flow {
+            local: to,
+            local_port: to_port,
+            peer: from,
+            peer_port: from_port,
+        };
+        self.message_input(Protocol::Udp, &flow, arrived, frame, &bytes[HEADER_BYTES..]);
+    }
+
+    /// Takes an answer to an echo.
+    pub(crate) fn echo_input(&mut self, arrived: &Arrived, bytes: &[u8]) {
+        let Head { from, to, .. } = arrived.head;
+        let protocol = match to {
+            IpAddr::V4(_) => Protocol::EchoV4,
+            IpAddr::V6(_) => Protocol::EchoV6,
+        };
+        let flow = Flow {
+            local: to,
+            local_port: u16::from_be_bytes([bytes[4], bytes[5]]),
+            peer: from,
+            peer_port: 0,
+        };
+        self.message_input(protocol, &flow, arrived, &[], bytes);
+    }
+
+    /// Gives a message to who it is for.
+    fn message_input(
+        &mut self,
+        protocol: Protocol,
+        flow: &Flow,
+        arrived: &Arrived,
+        frame: &[u8],
+        content: &[u8],
+    ) {
+        let score = |socket: &Socket| {
+            let Body::Datagrams(datagrams) = &socket.body else {
+                return None;
+            };
+            if socket.link().is_some_and(|link| link != arrived.link) {
+                return None;
+            }
+            let fit = if arrived.cast == Cast::Unicast {
+                fit(socket, flow.local)?
+            } else {
+                // Of those bound to an address of a host, none hears what is for many.
+                let is_fit = socket.local.0 == flow.local
+                    || socket.local.0.is_unspecified() && socket.speaks(flow.local);
+                is_fit.then_some(0)?
+            };
+            match datagrams.peer {
+                Some((peer, port)) => {
+                    let is_peer = peer == flow.peer && (port == flow.peer_port || port == 0);
+                    is_peer.then_some(fit + 4)
+                }
+                None => Some(fit),
+            }
+        };
+        let datagram = |content: &[u8]| Datagram {
+            from: (flow.peer, flow.peer_port),
+            to: flow.local,
+            link: arrived.link,
+            hop_limit: arrived.head.hop_limit,
+            class: arrived.head.class,
+            content: content.into(),
+        };
+        if arrived.cast == Cast::Unicast {
+            match self.best(protocol, flow, score) {
+                Some(name) => self.push_message(name, datagram(content)),
+                None if protocol == Protocol::Udp => self.port_unreachable(arrived, frame),
+                None => {}
+            }
+            return;
+        }
+        let names: Vec<Name> = self
+            .ports
+            .at(protocol, flow.local_port)
+            .iter()
+            .copied()
+            .filter(|&name| {
+                self.sockets
+                    .get(name)
+                    .is_some_and(|socket| score(socket).is_some())
+            })
+            .collect();
+        for name in names {
+            self.push_message(name, datagram(content));
+        }
+    }
+
+    fn push_message(&mut self, name: Name, datagram: Datagram) {
+        let link = datagram.link;
+        let Some(socket) = self.sockets.get_mut(name) else {
+            return;
+        };
+        let limit_bytes = socket.options.receive_buffer;
+        let is_taken = datagrams(socket).is_ok_and(|queue| queue.push(datagram, limit_bytes));
+        if is_taken {
+            self.mark_changed(name);
+        } else if let Some(port) = self.port_mut(link) {
+            port.traffic.received_drops += 1;
+        } else {
+            self.lo.traffic.received_drops += 1;
+        }
+    }
+
+    /// A datagram of ours was not delivered: only who has one peer can know what it means.
+    pub(crate) fn udp_unreachable(&mut self, head: &Head, local: u16, peer: u16, errno: Errno) {
+        let flow = Flow {
+            local: head.from,
+            local_port: local,
+            peer: head.to,
+            peer_port: peer,
+        };
+        self.message_unreachable(Protocol::Udp, &flow, errno);
+    }
+
+    /// The same for an echo.
+    pub(crate) fn echo_unreachable(&mut self, head: &Head, id: u16, errno: Errno) {
+        let protocol = match head.to {
+            IpAddr::V4(_) => Protocol::EchoV4,
+            IpAddr::V6(_) => Protocol::EchoV6,
+        };
+        let flow = Flow {
+            local: head.from,
+            local_port: id,
+            peer: head.to,
+            peer_port: 0,
+        };
+        self.message_unreachable(protocol, &flow, errno);
+    }
+
+    fn message_unreachable(&mut self, protocol: Protocol, flow: &Flow, errno: Errno) {
+        // As in Linux, a socket hears of a refused port; of a lost way only, if it asked.
+        if errno != Errno::ECONNREFUSED && errno != Errno::EMSGSIZE && errno != Errno::EPROTO {
+            return;
+        }
+        let score = |socket: &Socket| {
+            let Body::Datagrams(datagrams) = &socket.body else {
+                return None;
+            };
+            let is_peer = datagrams.peer.is_some_and(|(peer, port)| {
+                peer == flow.peer && (port == flow.peer_port || flow.peer_port == 0)
+            });
+            is_peer.then(|| fit(socket, flow.local)).flatten()
+        };
+        if let Some(name) = self.best(protocol, flow, score) {
+            if let Some(socket) = self.sockets.get_mut(name) {
+                socket.error = Some(errno);
+            }
+            self.mark_changed(name);
+        }
+    }
+
+    pub(crate) fn datagram_connect(&mut self, name: Name, to: SocketAddr) -> Result<(), Errno> {
+        let socket = self.sockets.get(name).ok_or(Errno::EBADF)?;
+        let ((mut peer, port), scope) = socket.endpoint(to)?;
+        if peer.is_unspecified() {
+            peer = match peer {
+                IpAddr::V4(_) => core::net::Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => core::net::Ipv6Addr::LOCALHOST.into(),
+            };
+        }
+        if !socket.speaks(peer) {
+            return Err(Errno::ENETUNREACH);
+        }
+        let link = scope.or(socket.link());
+        let (bound, is_bound) = (socket.local, socket.local.1 != 0);
+        let from = (!bound.0.is_unspecified() && !bound.0.is_multicast()).then_some(bound.0);
+        let way = self.topology.way(peer, from, link)?;
+        if way.cast == Cast::Broadcast && !socket.options.broadcast {
+            return Err(Errno::EACCES);
+        }
+        if !is_bound {
+            let unspecified = socket.unspecified();
+            self.bind_to(name, (unspecified, 0))?;
+        }
+        let socket = self.sockets.get_mut(name).ok_or(Errno::EBADF)?;
+        if bound.0.is_unspecified() {
+            socket.local.0 = way.source;
+        }
+        let datagrams = datagrams(socket)?;
+        datagrams.peer = Some((peer, port));
+        datagrams.peer_link = link;
+        self.mark_changed(name);
+        Ok(())
+    }
+
+    pub(crate) fn datagram_disconnect(&mut self, name: Name) {
+        if let Some(socket) = self.sockets.get_mut(name) {
+            let unspecified = socket.unspecified();
+            if let Ok(datagrams) = datagrams(socket)
+                && datagrams.peer.take().is_some()
+            {
+                socket.local.0 = unspecified;
+            }
+        }
+        self.mark_changed(name);
+    }
+
+    pub(crate) fn datagram_send(
+        &mut self,
+        name: Name,
+        pieces: &[&[u8]],
+        how: &SendTo,
+    ) -> Result<usize, Errno> {
+        let socket = self.sockets.get_mut(name).ok_or(Errno::EBADF)?;
+        if let Some(errno) = socket.error.take() {
+            return Err(errno);
+        }
+        let (options, kind, family) = (socket.options, socket.kind, socket.family);
+        let ((to, to_port), scope) = match how.to {
+            Some(to) => socket.endpoint(to)?,
+            None => {
+                let datagrams = datagrams(socket)?;
+                let peer = datagrams.peer.ok_or(Errno::EDESTADDRREQ)?;
+                (peer, datagrams.peer_link)
+            }
+        };
+        if datagrams(socket)?.is_mute {
+            return Err(Errno::EPIPE);
+        }
+        let to = match to {
+            IpAddr::V4(to) if to.is_unspecified() => core::net::Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(to) if to.is_unspecified() => core::net::Ipv6Addr::LOCALHOST.into(),
+            to => to,
+        };
+        if !socket.speaks(to) {
+            return Err(Errno::ENETUNREACH);
+        }
+        if to_port == 0 && kind == Kind::Datagram {
+            return Err(Errno::EINVAL);
+        }
+        let total: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let header_bytes = if kind == Kind::Echo { 0 } else { HEADER_BYTES };
+        let ip_bytes = if to.is_ipv4() { 20 } else { 0 };
+        if total + header_bytes + ip_bytes > MESSAGE_MAX {
+            return Err(Errno::EMSGSIZE);
+        }
+        let local = socket.local;
+        let is_host = |address: &IpAddr| !address.is_unspecified() && !address.is_multicast();
+        let from = how
+            .from
+            .map(ip::plain)
+            .filter(is_host)
+            .or(Some(local.0).filter(is_host));
+        if from.is_some_and(|from| from.is_ipv4() != to.is_ipv4()) {
+            return Err(Errno::EINVAL);
+        }
+        if from.is_some_and(|from| !self.topology.is_local(from)) {
+            return Err(Errno::EINVAL);
+        }
+        let for_many =
+            (to.is_multicast() && options.multicast_link != 0).then_some(options.multicast_link);
+        let bound = (options.bound_link != 0).then_some(options.bound_link);
+        let link = (how.link != 0)
+            .then_some(how.link)
+            .or(scope)
+            .or(bound)
+            .or(for_many);
+        let way = self.topology.way(to, from, link)?;
+        if way.cast == Cast::Broadcast && !options.broadcast {
+            return Err(Errno::EACCES);
+        }
+        if local.1 == 0 {
+            let unspecified = match family {
+                Family::V4 => core::net::Ipv4Addr::UNSPECIFIED.into(),
+                Family::V6 => core::net::Ipv6Addr::UNSPECIFIED.into(),
+            };
+            self.bind_to(name, (unspecified, 0))
+                .map_err(|_| Errno::EAGAIN)?;
+        }
+        let local_port = self.sockets.get(name).ok_or(Errno::EBADF)?.local.1;
+        let is_for_many = way.cast != Cast::Unicast;
+        let hop_limit = if way.cast == Cast::Multicast {
+            options.multicast_hop_limit
+        } else {
+            options.hop_limit.unwrap_or(ip::HOP_LIMIT)
+        };
+        let mut packet = match kind {
+            Kind::Echo => echo(pieces, total, local_port, way.source, to)?,
+            _ => udp(
+                pieces,
+                total,
+                (way.source, local_port),
+                (to, to_port),
+                way.link == LO,
+            ),
+        };
+        let head = Head {
+            from: way.source,
+            to,
+            protocol: match (kind, to) {
+                (Kind::Echo, IpAddr::V4(_)) => ip::ICMP,
+                (Kind::Echo, IpAddr::V6(_)) => ip::ICMPV6,
+                _ => ip::UDP,
+            },
+            hop_limit: how.hop_limit.unwrap_or(hop_limit),
+            class: how.traffic_class.unwrap_or(options.traffic_class),
+        };
+        if !self.has_room(way.link) {
+            return Err(Errno::EAGAIN);
+        }
+        if is_for_many && way.link != LO && (way.cast == Cast::Broadcast || options.multicast_loop)
+        {
+            self.loop_back(way.link, &head, &packet);
+        }
+        self.output_by(&way, &head, &mut packet);
+        self.settle();
+        Ok(total)
+    }
+
+    /// What we send to many, we hear too.
+    fn loop_back(&mut self, link: u32, head: &Head, packet: &Packet) {
+        let arrived = Arrived {
+            head: *head,
+            link,
+            cast: if head.to.is_multicast() {
+                Cast::Multicast
+            } else {
+                Cast::Broadcast
+            },
+            at: 0,
+            end: packet.len(),
+        };
+        let is_heard =
+            arrived.cast == Cast::Broadcast || self.groups.contains_key(&(link, head.to));
+        if is_heard && head.protocol == ip::UDP {
+            self.udp_input(&arrived, packet.bytes());
+        }
+    }
+
+    pub(crate) fn datagram_receive(
+        &mut self,
+        name: Name,
+        pieces: &mut [&mut [u8]],
+        is_peek: bool,
+    ) -> Result<Received, Errno> {
+        let socket = self.sockets.get_mut(name).ok_or(Errno::EBADF)?;
+        if let Some(errno) = socket.error.take() {
+            return Err(errno);
+        }
+        let (family, local) = (socket.family, socket.local);
+        let datagrams = datagrams(socket)?;
+        let Some(datagram) = datagrams.queue.front() else {
+            if !datagrams.is_deaf {
+                return Err(Errno::EAGAIN);
+            }
+            return Ok(Received {
+                bytes: 0,
+                full_length: 0,
+                from: crate::socket::written(family, local, 0),
+                to: local.0,
+                link: 0,
+                hop_limit: 0,
+                traffic_class: 0,
+            });
+        };
+        let mut bytes = 0;
+        for piece in pieces {
+            let len = piece.len().min(datagram.content.len() - bytes);
+            piece[..len].copy_from_slice(&datagram.content[bytes..bytes + len]);
+            bytes += len;
+        }
+        let received = Received {
+            bytes,
+            full_length: datagram.content.len(),
+            from: crate::socket::written(family, datagram.from, datagram.link),
+            to: datagram.to,
+            link: datagram.link,
+            hop_limit: datagram.hop_limit,
+            traffic_class: datagram.class,
+        };
+        if !is_peek {
+            datagrams.pop();
+        }
+        Ok(received)
+    }
+
+    pub(crate) fn datagram_shutdown(&mut self, name: Name, how: Shutdown) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(name).ok_or(Errno::EBADF)?;
+        let datagrams = datagrams(socket)?;
+        // Linux does it for both, and says this.
+        let is_connected = datagrams.peer.is_some();
+        if is_connected {
+            datagrams.is_deaf |= how != Shutdown::Write;
+            datagrams.is_mute |= how != Shutdown::Read;
+        }
+        self.mark_changed(name);
+        if is_connected {
+            Ok(())
+        } else {
+            Err(Errno::ENOTCONN)
+        }
+    }
+}
+
+/// A datagram of UDP.
+pub(crate) fn udp(
+    pieces: &[&[u8]],
+    total: usize,
+    from: Endpoint,
+    to: Endpoint,
+    is_plain: bool,
+) -> Packet {
+    let mut packet = Packet::new(HEADER_BYTES + total);
+    let bytes = packet.bytes_mut();
+    bytes[..2].copy_from_slice(&from.1.to_be_bytes());
+    bytes[2..4].copy_from_slice(&to.1.to_be_bytes());
+    bytes[4..6].copy_from_slice(&((HEADER_BYTES + total) as u16).to_be_bytes());
+    gather(&mut bytes[HEADER_BYTES..], pieces);
+    // Nothing damages what does not leave.
+    if !is_plain {
+        let sum = match checksum::of_transport(from.0, to.0, ip::UDP, bytes) {
+            0 => 0xffff,
+            sum => sum,
+        };
+        bytes[6..8].copy_from_slice(&sum.to_be_bytes());
+    }
+    packet
+}
+
+/// A request for an echo, with our identifier.
+///
+/// # Errors
+/// `EINVAL` it is another message, or none.
+fn echo(
+    pieces: &[&[u8]],
+    total: usize,
+    id: u16,
+    from: IpAddr,
+    to: IpAddr,
+) -> Result<Packet, Errno> {
+    let mut content = alloc::vec![0; total];
+    gather(&mut content, pieces);
+    let kind = match to {
+        IpAddr::V4(_) => icmp::V4_ECHO_REQUEST,
+        IpAddr::V6(_) => icmp::V6_ECHO_REQUEST,
+    };
+    match *content {
+        [this, 0, _, _, _, _, _, _, ..] if this == kind => {}
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(icmp::message(
+        from,
+        to,
+        kind,
+        0,
+        &[&id.to_be_bytes(), &content[6..]],
+    ))
+}
+
+fn gather(mut into: &mut [u8], pieces: &[&[u8]]) {
+    for piece in pieces {
+        let (here, rest) = into.split_at_mut(piece.len());
+        here.copy_from_slice(piece);
+        into = rest;
+    }
+}
+
+/// As Linux's `datagram_poll`.
+pub(crate) fn readiness(socket: &Socket, datagrams: &Datagrams) -> u16 {
+    let mut bits = POLLOUT | POLLWRNORM | POLLWRBAND;
+    if socket.error.is_some() {
+        bits |= POLLERR;
+    }
+    if datagrams.is_deaf {
+        bits |= POLLRDHUP | POLLIN | POLLRDNORM;
+        if datagrams.is_mute {
+            bits |= POLLHUP;
+        }
+    }
+    if !datagrams.queue.is_empty() {
+        bits |= POLLIN | POLLRDNORM;
+    }
+    bits
+}

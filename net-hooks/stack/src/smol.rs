@@ -1,0 +1,259 @@
+//! [`SmolStack`]: all parts together, and what makes them go.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv6Addr};
+
+use crate::icmp::ErrorLimit;
+use crate::link::Link;
+use crate::links::{Loopback, Port};
+use crate::neighbours::Neighbours;
+use crate::network::{Address, AddressSource};
+use crate::packet::Packet;
+use crate::ports::Ports;
+use crate::reassembly::Reassembly;
+use crate::secret::Secret;
+use crate::slots::{Name, Slots};
+use crate::socket::Socket;
+use crate::tcp::Tcp;
+use crate::timers::{Timer, Timers};
+use crate::topology::{LO, Topology};
+
+/// How many frames of one link are taken before others have their turn.
+const FRAMES_AT_ONCE: usize = 128;
+/// How many packets of the loopback are taken at once.
+const LO_AT_ONCE: usize = 512;
+/// How soon a device that was full is offered its frames again.
+const FULL_NS: u64 = 200_000;
+
+/// A [`crate::Stack`] on smoltcp.
+///
+/// smoltcp moves the bytes of TCP connections, each in a set of its own; all around it (handshakes,
+/// ports, routes, neighbours, UDP, ICMP, DHCP) is this crate's.
+pub struct SmolStack {
+    pub(crate) now: u64,
+    pub(crate) secret: Secret,
+    pub(crate) topology: Topology,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) links: Vec<Port>,
+    pub(crate) lo: Loopback,
+    pub(crate) reassembly: Reassembly,
+    pub(crate) ports: Ports,
+    pub(crate) tcp: Tcp,
+    pub(crate) sockets: Slots<Socket>,
+    pub(crate) timers: Timers,
+    /// The groups that sockets joined on each link, and how many did.
+    pub(crate) groups: BTreeMap<(u32, IpAddr), u32>,
+    pub(crate) icmp_errors: ErrorLimit,
+    pub(crate) ip_id: u32,
+    /// The segment that is being made.
+    pub(crate) scratch: Packet,
+    changed: VecDeque<Name>,
+    frame: Vec<u8>,
+    /// Frames were left where they are, so that others have their turn.
+    is_busy: bool,
+}
+
+impl SmolStack {
+    /// A stack with the loopback alone. `seed` comes from the world's entropy: who knows it
+    /// foresees sequence numbers and ports.
+    pub fn new(seed: [u8; 16]) -> Self {
+        let mut secret = Secret::new(seed);
+        Self {
+            now: 0,
+            topology: Topology::new(),
+            neighbours: Neighbours::new(secret.keys(7)),
+            links: Vec::new(),
+            lo: Loopback::default(),
+            reassembly: Reassembly::default(),
+            ports: Ports::new(&secret),
+            tcp: Tcp::new(&mut secret),
+            sockets: Slots::new(),
+            timers: Timers::default(),
+            groups: BTreeMap::new(),
+            icmp_errors: ErrorLimit::default(),
+            ip_id: secret.number() as u32,
+            scratch: Packet::default(),
+            changed: VecDeque::new(),
+            frame: Vec::new(),
+            is_busy: false,
+            secret,
+        }
+    }
+
+    /// Adds a link, and gives its number. It has an address of its own for IPv6, and no other.
+    pub fn add_link(&mut self, link: Box<dyn Link + Send>) -> u32 {
+        let port = Port::new(link);
+        let frame_bytes = port.mtu + crate::ethernet::HEADER_BYTES;
+        if self.frame.len() < frame_bytes {
+            self.frame.resize(frame_bytes, 0);
+        }
+        let own = interface_address(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), port.mac);
+        self.links.push(port);
+        let number = LO + self.links.len() as u32;
+        self.topology.addresses.push(Address {
+            link: number,
+            address: IpAddr::V6(own),
+            prefix_bits: 64,
+            source: AddressSource::LinkLocal,
+        });
+        number
+    }
+
+    pub(crate) fn port(&self, link: u32) -> Option<&Port> {
+        self.links.get((link as usize).checked_sub(2)?)
+    }
+
+    pub(crate) fn port_mut(&mut self, link: u32) -> Option<&mut Port> {
+        self.links.get_mut((link as usize).checked_sub(2)?)
+    }
+
+    /// The numbers of the links to the outside.
+    pub(crate) fn link_numbers(&self) -> core::ops::Range<u32> {
+        LO + 1..LO + 1 + self.links.len() as u32
+    }
+
+    /// A socket's readiness may have changed.
+    pub(crate) fn mark_changed(&mut self, name: Name) {
+        if let Some(socket) = self.sockets.get_mut(name)
+            && !socket.is_changed
+        {
+            socket.is_changed = true;
+            self.changed.push_back(name);
+        }
+    }
+
+    pub(crate) fn next_changed(&mut self) -> Option<Name> {
+        while let Some(name) = self.changed.pop_front() {
+            if let Some(socket) = self.sockets.get_mut(name) {
+                socket.is_changed = false;
+                if !socket.is_orphan() {
+                    return Some(name);
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes a socket away.
+    pub(crate) fn remove_socket(&mut self, name: Name) {
+        self.release_port(name);
+        let groups = match self.sockets.get_mut(name) {
+            Some(socket) => core::mem::take(&mut socket.groups),
+            None => return,
+        };
+        for (group, link) in groups {
+            self.leave_group(link, group);
+        }
+        self.sockets.remove(name);
+    }
+
+    /// Runs what is on its way within this stack.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..LO_AT_ONCE {
+            let Some(mut packet) = self.lo.pop() else {
+                if self.tcp.blocked.is_empty() {
+                    return;
+                }
+                self.run_blocked();
+                if self.lo.is_waiting() {
+                    continue;
+                }
+                return;
+            };
+            self.ip_input(LO, packet.bytes_mut(), 0);
+        }
+    }
+
+    /// Connections that had to wait for their links.
+    fn run_blocked(&mut self) {
+        for name in core::mem::take(&mut self.tcp.blocked) {
+            if let Some(connection) = self
+                .sockets
+                .get_mut(name)
+                .and_then(|socket| socket.connection())
+            {
+                connection.is_blocked = false;
+                self.drive(name);
+            }
+        }
+    }
+
+    /// Moves frames, and runs what is due.
+    pub(crate) fn run(&mut self) {
+        self.is_busy = false;
+        for index in 0..self.links.len() {
+            self.links[index].flush();
+            self.receive(index);
+        }
+        while let Some((at_ns, timer)) = self.timers.due(self.now) {
+            match timer {
+                Timer::Socket(name) => self.run_connection(name, at_ns),
+                Timer::Handshake(name) => self.run_handshake(name),
+            }
+        }
+        self.run_neighbours();
+        self.run_time_waits();
+        for link in self.link_numbers() {
+            self.run_dhcp(link);
+            self.run_slaac(link);
+        }
+        if !self.tcp.blocked.is_empty() {
+            self.run_blocked();
+        }
+        self.settle();
+    }
+
+    fn receive(&mut self, index: usize) {
+        let mut frame = core::mem::take(&mut self.frame);
+        let number = LO + 1 + index as u32;
+        for taken in 0.. {
+            if taken == FRAMES_AT_ONCE {
+                self.is_busy = true;
+                break;
+            }
+            let Some(len) = self.links[index].receive(&mut frame) else {
+                break;
+            };
+            self.frame_input(number, &mut frame[..len]);
+        }
+        self.frame = frame;
+    }
+
+    /// When [`SmolStack::run`] has something to do.
+    pub(crate) fn next_deadline(&self) -> u64 {
+        if self.is_busy || self.lo.is_waiting() {
+            return self.now;
+        }
+        let is_full = self.links.iter().any(Port::is_waiting) || !self.tcp.blocked.is_empty();
+        let full = if is_full {
+            self.now + FULL_NS
+        } else {
+            u64::MAX
+        };
+        let time_wait = self
+            .tcp
+            .time_waits
+            .front()
+            .map_or(u64::MAX, |entry| entry.0);
+        let automatic = self
+            .links
+            .iter()
+            .map(|port| port.dhcp.deadline().min(port.slaac.deadline()))
+            .min()
+            .unwrap_or(u64::MAX);
+        full.min(self.timers.first())
+            .min(self.neighbours.deadline())
+            .min(time_wait)
+            .min(automatic)
+    }
+}
+
+/// The address that a hardware address makes in a network of 64 bits (RFC 4291, appendix A).
+pub(crate) fn interface_address(network: Ipv6Addr, mac: [u8; 6]) -> Ipv6Addr {
+    let mut octets = network.octets();
+    let [a, b, c, d, e, f] = mac;
+    octets[8..].copy_from_slice(&[a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+    Ipv6Addr::from(octets)
+}

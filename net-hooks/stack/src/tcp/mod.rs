@@ -1,0 +1,76 @@
+//! TCP: connections and how they come to be. The bytes of one are moved by [`transfer`].
+
+mod calls;
+mod congestion;
+pub(crate) mod connection;
+mod handshake;
+mod input;
+mod output;
+mod segment;
+mod time_wait;
+mod transfer;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+use core::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::secret::{Keys, Secret};
+use crate::slots::{Name, Slots};
+
+pub(crate) use calls::readiness;
+pub(crate) use handshake::Handshake;
+use transfer::Engine;
+
+/// The two ends of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Flow {
+    pub local: IpAddr,
+    pub local_port: u16,
+    pub peer: IpAddr,
+    pub peer_port: u16,
+}
+
+/// What segments of a flow are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    Connection(Name),
+    Handshake(Name),
+    TimeWait(time_wait::TimeWait),
+}
+
+/// All of TCP that is not in a socket.
+pub(crate) struct Tcp {
+    pub flows: HashMap<Flow, Target, Keys>,
+    pub handshakes: Slots<Handshake>,
+    pub engine: Engine,
+    /// Flows in TIME_WAIT, and when they end, in that order.
+    pub time_waits: VecDeque<(u64, Flow)>,
+    /// Connections with something to send, when their links have room again.
+    pub blocked: Vec<Name>,
+    sequence_keys: Keys,
+    cookie_keys: Keys,
+}
+
+impl Tcp {
+    pub fn new(secret: &mut Secret) -> Self {
+        Self {
+            flows: HashMap::with_hasher(secret.keys(1)),
+            handshakes: Slots::new(),
+            engine: Engine::new(secret.number()),
+            time_waits: VecDeque::new(),
+            blocked: Vec::new(),
+            sequence_keys: secret.keys(2),
+            cookie_keys: secret.keys(3),
+        }
+    }
+
+    /// The first sequence number of a connection (RFC 6528): a clock of 4 µs, from a place that
+    /// only we can tell for each flow.
+    fn first_sequence(&self, flow: &Flow, now_ns: u64) -> u32 {
+        let place = self.sequence_keys.hash_one(flow) as u32;
+        place.wrapping_add((now_ns / 4000) as u32)
+    }
+}

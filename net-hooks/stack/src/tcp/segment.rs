@@ -1,0 +1,189 @@
+//! TCP headers: read and written.
+
+use crate::packet::Packet;
+
+pub(crate) const FIN: u8 = 0x01;
+pub(crate) const SYN: u8 = 0x02;
+pub(crate) const RST: u8 = 0x04;
+pub(crate) const ACK: u8 = 0x10;
+
+/// A header without options.
+pub(crate) const HEADER_BYTES: usize = 20;
+
+/// The largest segment of a peer that names none (RFC 9293).
+const MSS_DEFAULT: u16 = 536;
+/// The smallest one that is believed, as in Linux.
+const MSS_MIN: u16 = 48;
+
+/// What both sides of a connection offer when it begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Offer {
+    /// The largest segment.
+    pub mss: u16,
+    /// How far windows are shifted; `None`: they are not.
+    pub shift: Option<u8>,
+    /// Selective acknowledgements.
+    pub sack: bool,
+}
+
+/// A header that was read. The segment begins at `at` of its frame, its data at `data_at`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    pub from_port: u16,
+    pub to_port: u16,
+    pub seq: u32,
+    pub ack: u32,
+    pub flags: u8,
+    pub window: u16,
+    pub at: usize,
+    pub data_at: usize,
+    pub end: usize,
+}
+
+impl Segment {
+    /// Reads the header at `at`.
+    pub fn parse(frame: &[u8], at: usize, end: usize) -> Option<Self> {
+        let header = frame.get(at..end)?.first_chunk::<HEADER_BYTES>()?;
+        let half = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let word = |at: usize| u32::from(half(at)) << 16 | u32::from(half(at + 2));
+        let data_at = at + usize::from(header[12] >> 4) * 4;
+        let flags = header[13] & 0x3f;
+        let is_nonsense = flags & SYN != 0 && flags & (FIN | RST) != 0;
+        if data_at < at + HEADER_BYTES
+            || data_at > end
+            || is_nonsense
+            || half(0) == 0
+            || half(2) == 0
+        {
+            return None;
+        }
+        Some(Self {
+            from_port: half(0),
+            to_port: half(2),
+            seq: word(4),
+            ack: word(8),
+            flags,
+            window: half(14),
+            at,
+            data_at,
+            end,
+        })
+    }
+
+    pub fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// How many bytes of data it has.
+    pub fn data_len(&self) -> u32 {
+        (self.end - self.data_at) as u32
+    }
+
+    /// How many sequence numbers it takes.
+    pub fn sequence_len(&self) -> u32 {
+        self.data_len() + u32::from(self.has(SYN)) + u32::from(self.has(FIN))
+    }
+
+    /// Whether it tells of bytes that arrived behind a hole.
+    pub fn has_sack(&self, frame: &[u8]) -> bool {
+        let mut options = &frame[self.at + HEADER_BYTES..self.data_at];
+        loop {
+            options = match *options {
+                [5, ..] => return true,
+                [] | [0, ..] => return false,
+                [1, ref rest @ ..] => rest,
+                [_, len, ..] if len >= 2 && usize::from(len) <= options.len() => {
+                    &options[usize::from(len)..]
+                }
+                _ => return false,
+            };
+        }
+    }
+
+    /// What the peer offers. Of a segment with SYN.
+    pub fn offer(&self, frame: &[u8]) -> Offer {
+        let mut offer = Offer {
+            mss: MSS_DEFAULT,
+            shift: None,
+            sack: false,
+        };
+        let mut options = &frame[self.at + HEADER_BYTES..self.data_at];
+        loop {
+            options = match *options {
+                [] | [0, ..] => break,
+                [1, ref rest @ ..] => rest,
+                [2, 4, high, low, ref rest @ ..] => {
+                    let mss = u16::from_be_bytes([high, low]);
+                    if mss != 0 {
+                        offer.mss = mss.max(MSS_MIN);
+                    }
+                    rest
+                }
+                [3, 3, shift, ref rest @ ..] => {
+                    offer.shift = Some(shift.min(14));
+                    rest
+                }
+                [4, 2, ref rest @ ..] => {
+                    offer.sack = true;
+                    rest
+                }
+                [_, len, ..] if len >= 2 && usize::from(len) <= options.len() => {
+                    &options[usize::from(len)..]
+                }
+                _ => break,
+            };
+        }
+        offer
+    }
+}
+
+/// A segment to write that has no data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bare {
+    pub from_port: u16,
+    pub to_port: u16,
+    pub seq: u32,
+    pub ack: u32,
+    pub flags: u8,
+    pub window: u16,
+    /// What we offer, with SYN.
+    pub offer: Option<Offer>,
+}
+
+impl Bare {
+    /// Writes it, without a checksum.
+    pub fn write(&self, packet: &mut Packet) {
+        let mut options = [0u8; 12];
+        let mut len = 0;
+        let mut put = |option: &[u8]| {
+            options[len..len + option.len()].copy_from_slice(option);
+            len += option.len();
+        };
+        if let Some(offer) = self.offer {
+            let [high, low] = offer.mss.to_be_bytes();
+            put(&[2, 4, high, low]);
+            if offer.sack {
+                put(&[1, 1, 4, 2]);
+            }
+            if let Some(shift) = offer.shift {
+                put(&[1, 3, 3, shift]);
+            }
+        }
+        packet.reset(HEADER_BYTES + len);
+        let bytes = packet.bytes_mut();
+        bytes[0..2].copy_from_slice(&self.from_port.to_be_bytes());
+        bytes[2..4].copy_from_slice(&self.to_port.to_be_bytes());
+        bytes[4..8].copy_from_slice(&self.seq.to_be_bytes());
+        bytes[8..12].copy_from_slice(&self.ack.to_be_bytes());
+        bytes[12] = (((HEADER_BYTES + len) / 4) << 4) as u8;
+        bytes[13] = self.flags;
+        bytes[14..16].copy_from_slice(&self.window.to_be_bytes());
+        bytes[16..20].fill(0);
+        bytes[20..].copy_from_slice(&options[..len]);
+    }
+}
+
+/// Whether sequence number `a` comes before `b`.
+pub(crate) fn is_before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}

@@ -1,0 +1,419 @@
+//! What moves the bytes of one connection: a TCP socket of smoltcp, in a set of its own.
+//!
+//! smoltcp sees one host that talks to one other over IPv4, and nothing of the world. A connection
+//! is opened and known before it gets here; its socket is brought to that point by a handshake
+//! that nobody else sees ([`Transfer::start`]). So
+//!
+//! - a packet costs the same however many connections there are;
+//! - initial sequence numbers are ours: the socket's are shifted;
+//! - a connection can move to a socket with larger buffers while nothing is on its way;
+//! - IPv6, checksums, routes and neighbours are not its matter.
+//!
+//! Its clock runs five times as fast as the world's: its shortest retransmission timeout, one
+//! second, so becomes the 200 ms of Linux.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::socket::tcp::{self, CongestionControl};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{HardwareAddress, IpCidr, Ipv4Address};
+
+use super::segment::{ACK, Bare, Offer, SYN, Segment};
+use crate::packet::Packet;
+
+pub(crate) use smoltcp::socket::tcp::State;
+
+/// Nanoseconds of the world in a microsecond of smoltcp: five times as fast.
+const NS_PER_MICROSECOND: u64 = 200;
+/// Where its clock begins: what it does may lie before the world's beginning.
+const BEGIN_MICROSECONDS: i64 = 1_000_000_000;
+/// How long an acknowledgement waits for data to travel with: 10 ms of the world.
+const ACK_DELAY: Duration = Duration::from_millis(50);
+
+/// The one host of smoltcp, and the other one.
+const HERE: [u8; 4] = [10, 0, 0, 1];
+const THERE: [u8; 4] = [10, 0, 0, 2];
+const IP_BYTES: usize = 20;
+
+/// The part of smoltcp that all connections share: it holds no state of any.
+pub(crate) struct Engine {
+    interface: Interface,
+}
+
+impl Engine {
+    pub fn new(seed: u64) -> Self {
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = seed;
+        let mut nothing = Packet::default();
+        let mut wire = Wire::new(None, &mut nothing);
+        let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
+        interface.update_ip_addrs(|addresses| {
+            // The first of the room for two.
+            let _ = addresses.push(IpCidr::new(Ipv4Address::from(HERE).into(), 24));
+        });
+        Self { interface }
+    }
+}
+
+/// The device that smoltcp sees: at most one packet in, and one out.
+struct Wire<'a> {
+    inbound: Option<&'a [u8]>,
+    out: &'a mut Packet,
+    is_sent: bool,
+}
+
+impl<'a> Wire<'a> {
+    fn new(inbound: Option<&'a [u8]>, out: &'a mut Packet) -> Self {
+        Self {
+            inbound,
+            out,
+            is_sent: false,
+        }
+    }
+}
+
+struct Inbound<'a>(&'a [u8]);
+
+impl RxToken for Inbound<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+struct Outbound<'a> {
+    out: &'a mut Packet,
+    is_sent: &'a mut bool,
+}
+
+impl TxToken for Outbound<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        self.out.reset(len);
+        *self.is_sent = true;
+        f(self.out.bytes_mut())
+    }
+}
+
+impl Device for Wire<'_> {
+    type RxToken<'b>
+        = Inbound<'b>
+    where
+        Self: 'b;
+    type TxToken<'b>
+        = Outbound<'b>
+    where
+        Self: 'b;
+
+    fn receive(&mut self, _: Instant) -> Option<(Inbound<'_>, Outbound<'_>)> {
+        let inbound = self.inbound.take()?;
+        let outbound = Outbound {
+            out: self.out,
+            is_sent: &mut self.is_sent,
+        };
+        Some((Inbound(inbound), outbound))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Outbound<'_>> {
+        (!self.is_sent).then_some(Outbound {
+            out: self.out,
+            is_sent: &mut self.is_sent,
+        })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        // What limits a segment is what the peer is said to take.
+        capabilities.max_transmission_unit = 65_535;
+        capabilities.checksum = ChecksumCapabilities::ignored();
+        capabilities
+    }
+}
+
+/// Where a connection is when its bytes begin to move.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub local_port: u16,
+    pub peer_port: u16,
+    /// The number of the next byte that we send.
+    pub send_next: u32,
+    /// The number of the next byte that the peer sends.
+    pub receive_next: u32,
+    /// The window the peer named last, as it was in its segment.
+    pub peer_window: u16,
+    pub peer: Offer,
+    /// How long a segment and its answer took.
+    pub round_trip_ns: u64,
+    pub receive_bytes: usize,
+    pub send_bytes: usize,
+    pub no_delay: bool,
+    /// Acknowledgements do not wait for data to travel with.
+    pub ack_at_once: bool,
+}
+
+/// The bytes of one connection.
+pub(crate) struct Transfer {
+    set: SocketSet<'static>,
+    handle: SocketHandle,
+    /// From the socket's sequence numbers to the connection's.
+    shift_seq: u32,
+    /// How far the socket shifts the windows it names.
+    window_shift: u8,
+}
+
+fn instant(now_ns: u64) -> Instant {
+    Instant::from_micros((now_ns / NS_PER_MICROSECOND) as i64 + BEGIN_MICROSECONDS)
+}
+
+fn nanoseconds(at: Instant) -> u64 {
+    let micros = at.total_micros().saturating_sub(BEGIN_MICROSECONDS);
+    // Up: nothing is due before its time.
+    (micros.max(0) as u64 + 1) * NS_PER_MICROSECOND
+}
+
+/// Puts the header that smoltcp wants to see into the bytes before a segment.
+fn dress(header: &mut [u8], segment_len: usize) {
+    header.fill(0);
+    header[0] = 0x45;
+    header[2..4].copy_from_slice(&((segment_len + IP_BYTES) as u16).to_be_bytes());
+    header[8] = 64;
+    header[9] = crate::ip::TCP;
+    header[12..16].copy_from_slice(&THERE);
+    header[16..20].copy_from_slice(&HERE);
+}
+
+impl Transfer {
+    /// Begins at a point of a connection. Afterwards `out` is a segment that tells the peer our
+    /// window. `None`: smoltcp did not go along.
+    pub fn start(
+        engine: &mut Engine,
+        now_ns: u64,
+        start: &Start,
+        out: &mut Packet,
+    ) -> Option<Self> {
+        let mut socket = tcp::Socket::new(
+            tcp::SocketBuffer::new(vec![0; start.receive_bytes]),
+            tcp::SocketBuffer::new(vec![0; start.send_bytes]),
+        );
+        socket.set_congestion_control(CongestionControl::None);
+        socket.set_nagle_enabled(!start.no_delay);
+        socket.set_ack_delay((!start.ack_at_once).then_some(ACK_DELAY));
+        socket.listen(start.local_port).ok()?;
+        let mut set = SocketSet::new(Vec::with_capacity(1));
+        let handle = set.add(socket);
+        let bits = usize::BITS - start.receive_bytes.leading_zeros();
+        let mut transfer = Self {
+            set,
+            handle,
+            shift_seq: 0,
+            window_shift: bits.saturating_sub(16) as u8,
+        };
+        let mut segment = Bare {
+            from_port: start.peer_port,
+            to_port: start.local_port,
+            seq: start.receive_next.wrapping_sub(1),
+            ack: 0,
+            flags: SYN,
+            window: start.peer_window,
+            offer: Some(Offer {
+                // Always: what is really shifted is our matter.
+                shift: Some(start.peer.shift.unwrap_or(0)),
+                ..start.peer
+            }),
+        };
+        let before =
+            instant(now_ns) - Duration::from_micros(start.round_trip_ns / NS_PER_MICROSECOND);
+        transfer.play(engine, before, &segment, out);
+        if !transfer.run(engine, before, None, out) {
+            return None;
+        }
+        let answer = Segment::parse(out.bytes(), IP_BYTES, out.len())?;
+        transfer.shift_seq = start.send_next.wrapping_sub(answer.seq.wrapping_add(1));
+        segment = Bare {
+            seq: start.receive_next,
+            ack: answer.seq.wrapping_add(1),
+            flags: ACK,
+            offer: None,
+            ..segment
+        };
+        transfer.play(engine, instant(now_ns), &segment, out);
+        // A segment from before the window is answered at once, with the window there really is.
+        segment.seq = start.receive_next.wrapping_sub(1);
+        if !transfer.play(engine, instant(now_ns), &segment, out) {
+            return None;
+        }
+        transfer.translate(out);
+        Some(transfer)
+    }
+
+    fn socket(&self) -> &tcp::Socket<'static> {
+        self.set.get(self.handle)
+    }
+
+    fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
+        self.set.get_mut(self.handle)
+    }
+
+    /// Gives the socket a segment that was made up.
+    fn play(&mut self, engine: &mut Engine, at: Instant, segment: &Bare, out: &mut Packet) -> bool {
+        let mut packet = Packet::default();
+        segment.write(&mut packet);
+        let len = packet.len();
+        dress(packet.prepend(IP_BYTES), len);
+        self.run(engine, at, Some(packet.bytes()), out)
+    }
+
+    /// Gives the socket a packet, or lets it send one. Whether there is one in `out` now.
+    fn run(
+        &mut self,
+        engine: &mut Engine,
+        at: Instant,
+        inbound: Option<&[u8]>,
+        out: &mut Packet,
+    ) -> bool {
+        let is_inbound = inbound.is_some();
+        let mut wire = Wire::new(inbound, out);
+        if is_inbound {
+            engine
+                .interface
+                .poll_ingress_single(at, &mut wire, &mut self.set);
+        } else {
+            engine.interface.poll_egress(at, &mut wire, &mut self.set);
+        }
+        wire.is_sent
+    }
+
+    /// From the socket's packet to the connection's segment; its window is unshifted and stays in
+    /// the field as far as it fits.
+    fn translate(&self, out: &mut Packet) {
+        out.drop_front(IP_BYTES);
+        let shift_seq = self.shift_seq;
+        if let Some(field) = out.bytes_mut().get_mut(4..8) {
+            let seq = field
+                .iter()
+                .fold(0u32, |seq, &byte| seq << 8 | u32::from(byte));
+            field.copy_from_slice(&seq.wrapping_add(shift_seq).to_be_bytes());
+        }
+    }
+
+    /// How far a window in a segment of the socket is shifted.
+    pub fn window_shift(&self) -> u8 {
+        self.window_shift
+    }
+
+    /// Takes a segment: at least 20 bytes lie before it, and are overwritten. `window` is shown
+    /// instead of the peer's. Whether `out` is a segment to send now.
+    pub fn input(
+        &mut self,
+        engine: &mut Engine,
+        now_ns: u64,
+        frame: &mut [u8],
+        segment: &Segment,
+        window: u16,
+        out: &mut Packet,
+    ) -> bool {
+        let at = segment.at;
+        let ack = segment.ack.wrapping_sub(self.shift_seq);
+        frame[at + 8..at + 12].copy_from_slice(&ack.to_be_bytes());
+        frame[at + 14..at + 16].copy_from_slice(&window.to_be_bytes());
+        dress(&mut frame[at - IP_BYTES..at], segment.end - at);
+        let is_sent = self.run(
+            engine,
+            instant(now_ns),
+            Some(&frame[at - IP_BYTES..segment.end]),
+            out,
+        );
+        if is_sent {
+            self.translate(out);
+        }
+        is_sent
+    }
+
+    /// Shows the socket an acknowledgement that nobody sent.
+    pub fn show(&mut self, engine: &mut Engine, now_ns: u64, seq: u32, ack: u32, window: u16) {
+        let Some(local) = self.socket().local_endpoint() else {
+            return;
+        };
+        let Some(peer) = self.socket().remote_endpoint() else {
+            return;
+        };
+        let segment = Bare {
+            from_port: peer.port,
+            to_port: local.port,
+            seq,
+            ack: ack.wrapping_sub(self.shift_seq),
+            flags: ACK,
+            window,
+            offer: None,
+        };
+        let mut answer = Packet::default();
+        self.play(engine, instant(now_ns), &segment, &mut answer);
+    }
+
+    /// Whether there is a segment to send: then it is in `out`, without its checksum.
+    pub fn output(&mut self, engine: &mut Engine, now_ns: u64, out: &mut Packet) -> bool {
+        let is_sent = self.run(engine, instant(now_ns), None, out);
+        if is_sent {
+            self.translate(out);
+        }
+        is_sent
+    }
+
+    /// When [`Transfer::output`] has something to do; 0 is now.
+    pub fn deadline(&self, engine: &mut Engine, now_ns: u64) -> u64 {
+        match engine.interface.poll_at(instant(now_ns), &self.set) {
+            None => u64::MAX,
+            Some(Instant::ZERO) => 0,
+            Some(at) => nanoseconds(at),
+        }
+    }
+
+    pub fn state(&self) -> State {
+        self.socket().state()
+    }
+
+    /// Bytes that can be read.
+    pub fn receive_queue(&self) -> usize {
+        self.socket().recv_queue()
+    }
+
+    /// Bytes that are not acknowledged.
+    pub fn send_queue(&self) -> usize {
+        self.socket().send_queue()
+    }
+
+    pub fn receive_bytes(&self) -> usize {
+        self.socket().recv_capacity()
+    }
+
+    pub fn send_bytes(&self) -> usize {
+        self.socket().send_capacity()
+    }
+
+    /// Takes bytes to send, as many as there is room for.
+    pub fn send(&mut self, bytes: &[u8]) -> usize {
+        self.socket_mut().send_slice(bytes).unwrap_or(0)
+    }
+
+    /// Gives bytes that arrived.
+    pub fn receive(&mut self, into: &mut [u8]) -> usize {
+        self.socket_mut().recv_slice(into).unwrap_or(0)
+    }
+
+    /// Gives the bytes that `receive` would, and keeps them.
+    pub fn peek(&mut self, into: &mut [u8]) -> usize {
+        self.socket_mut().peek_slice(into).unwrap_or(0)
+    }
+
+    /// Sends the end, after all bytes.
+    pub fn finish(&mut self) {
+        self.socket_mut().close();
+    }
+
+    /// Whether small segments wait for each other's acknowledgement.
+    pub fn set_no_delay(&mut self, no_delay: bool) {
+        self.socket_mut().set_nagle_enabled(!no_delay);
+    }
+}

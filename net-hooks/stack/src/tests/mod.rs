@@ -1,0 +1,7 @@
+//! Two stacks on a cable that loses, repeats and reorders frames by seed.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod cable;
+mod streams;
+mod world;
