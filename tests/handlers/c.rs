@@ -4,7 +4,7 @@
 //! // flags: -pthread          for the compiler
 //! // environment: A=B         always set
 //! // only: plain              in this mode alone (a line for each that is wanted)
-//! // also: library_os         in this mode as well: needs no threads and no processes
+//! // also: library_os         in this mode as well (`spt` and `hvt` are the others): needs no processes
 //! // ends: status 1           instead of `status 0`
 //! // says: some words         on standard error, instead of nothing
 //! ```
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
+use muslin_lab::{Batch, Ending, Job, Lab};
 use muslin_sysroot::Flavour;
 
 use crate::{run, sysroots};
@@ -26,27 +27,43 @@ struct Mode {
     variable: Option<(&'static str, &'static str)>,
     /// What it is linked with.
     flavour: Flavour,
+    /// Who starts it.
+    start: Start,
     /// Is it for programs that say so alone?
     is_extra: bool,
 }
 
-const MODES: [Mode; 4] = [
+/// Who starts an image.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// Linux.
+    Process,
+    /// The built-in tender.
+    Guest,
+    /// The built-in tender, in the lab.
+    Machine,
+}
+
+const MODES: [Mode; 6] = [
     Mode {
         name: "plain",
         variable: None,
         flavour: Flavour::Linux,
+        start: Start::Process,
         is_extra: false,
     },
     Mode {
         name: "counted",
         variable: Some(("MUSLIN_COUNT", "counters")),
         flavour: Flavour::Linux,
+        start: Start::Process,
         is_extra: false,
     },
     Mode {
         name: "catch_stray",
         variable: Some(("MUSLIN_CATCH_STRAY", "1")),
         flavour: Flavour::Linux,
+        start: Start::Process,
         is_extra: false,
     },
     // An image for Solo5, started by Linux.
@@ -54,6 +71,21 @@ const MODES: [Mode; 4] = [
         name: "library_os",
         variable: None,
         flavour: Flavour::Any,
+        start: Start::Process,
+        is_extra: true,
+    },
+    Mode {
+        name: "spt",
+        variable: None,
+        flavour: Flavour::Solo5Spt,
+        start: Start::Guest,
+        is_extra: true,
+    },
+    Mode {
+        name: "hvt",
+        variable: None,
+        flavour: Flavour::Solo5Hvt,
+        start: Start::Machine,
         is_extra: true,
     },
 ];
@@ -145,18 +177,17 @@ fn judge(program: &Program, mode: Mode) -> Result<(), Failed> {
     let dir = run::work_dir(&format!("{}-{}", program.name, mode.name))?;
     let image = dir.join(&program.name);
     compile(program, mode.flavour, &image)?;
-    let mut command = Command::new(&image);
-    command
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .envs(mode.variable)
-        .envs(
-            program
-                .environment
-                .iter()
-                .map(|(name, value)| (name, value)),
-        );
-    let outcome = run::run(command, &dir)?;
+    let outcome = match mode.start {
+        Start::Process => run::run(process(program, mode, &image), &dir)?,
+        Start::Guest => run::run(guest(program, &image)?, &dir)?,
+        Start::Machine => match Lab::find() {
+            Ok(lab) => machine(program, image, &lab)?,
+            Err(why) => {
+                println!("skipped: {}::{}: {why}", program.name, mode.name);
+                return Ok(());
+            }
+        },
+    };
     if outcome.errors.contains(CANNOT_CATCH) {
         println!("skipped: {}::{}: {CANNOT_CATCH}", program.name, mode.name);
         return Ok(());
@@ -184,6 +215,65 @@ fn judge(program: &Program, mode: Mode) -> Result<(), Failed> {
     } else {
         Err(outcome.told().into())
     }
+}
+
+/// Has Linux start the image.
+fn process(program: &Program, mode: Mode, image: &Path) -> Command {
+    let mut command = Command::new(image);
+    let environment = program.environment.iter();
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .envs(mode.variable)
+        .envs(environment.map(|(name, value)| (name, value)));
+    command
+}
+
+/// Has the built-in tender start it.
+fn guest(program: &Program, image: &Path) -> Result<Command, String> {
+    let mut command = Command::new(sysroots::muslin()?);
+    command.args(guest_words(program)).arg(image);
+    Ok(command)
+}
+
+/// What the tender is told, but for the image.
+fn guest_words(program: &Program) -> Vec<String> {
+    let environment = program.environment.iter();
+    let environment =
+        environment.flat_map(|(name, value)| ["--env".to_owned(), format!("{name}={value}")]);
+    ["run", "--mem", "64"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(environment)
+        .collect()
+}
+
+/// The same in the lab.
+fn machine(program: &Program, image: PathBuf, lab: &Lab) -> Result<run::Outcome, String> {
+    let mut words = vec!["muslin".to_owned()];
+    words.extend(guest_words(program));
+    words.push(program.name.clone());
+    let batch = Batch {
+        files: vec![(program.name.clone(), image)],
+        jobs: vec![Job {
+            words,
+            input: Vec::new(),
+            limit: run::TIME_MAX,
+        }],
+    };
+    let outcomes = lab.run(&batch)?;
+    let outcome = outcomes.first().ok_or("the lab says nothing")?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(run::Outcome {
+        output: text(&outcome.output),
+        errors: text(&outcome.complaints),
+        end: match outcome.ending {
+            Ending::Status(status) => format!("status {status}"),
+            Ending::Signal(signal) => format!("signal {signal}"),
+            Ending::TooLong => "killed: took too long".to_owned(),
+            Ending::NotStarted => "not started".to_owned(),
+        },
+    })
 }
 
 fn compile(program: &Program, flavour: Flavour, image: &Path) -> Result<(), String> {

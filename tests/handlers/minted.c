@@ -1,5 +1,7 @@
 // flags: -pthread
 // also: library_os
+// also: spt
+// also: hvt
 // environment: MUSLIN_COLOUR=light-red
 /* Descriptors of a handler's making, as every call of files sees them, and waits for them: by other
  * threads, by signals, by time, by what runs beside the calls. */

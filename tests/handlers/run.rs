@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// Far more than any program needs, even on a busy machine.
-const TIME_MAX: Duration = Duration::from_secs(120);
+pub const TIME_MAX: Duration = Duration::from_secs(120);
 
 /// What a run came to.
 #[derive(Debug)]
