@@ -2,21 +2,25 @@
 
 #![allow(unsafe_code, clippy::unwrap_used, reason = "tests")]
 
+pub mod frames;
+
 use core::cell::RefCell;
 use core::mem::MaybeUninit;
 use std::boxed::Box;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Write;
 use std::string::String;
+use std::sync::Once;
 use std::vec::Vec;
 
 use muslin_abi::args::{from_raw, to_raw};
 use muslin_abi::layout::Pod;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
+use muslin_arch::pthread::BLOCK_BYTES;
 use muslin_sim::Sim;
 
 use crate::context::{Context, Given, Process, Setup};
-use crate::memory::{Kind, Pages, Place};
+use crate::memory::{Kind, Pages, Place, sys_munmap};
 use crate::process::sys_exit;
 use crate::threads::{Attention, Call, Kept, Machine, Scheduler, Thread, sys_clone, sys_futex};
 use crate::user_mem::{self, UserBuf, UserBufMut};
@@ -41,25 +45,42 @@ unsafe extern "C" fn nothing() {}
 type Work = (*const World, Box<dyn FnOnce()>);
 
 std::thread_local! {
-    /// What threads that have not begun yet are to do, by their numbers.
+    /// What threads that have not begun yet are to do, by the ends of their stacks.
     static WORK: RefCell<BTreeMap<usize, Work>> = const { RefCell::new(BTreeMap::new()) };
     /// What to say when a thread panics.
-    pub static ON_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+    static ON_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// From now on a panic of this host thread says this, too. What a test prints is lost when a thread of a
+/// program panics: nothing unwinds from one stack to another, so that ends all tests.
+pub fn say_on_panic(line: &str) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let line = ON_PANIC.with_borrow(Clone::clone);
+            if !line.is_empty() {
+                let _ = std::writeln!(std::io::stderr(), "{info}\n{line}");
+            }
+            usual(info);
+        }));
+    });
+    ON_PANIC.set(line.into());
 }
 
 /// The first function of a thread.
 extern "C" fn run_thread() {
-    // All of them are of one world: tests run on host threads of their own.
-    let first = WORK.with_borrow(|all| all.values().next().map(|(world, _)| *world));
+    let here = 0_u8;
+    // Those of other worlds are on other host threads.
+    let (world, work) = WORK
+        .with_borrow_mut(|all| {
+            let (&top, _) = all.range(&raw const here as usize..).next()?;
+            all.remove(&top)
+        })
+        .unwrap();
+    work();
     // SAFETY: as `World::spawn` says.
-    let world = unsafe { &*first.unwrap() };
-    let tid = world.process.threads.current().tid() as usize;
-    let (_, work) = WORK.with_borrow_mut(|all| all.remove(&tid)).unwrap();
-    if catch_unwind(AssertUnwindSafe(work)).is_err() {
-        ON_PANIC.with_borrow(|text| std::eprintln!("{text}"));
-        std::process::abort();
-    }
-    let _ = world.call(sys_exit, [0]);
+    let _ = unsafe { &*world }.call(sys_exit, [0]);
 }
 
 /// A machine of its own.
@@ -67,6 +88,8 @@ pub struct World {
     pub sim: &'static Sim,
     pub pages: &'static Pages,
     pub process: Process,
+    /// What the threads have memory for, by their words.
+    stacks: RefCell<BTreeMap<usize, usize>>,
 }
 
 impl World {
@@ -84,10 +107,19 @@ impl World {
     }
 
     pub fn given(sim: Sim, given: Given) -> Self {
+        let attention = Box::leak(Box::new(Attention::new()));
+        let machine = Machine {
+            keep: || Kept::new(0, 0),
+            put_back: |_| {},
+            again: nothing,
+        };
+        Self::on_machine(sim, given, attention, machine)
+    }
+
+    fn on_machine(sim: Sim, given: Given, attention: &'static Attention, machine: Machine) -> Self {
         let sim: &'static Sim = Box::leak(Box::new(sim));
         // SAFETY: the simulated memory is new, and nothing else uses it.
         let pages = Box::leak(Box::new(unsafe { Pages::new(sim.memory()) }));
-        let attention = Box::leak(Box::new(Attention::new()));
         let (scheduler, first_thread) = first_thread(attention);
         let setup = Setup {
             pages,
@@ -95,11 +127,7 @@ impl World {
             scheduler,
             first_thread,
             attention,
-            machine: Machine {
-                keep: || Kept::new(0, 0),
-                put_back: |_| {},
-                again: nothing,
-            },
+            machine,
             set_thread_pointer: |_| Err(Errno::ENOSYS),
             report_gap: |platform, call, text| {
                 platform
@@ -111,6 +139,7 @@ impl World {
             sim,
             pages,
             process: Process::new(sim, &setup),
+            stacks: RefCell::default(),
         }
     }
 
@@ -129,6 +158,9 @@ impl World {
     ) -> SyscallResult {
         let mut args = [0; 6];
         args[..N].copy_from_slice(&words);
+        if frames::are_there() {
+            return frames::call(handler, args);
+        }
         let context = self.context();
         let attention = self.process.threads.attention;
         loop {
@@ -151,30 +183,38 @@ impl World {
     ///
     /// A panic there ends the tests: nothing unwinds from one stack to another.
     pub fn spawn(&self, work: impl FnOnce(&World) + 'static) -> usize {
-        const FLAGS: usize = 0x121_0f00; // VM, FS, FILES, SIGHAND, THREAD, CHILD_CLEARTID, CHILD_SETTID
-        const STACK_BYTES: usize = 256 * 1024;
-        let top = self.room(STACK_BYTES) + STACK_BYTES;
+        const FLAGS: usize = 0x129_0f00; // VM, FS, FILES, SIGHAND, THREAD, SETTLS, CHILD_CLEARTID, CHILD_SETTID
+        // The word, the stack, and the block that libc has there.
+        let room = self.room(frames::STACK_BYTES);
+        self.put(room, &1_i32.to_le_bytes());
+        let block = room + frames::STACK_BYTES - BLOCK_BYTES;
+        // As if libc's stacks were too small for calls; with frames only every other one.
+        let is_small = !frames::are_there() || self.stacks.borrow().len() % 2 == 1;
+        frames::Block::new(block, is_small);
         // The function is entered by a return, as if it had been called.
-        self.put(top - 16, &(run_thread as *const () as usize).to_le_bytes());
-        let word = self.room(4);
-        self.put(word, &1_i32.to_le_bytes());
-        let tid = self.call(sys_clone, [FLAGS, top - 16, 0, word, 0]).unwrap();
+        let top = block - 16;
+        self.put(top, &(run_thread as *const () as usize).to_le_bytes());
         let world = core::ptr::from_ref(self);
         // SAFETY: the world outlives its threads: a test joins them, or ends.
         let work = Box::new(move || work(unsafe { &*world }));
-        WORK.with_borrow_mut(|all| all.insert(tid, (world, work)));
-        word
+        WORK.with_borrow_mut(|all| all.insert(top, (world, work)));
+        self.stacks.borrow_mut().insert(room, block);
+        self.call(sys_clone, [FLAGS, top, 0, room, block]).unwrap();
+        room
     }
 
-    /// Waits until a thread is over.
+    /// The block behind the thread pointer of a thread.
+    pub fn block_of(&self, word: usize) -> frames::Block {
+        frames::Block::at(self.stacks.borrow()[&word])
+    }
+
+    /// Waits until a thread is over. Its memory is gone then.
     pub fn join(&self, word: usize) {
-        loop {
-            let tid: u32 = self.get_value(word);
-            if tid == 0 {
-                return;
-            }
+        while let tid @ 1.. = self.get_value::<u32>(word) {
             let _ = self.call(sys_futex, [word, 0, tid as usize, 0]);
         }
+        self.stacks.borrow_mut().remove(&word).unwrap();
+        self.give_back(word, frames::STACK_BYTES);
     }
 
     /// Memory of the program, zeros.
@@ -193,6 +233,11 @@ impl World {
                 Kind::Anonymous,
             )
             .unwrap()
+    }
+
+    /// Such memory is not needed any more.
+    pub fn give_back(&self, address: usize, len_bytes: usize) {
+        assert_eq!(self.call(sys_munmap, [address, len_bytes]), Ok(0));
     }
 
     /// Memory of the program that holds these bytes.

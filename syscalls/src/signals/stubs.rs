@@ -11,7 +11,7 @@ use core::mem::{MaybeUninit, offset_of};
 use muslin_abi::Errno;
 use muslin_arch::interrupted::{Interrupted, RAX, RBP, RBX, RIP, RSP, resume};
 use muslin_arch::traps::Frame;
-use muslin_arch::{pthread, stack, thread_pointer};
+use muslin_arch::{pthread, stack};
 
 use super::deliver::{Again, deliver, deliver_fault, return_to};
 use super::faults::information;
@@ -19,8 +19,8 @@ use super::{is_any_attentive, update};
 use crate::context::Context;
 use crate::threads::Call;
 
-/// What delivery itself needs.
-const STACK_BYTES: usize = 16 * 1024;
+/// What delivery itself needs. Code that is not optimised takes more.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 128 } else { 16 } * 1024;
 
 #[repr(C, align(64))]
 struct Place {
@@ -52,10 +52,14 @@ pub fn attend(context: &Context<'_>, call: &mut Call) -> bool {
     context.process.threads.look_at_timers(context);
     let is_interrupted = call.result == -(Errno::RESTART.raw() as isize);
     let thread = context.process.threads.current();
-    // A test has no code that a function could interrupt: it delivers by itself.
+    // Most tests have no code that a function could interrupt: they deliver by themselves.
     #[cfg(test)]
-    super::deliver::end_by_default(context);
-    if !cfg!(test) && thread.has_signal() {
+    if !crate::testing::frames::are_there() {
+        super::deliver::end_by_default(context);
+        put_back_mask(context);
+        return is_interrupted;
+    }
+    if thread.has_signal() {
         let top = (PLACE.0.get() as usize + size_of::<Place>()) as *mut u8;
         let arguments = Arguments { context, call };
         // SAFETY: 1. the stack is free: who uses it does not come here. 2. The function takes the
@@ -115,7 +119,7 @@ unsafe extern "C" fn deliver_at(arguments: *const u8, _: *mut u8) -> isize {
     place.set_registers(&registers);
     place.save_after_call();
     let again = (call.result == -(Errno::RESTART.raw() as isize)).then(|| {
-        mark_cancellation_point(at);
+        mark_cancellation_point(context.process.threads.thread_pointer(), at);
         Again {
             rip: context.process.threads.again(),
             rsp: at,
@@ -130,8 +134,8 @@ unsafe extern "C" fn deliver_at(arguments: *const u8, _: *mut u8) -> isize {
 
 /// Says for musl's `cancel_handler` that the call of this place can still be cancelled, if it is a
 /// cancellation point's own (musl-patches/0002).
-fn mark_cancellation_point(at: usize) {
-    let block = thread_pointer::read();
+fn mark_cancellation_point(thread_pointer: usize, at: usize) {
+    let block = thread_pointer as *mut u8;
     // SAFETY: fields of the block of the thread that runs (checked where musl is built).
     unsafe {
         let in_cp = block.add(pthread::IN_CP_OFFSET);

@@ -89,7 +89,7 @@ impl Attention {
     }
 
     /// Turns may get as long as they want.
-    pub(super) fn clear_turn(&self) {
+    pub(crate) fn clear_turn(&self) {
         self.turn.store(0, Ordering::Relaxed);
         self.choose();
     }

@@ -85,8 +85,7 @@ pub fn sys_arch_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResul
             Ok(0)
         }
         ARCH_GET_FS => {
-            let pointer = (threads.machine.keep)().thread_pointer;
-            user_mem::write(context, address, &pointer)?;
+            user_mem::write(context, address, &threads.thread_pointer())?;
             Ok(0)
         }
         ARCH_SET_GS | ARCH_GET_GS => Err(gap!(context, Sysno::arch_prctl, "the GS base", EINVAL)),

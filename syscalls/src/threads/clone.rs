@@ -75,7 +75,7 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     threads.expect_many();
     let thread_pointer = match has(CLONE_SETTLS) {
         true => tls,
-        false => (threads.machine.keep)().thread_pointer,
+        false => threads.thread_pointer(),
     };
     let clear_child_tid = if has(CLONE_CHILD_CLEARTID) {
         child_tid

@@ -6,12 +6,13 @@
 //!   `pi_locks`: words that hold their owner; `robust_list`: locks that say that their owner has ended
 //! - `service`: what runs beside the calls
 //! - `traits`: names and priorities; `pulse`: what a watchdog outside sees
-//! - `attention`: what is done at the end of a call
+//! - `answer`: the code around a handler; `attention`: what is done at the end of a call
 //! - `calls`: the rest
 //!
 //! A program that begins no thread holds none of this but the first thread's state: `clone` is what
 //! names the rest.
 
+mod answer;
 #[allow(unsafe_code, reason = "keeps the address of a function in a word")]
 mod attention;
 mod calls;
@@ -141,6 +142,11 @@ impl Threads {
     /// Takes that back; `false` if it has happened already.
     pub fn unset_timer(&self, key: TimerKey) -> bool {
         self.scheduler.unset_timer(key)
+    }
+
+    /// The thread pointer of the thread that runs.
+    pub fn thread_pointer(&self) -> usize {
+        (self.machine.keep)().thread_pointer
     }
 
     /// The code that makes a call again: see [`Machine`].

@@ -1,11 +1,17 @@
 //! Threads by a seed: locks, conditions, semaphores, sleeps and timers of several threads, as libc makes
-//! them of `futex`. Which thread runs next, which waits end without a reason and how time goes by follow from
+//! them of `futex`, and the signals that they send each other meanwhile. Which thread runs next, which waits end without a reason and how time goes by follow from
 //! the seed too, so a failing one fails again: `MUSLIN_SEED=17` runs that one, `MUSLIN_SEED=17+100` a
 //! hundred from there.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::cell::RefCell;
+mod cancellation;
+mod signals;
+#[allow(unsafe_code, reason = "a function of a signal looks at its frame")]
+mod stage;
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::cell::{Cell, RefCell};
 use std::process::Command;
 use std::rc::Rc;
 use std::string::{String, ToString};
@@ -14,18 +20,21 @@ use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 use muslin_abi::Errno;
-use muslin_abi::layout::Timespec;
 use muslin_platform::Clock;
 use muslin_sim::Sim;
 
+use self::signals::{address, nanoseconds};
+use self::stage::{own, play, send_any};
 use super::sys_futex;
 use crate::context::Context;
 use crate::process::sys_sched_yield;
-use crate::testing::{ON_PANIC, World};
-use crate::time::{Due, Target, sys_nanosleep};
+use crate::testing::{World, frames, say_on_panic};
+use crate::time::{Due, Target};
 use crate::user_mem;
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 100;
+/// Memory of a run.
+const PAGES: usize = 1 << 14;
 const STEPS: usize = 60;
 /// Later than any run takes.
 const LATER_NS: u64 = 1_000_000_000_000;
@@ -39,12 +48,6 @@ const LOCK: usize = 0;
 const SEMAPHORE: usize = 4;
 const CONDITION: usize = 8;
 const TURN: usize = 12;
-/// A time for each thread.
-const TIMES: usize = 64;
-/// A word for each thread.
-const ALARMS: usize = TIMES + TIDS * 16;
-/// More than there are threads in a run.
-const TIDS: usize = 64;
 
 /// What the threads know of each other outside of the simulated memory.
 #[derive(Default)]
@@ -82,13 +85,17 @@ struct Worker {
     random: u64,
 }
 
+/// The next number of a row that its first one says.
+fn random(state: &mut u64) -> u64 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
 impl Worker {
     fn random(&mut self, below: u64) -> u64 {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) % below
+        random(&mut self.random) % below
     }
 
     fn word(&self, world: &World, offset: usize) -> u32 {
@@ -99,19 +106,24 @@ impl Worker {
         world.put(self.words + offset, &value.to_le_bytes());
     }
 
-    /// Waits while a word has a value, for up to `ns` if that is not 0. Ends for no reason, too.
+    /// Waits while a word has a value, for up to `ns` if that is not 0. Ends for no reason, too, and behind
+    /// functions of signals.
     fn wait(&self, world: &World, offset: usize, value: u32, ns: u64) -> Result<(), Errno> {
-        let timeout = match ns {
-            0 => 0,
-            ns => self.timespec(world, ns),
-        };
+        let time = nanoseconds(ns);
+        let timeout = if ns == 0 { 0 } else { address(&time) };
         let before_ns = world.sim.monotonic_ns();
+        let count = |own: &mut stage::Player| match ns {
+            0 => own.interrupting,
+            _ => own.functions,
+        };
+        let before = own(world, count);
         let word = self.words + offset;
         let result = world.call(sys_futex, [word, 0, value as usize, timeout]);
         match result {
             Err(Errno::ETIMEDOUT) => {
                 assert!(world.sim.monotonic_ns() >= before_ns + ns, "too early");
             }
+            Err(Errno::EINTR) => assert!(own(world, count) > before, "no reason"),
             Err(errno) => assert_eq!(errno, Errno::EAGAIN),
             Ok(_) => {}
         }
@@ -121,19 +133,6 @@ impl Worker {
     fn wake(&self, world: &World, offset: usize, count: usize) {
         let woken = world.call(sys_futex, [self.words + offset, 1, count]);
         assert!(woken.unwrap() <= count);
-    }
-
-    /// The address of a time.
-    fn timespec(&self, world: &World, ns: u64) -> usize {
-        let tid = world.process.threads.current().tid() as usize;
-        let place = self.words + TIMES + tid % TIDS * 16;
-        let time = Timespec {
-            tv_sec: 0,
-            tv_nsec: ns as i64,
-        };
-        let context = world.context();
-        user_mem::write(&context, place, &time).unwrap();
-        place
     }
 
     fn lock(&self, world: &World) {
@@ -243,24 +242,14 @@ impl Worker {
         self.wake(world, SEMAPHORE, 1);
     }
 
-    fn sleep(&mut self, world: &World) {
-        let ns = self.random(100_000);
-        let end_ns = world.sim.monotonic_ns() + ns;
-        let time = self.timespec(world, ns);
-        assert_eq!(world.call(sys_nanosleep, [time, 0]), Ok(0));
-        assert!(world.sim.monotonic_ns() >= end_ns, "slept too little");
-    }
-
     /// Waits for ever for what a timer wakes; of two timers, one is taken back in time.
     fn await_timer(&mut self, world: &World) {
         let threads = &world.process.threads;
-        let tid = threads.current().tid() as usize;
-        let word = self.words + ALARMS + tid % TIDS * 4;
-        world.put(word, &0_u32.to_le_bytes());
+        let word = AtomicU32::new(0);
         let now_ns = world.sim.monotonic_ns();
         let alarm = |ns, text| {
             let alarm = Arc::new(Alarm {
-                word,
+                word: address(&word),
                 deadline_ns: now_ns + ns,
                 text,
             });
@@ -269,8 +258,8 @@ impl Worker {
         let ns = 1 + self.random(100_000);
         let unwanted = alarm(ns + LATER_NS, "this one was taken back");
         alarm(ns, "");
-        while world.get_value::<u32>(word) == 0 {
-            let _ = world.call(sys_futex, [word, 0, 0, 0]);
+        while word.load(Ordering::Relaxed) == 0 {
+            let _ = world.call(sys_futex, [address(&word), 0, 0, 0]);
         }
         assert!(world.sim.monotonic_ns() >= now_ns + ns, "woken too early");
         assert!(threads.unset_timer(unwanted), "it was there still");
@@ -278,8 +267,15 @@ impl Worker {
 
     fn work(&mut self, world: &World) {
         for _ in 0..STEPS {
-            match self.random(7) {
+            match self.random(16) {
                 5 => self.await_timer(world),
+                6..9 => send_any(world),
+                9 => self.take_awaited(world),
+                10 => self.block_one(world),
+                11 => self.suspend(world),
+                12 => self.read_interrupted(world),
+                13 => self.count_timer(world),
+                14 => self.cancel_one(world),
                 0 => self.change(world),
                 1 => self.pass_semaphore(world),
                 2 => self.sleep(world),
@@ -293,49 +289,74 @@ impl Worker {
     }
 }
 
-/// Runs one seed.
-fn run(seed: u64) {
+/// Runs one seed. How many functions of signals it had.
+fn run(seed: u64) -> u64 {
     let line = std::format!("seed {seed} fails: MUSLIN_SEED={seed} runs it again");
-    ON_PANIC.set(line.clone());
-    let world = World::with(Sim::new(2048, seed).with_order(seed), None);
+    say_on_panic(&line);
+    let functions = Rc::new(Cell::new(0));
+    let count = functions.clone();
+    frames::run(Sim::new(PAGES, seed).with_order(seed), move |world| {
+        stage::open(world, seed);
+        count.set(play_all(world, seed));
+    });
+    functions.get()
+}
+
+fn play_all(world: &World, seed: u64) -> u64 {
     let words = world.room(2048);
     let mut first = Worker {
         words,
         truth: Rc::default(),
         random: seed,
     };
-    first.set(&world, SEMAPHORE, SEMAPHORE_MAX);
-    let count = 2 + first.random(5);
-    let mut ends = Vec::new();
-    for _ in 0..count {
-        let mut worker = first.clone();
-        worker.random = first.random(u64::MAX);
-        ends.push(world.spawn(move |world| worker.work(world)));
-    }
-    // One that has no time to end its wait: only a wake does.
-    let mut patient = first.clone();
-    let patient_end = world.spawn(move |world| patient.await_turn(world, true));
-    first.work(&world);
-    for &end in &ends {
-        world.join(end);
-    }
-    let mut turns = 0;
-    while world.get_value::<u32>(patient_end) != 0 {
-        turns += 1;
-        assert!(turns < TURNS_MAX, "one waits for ever; {line}");
-        first.have_turn(&world);
-        world.call(sys_sched_yield, []).unwrap();
-    }
+    let pages_before = world.pages.count();
+    first.set(world, SEMAPHORE, SEMAPHORE_MAX);
+    play(world, || first.lead(world));
     let threads = &world.process.threads;
-    assert_eq!(threads.all().len(), 1, "{line}");
-    assert_eq!(first.word(&world, LOCK), 0, "{line}");
-    assert_eq!(first.word(&world, SEMAPHORE), SEMAPHORE_MAX, "{line}");
-    assert_eq!(
-        first.word(&world, TURN),
-        first.truth.borrow().turns,
-        "{line}"
-    );
-    assert!(threads.is_quiet(), "somebody still waits; {line}");
+    assert_eq!(threads.all().len(), 1);
+    assert_eq!(first.word(world, LOCK), 0);
+    assert_eq!(first.word(world, SEMAPHORE), SEMAPHORE_MAX);
+    assert_eq!(first.word(world, TURN), first.truth.borrow().turns);
+    assert!(threads.is_quiet(), "somebody still waits");
+    assert_eq!(world.pages.count(), pages_before, "memory is gone");
+    let files = world.process.files.table().lock().open().count();
+    assert_eq!(files, 3, "descriptors are left");
+    stage::close(world)
+}
+
+impl Worker {
+    /// The first thread's part.
+    fn lead(&mut self, world: &World) {
+        let count = 2 + self.random(5);
+        let mut ends = Vec::new();
+        for _ in 0..count {
+            let mut worker = self.clone();
+            worker.random = random(&mut self.random);
+            ends.push(world.spawn(move |world| play(world, || worker.work(world))));
+        }
+        // One that has no time to end its wait: only a wake does.
+        let mut patient = self.clone();
+        let is_over = Rc::new(Cell::new(false));
+        let says_so = is_over.clone();
+        ends.push(world.spawn(move |world| {
+            play(world, || patient.await_turn(world, true));
+            says_so.set(true);
+        }));
+        self.work(world);
+        let patient_end = ends.pop().unwrap();
+        for end in ends {
+            world.join(end);
+        }
+        let mut turns = 0;
+        while !is_over.get() {
+            turns += 1;
+            assert!(turns < TURNS_MAX, "one waits for ever");
+            self.have_turn(world);
+            world.call(sys_sched_yield, []).unwrap();
+        }
+        world.join(patient_end);
+        self.take_the_rest(world);
+    }
 }
 
 /// The seeds that `MUSLIN_SEED` names.
@@ -348,9 +369,9 @@ fn asked() -> Option<(u64, u64)> {
 #[test]
 fn threads_keep_their_promises_in_any_order() {
     let (first, count) = asked().unwrap_or((1, SEEDS));
-    for seed in first..first + count {
-        run(seed);
-    }
+    let functions: u64 = (first..first + count).map(run).sum();
+    assert!(functions > 0, "no signal came");
+    std::println!("{functions} functions of signals");
 }
 
 #[test]
@@ -386,14 +407,15 @@ fn a_seed_is_the_same_every_time() {
 #[test]
 #[ignore = "takes ten minutes: make test-long"]
 fn threads_keep_their_promises_for_ten_minutes() {
-    const BATCH: u64 = 200;
+    const BATCH: u64 = 100;
     let start = Instant::now();
-    let mut seed = 1_000_000;
+    let (mut seed, mut functions) = (1_000_000, 0);
     while start.elapsed() < LONG {
         let seeds: String = [seed.to_string(), BATCH.to_string()].join("+");
         let output = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
+                "--nocapture",
                 "threads::stress_tests::threads_keep_their_promises_in_any_order",
             ])
             .env("MUSLIN_SEED", &seeds)
@@ -403,7 +425,14 @@ fn threads_keep_their_promises_for_ten_minutes() {
             + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{text}");
         assert!(text.contains("1 passed"), "{text}");
+        let count = text
+            .lines()
+            .find_map(|line| line.strip_suffix(" functions of signals"));
+        functions += count.unwrap().parse::<u64>().unwrap();
         seed += BATCH;
     }
-    std::println!("{} seeds", seed - 1_000_000);
+    std::println!(
+        "{} seeds, {functions} functions of signals",
+        seed - 1_000_000
+    );
 }

@@ -80,8 +80,8 @@ pub struct Thread {
 pub(super) struct KernelStack(Vec<u128>);
 
 impl KernelStack {
-    /// Words of 16 bytes: 32 KiB.
-    const WORDS: usize = 2048;
+    /// Words of 16 bytes: 32 KiB. Code that is not optimised takes more.
+    const WORDS: usize = if cfg!(debug_assertions) { 16 } else { 1 } * 2048;
 
     pub fn new() -> Result<Self, Errno> {
         let mut words = Vec::new();

@@ -1,6 +1,5 @@
 //! How a call reaches its handler, and what happens behind it.
 
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use muslin_abi::args::to_raw;
@@ -38,88 +37,13 @@ unsafe extern "C" {
     fn __muslin_cp_begin();
 }
 
-/// Answers a call, as the code of every slot, with the handler in rax. What the handler is given and
-/// what stands behind it on the stack is the end of a [`Call`]; a call that is to be attended to gets
-/// the rest of it, while the registers that a C call keeps are still the program's.
-///
-/// # Safety
-/// As any code of a slot, and rax is a [`HandlerFn`].
-#[unsafe(naked)]
-pub unsafe extern "C" fn answer_stub() {
-    naked_asm!(
-        "mov [rip + {place}], rsp",
-        "push r9",
-        "push r8",
-        "push rcx",
-        "push rdx",
-        "push rsi",
-        "push rdi",
-        "push rax",
-        "mov rdi, rax",
-        "lea rsi, [rsp + 8]",
-        "2:",
-        "cmp qword ptr [rip + {kernel_stack}], 0",
-        "jne 4f",
-        "call {answer}",
-        "5:",
-        "cmp qword ptr [rip + {attention}], 0",
-        "jne 3f",
-        "add rsp, 56",
-        "ret",
-        "3:",
-        "push rax",
-        "push rbx",
-        "push rbp",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov rdi, rsp",
-        "push 0", // for the alignment
-        "call {attend}",
-        "pop rcx",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbp",
-        "pop rbx",
-        "pop rcx",
-        "test al, al",
-        "jnz 6f",
-        "mov rax, rcx",
-        "add rsp, 56",
-        "ret",
-        "4:",
-        "push rbx",
-        "mov rbx, rsp",
-        "mov rsp, [rip + {kernel_stack}]",
-        "call {answer}",
-        "mov rsp, rbx",
-        "pop rbx",
-        "jmp 5b",
-        // A call that a signal interrupted goes on here, with the stack pointer at its `Call`: it is made
-        // again, or answers EINTR. musl's `cancel_handler` moves it from the one to the other.
-        ".globl __muslin_cp_begin, __muslin_cp_syscall, __muslin_cp_cancelled",
-        "__muslin_cp_begin:",
-        "__muslin_cp_syscall:",
-        "add rsp, 56",
-        "6:",
-        "lea rdi, [rsp + 56]",
-        "mov [rip + {place}], rdi",
-        "mov rdi, [rsp]",
-        "lea rsi, [rsp + 8]",
-        "jmp 2b",
-        "__muslin_cp_cancelled:",
-        "mov rax, -4",
-        "add rsp, 112",
-        "ret",
-        place = sym CALL_PLACE,
-        kernel_stack = sym KERNEL_STACK,
-        answer = sym answer,
-        attention = sym ATTENTION,
-        attend = sym attend,
-    )
+muslin_syscalls::answer_stub! {
+    /// Answers a call, as the code of every slot, with the handler in rax.
+    ///
+    /// # Safety
+    /// As any code of a slot, and rax is a [`HandlerFn`].
+    pub fn answer_stub;
+    place: CALL_PLACE, kernel_stack: KERNEL_STACK, attention: ATTENTION, answer: answer, attend: attend
 }
 
 /// Answers a call with `handler`.
