@@ -1,5 +1,6 @@
 //! How a call reaches its handler, and what happens behind it.
 
+use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use muslin_abi::args::to_raw;
