@@ -1,4 +1,4 @@
-// flags: -pthread
+// flags: -pthread --no-net
 // also: library_os
 // also: spt
 // also: hvt

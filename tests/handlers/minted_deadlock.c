@@ -1,4 +1,4 @@
-// flags: -pthread
+// flags: -pthread --no-net
 // only: library_os
 // also: library_os
 // ends: status 134

@@ -1,8 +1,12 @@
 //! Who gets the network stack: programs that call `socket` as guests, others when they ask for it.
 
 use std::path::Path;
+use std::process::Command;
 
-use crate::lab::{directory, driver, has, refuse, solo5, succeed, sysroot, write};
+use crate::lab::{
+    MUSLIN, clean, directory, driver, has, refuse, skip, solo5, stderr, stdout, succeed, sysroot,
+    write,
+};
 
 const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); }\n";
 const SOCKET: &str = "#include <sys/socket.h>\n\
@@ -15,7 +19,7 @@ fn holds_network(sysroot: &Path, dir: &Path, source: &str, options: &[&str]) -> 
     write(dir, &[("program.c", source)]);
     let mut driver = driver(sysroot, dir);
     succeed(driver.args(["program.c", "-o", "program"]).args(options));
-    let mut nm = std::process::Command::new("nm");
+    let mut nm = Command::new("nm");
     let symbols = succeed(nm.current_dir(dir).arg("program"));
     symbols.lines().any(|line| line.ends_with(SYMBOL))
 }
@@ -52,6 +56,112 @@ fn a_process_holds_the_network_if_it_asks_for_it() {
     for (options, expected) in [(&[][..], false), (&["--net"], true), (&["--no-net"], false)] {
         let holds = holds_network(sysroot, &dir, SOCKET, options);
         assert_eq!(holds, expected, "{options:?}");
-        succeed(&mut std::process::Command::new(dir.join("program")));
+        succeed(&mut Command::new(dir.join("program")));
+    }
+}
+
+/// Makes an interface in a network of its own, runs what `$0` and `$1` say, and tells its address.
+const WITH_INTERFACE: &str = "\
+    ip tuntap add tap7 mode tap && ip link set tap7 mtu 1400 address 02:0:0:0:0:77 up \
+        && ip address add 10.77.0.1/24 dev tap7 || exit 77
+    ";
+
+/// The program says who answered it over an interface; `start` is how it is started.
+fn is_answered(test: &str, image: &Path, start: &str) {
+    let mut command = clean(Command::new("unshare"));
+    let script = format!("{WITH_INTERFACE}{start}");
+    command
+        .args(["--net", "sh", "-c", &script, MUSLIN])
+        .arg(image);
+    let output = command.output().unwrap();
+    if output.status.code() == Some(77) || stderr(&output).contains("unshare") {
+        return skip(test, "this user may not make interfaces");
+    }
+    let said = stdout(&output);
+    assert!(
+        output.status.success() && said.starts_with("answered by 02:00:00:00:00:77\nchecked "),
+        "{test}: {}\n{said}{}",
+        output.status,
+        stderr(&output)
+    );
+}
+
+#[test]
+fn handlers_move_frames() {
+    let test = "network_frames";
+    let Some(sysroot) = solo5(test) else {
+        return;
+    };
+    if !has(test, "ip") || !has(test, "unshare") {
+        return;
+    }
+    let dir = directory(test);
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let include = tests.join("../../tests/handlers");
+    let source = tests.join("tests/command/frames.c");
+    let mut driver = driver(sysroot, &dir);
+    driver.args([
+        "-O2",
+        "-pthread",
+        "--no-net",
+        "--device",
+        "service=net",
+        "-I",
+    ]);
+    succeed(driver.arg(include).arg(source).args(["-o", "frames"]));
+    let image = dir.join("frames");
+    is_answered(
+        &format!("{test} of spt"),
+        &image,
+        "exec timeout 60 \"$0\" run --net service=tap7 \"$1\"",
+    );
+    is_answered(
+        &format!("{test} of a process"),
+        &image,
+        "MUSLIN_NET_service=tap7 exec timeout 60 \"$1\"",
+    );
+}
+
+#[test]
+fn devices_of_a_process_are_there_if_they_are_named() {
+    let Some(sysroot) = solo5("network_process_devices") else {
+        return;
+    };
+    let dir = directory("network_process_devices");
+    let source = "#include <muslin.h>\n\
+        int main(void) { struct muslin_net_device it; return muslin_net_device(0, &it) == -19 ? 19 : 0; }\n";
+    write(&dir, &[("device.c", source)]);
+    let mut driver = driver(sysroot, &dir);
+    succeed(driver.args([
+        "--no-net",
+        "--device",
+        "service=net",
+        "device.c",
+        "-o",
+        "device",
+    ]));
+    let start = |variable: &str| {
+        let mut command = clean(Command::new(dir.join("device")));
+        let output = command.env("MUSLIN_NET_service", variable).output();
+        output.unwrap()
+    };
+    let mut unnamed = clean(Command::new(dir.join("device")));
+    assert_eq!(unnamed.output().unwrap().status.code(), Some(19));
+    for (variable, problem) in [
+        (
+            "nosuch0",
+            "is not there; make it: ip tuntap add NAME mode tap; ip link set NAME up",
+        ),
+        (
+            "lo%d",
+            "is not a name of a tap interface, nor @ and the number of a descriptor",
+        ),
+        ("@1", "is not a tap interface"),
+    ] {
+        let output = start(variable);
+        let line = format!(
+            "muslin: the tap interface {variable} of the network device service {problem}\n"
+        );
+        assert_eq!((stderr(&output), output.status.code()), (line, Some(1)));
     }
 }
