@@ -311,7 +311,8 @@ impl Stack for SmolStack {
         Self::change(socket, setting)?;
         let no_delay = socket.options.no_delay;
         if let Some(connection) = socket.connection() {
-            connection.transfer.set_no_delay(no_delay);
+            let acknowledged = connection.congestion.acknowledged();
+            connection.hold_small(None, acknowledged, no_delay);
             self.drive(name);
             self.settle();
         }

@@ -44,6 +44,11 @@ impl Packet {
         &mut self.bytes[start..start + len]
     }
 
+    /// Puts a zero byte behind.
+    pub fn append_zero(&mut self) {
+        self.bytes.push(0);
+    }
+
     /// Drops `len` bytes at the front.
     pub fn drop_front(&mut self, len: usize) {
         self.start = (self.start + len).min(self.bytes.len());

@@ -210,7 +210,7 @@ impl SmolStack {
             let engine = &mut self.tcp.engine;
             let out = &mut self.scratch;
             if wish > connection.transfer.send_bytes() {
-                connection.grow(engine, now, receive_bytes, wish, options.no_delay, out);
+                connection.grow(engine, now, receive_bytes, wish, out);
             }
         }
         let mut taken = 0;
@@ -223,13 +223,24 @@ impl SmolStack {
         }
         if taken < total {
             connection.was_full = true;
-            // It is worth waiting until all is acknowledged, once, for a larger buffer.
-            connection.is_short = wish > connection.transfer.send_bytes();
         }
         if taken == 0 && total > 0 {
             return Err(Errno::EAGAIN);
         }
         self.drive(name);
+        if taken < total
+            && let Some(connection) = self
+                .sockets
+                .get_mut(name)
+                .and_then(|socket| socket.connection())
+            && connection.is_all_sent()
+            && wish > connection.transfer.send_bytes()
+        {
+            // The network takes more than there is room for: it is worth waiting, once, until all
+            // is acknowledged.
+            connection.is_short = true;
+            self.drive(name);
+        }
         self.settle();
         Ok(taken)
     }
@@ -334,8 +345,7 @@ impl SmolStack {
                 let send_bytes = connection.transfer.send_bytes();
                 let engine = &mut self.tcp.engine;
                 let mut out = core::mem::take(&mut self.scratch);
-                let has_grown =
-                    connection.grow(engine, now, wish, send_bytes, options.no_delay, &mut out);
+                let has_grown = connection.grow(engine, now, wish, send_bytes, &mut out);
                 self.scratch = out;
                 if has_grown {
                     self.emit(name);

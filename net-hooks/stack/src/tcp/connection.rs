@@ -7,7 +7,7 @@ use muslin_abi::Errno;
 use super::Flow;
 use super::congestion::Congestion;
 use super::handshake::Handshake;
-use super::segment::Offer;
+use super::segment::{Offer, is_before};
 use super::transfer::{Engine, Start, State, Transfer};
 use crate::options::Options;
 use crate::packet::Packet;
@@ -15,8 +15,9 @@ use crate::packet::Packet;
 /// How large the buffers are at the beginning.
 pub(crate) const RECEIVE_FIRST: usize = 16 * 1024;
 const SEND_FIRST: usize = 8 * 1024;
-/// By how much a buffer grows at once.
-const GROWTH: usize = 4;
+/// By how much a buffer grows at once. To grow, a sender has to wait for the peer.
+const RECEIVE_GROWTH: usize = 4;
+const SEND_GROWTH: usize = 16;
 /// How far we shift the windows we name: they can be 8 MiB.
 pub(crate) const WINDOW_SHIFT: u8 = 7;
 
@@ -56,8 +57,12 @@ pub(crate) struct Connection {
     pub is_deaf: bool,
     /// When its descriptor was closed.
     pub orphaned_ns: Option<u64>,
+    /// The end of the last small segment that was sent, while it is not acknowledged.
+    pub small_end: Option<u32>,
     /// There was no room for what the program wrote.
     pub is_short: bool,
+    /// The peer was asked to acknowledge all at once.
+    is_hurried: bool,
     /// There was less room than the peer filled.
     pub was_filled: bool,
     /// The program was told that it cannot write.
@@ -98,7 +103,6 @@ impl Connection {
             round_trip_ns,
             receive_bytes: RECEIVE_FIRST,
             send_bytes: SEND_FIRST.min(options.send_buffer),
-            no_delay: options.no_delay,
             ack_at_once: over == crate::topology::LO,
         };
         let transfer = Transfer::start(engine, now_ns, &start, out)?;
@@ -122,7 +126,9 @@ impl Connection {
             is_finish_told: false,
             is_deaf: false,
             orphaned_ns: None,
+            small_end: None,
             is_short: false,
+            is_hurried: false,
             was_filled: false,
             was_full: false,
             was_end_seen: false,
@@ -190,6 +196,38 @@ impl Connection {
         self.is_short && self.transfer.send_queue() > 0
     }
 
+    /// Whether all that was taken has been sent.
+    pub fn is_all_sent(&self) -> bool {
+        let queue = self.transfer.send_queue() as u32;
+        self.congestion.acknowledged().wrapping_add(queue) == self.send_next
+    }
+
+    /// Whether the peer is to be asked, now and once, to acknowledge what it has: all is sent, and
+    /// more waits for it.
+    pub fn hurry(&mut self) -> bool {
+        let is_due = self.is_waiting_to_grow() && self.is_all_sent();
+        let is_first = is_due && !self.is_hurried;
+        self.is_hurried = is_due;
+        is_first
+    }
+
+    /// A segment of this length went out, or bytes up to `ack` are acknowledged: a small segment
+    /// waits for the small one before it, and for no other (Minshall's variant of Nagle's rule).
+    pub fn hold_small(&mut self, sent: Option<(u32, u32)>, ack: u32, no_delay: bool) {
+        let was_held = self.small_end.is_some();
+        if let Some((end, len)) = sent
+            && (1..u32::from(self.offer.mss)).contains(&len)
+        {
+            self.small_end = Some(end);
+        }
+        if no_delay || self.small_end.is_some_and(|end| !is_before(ack, end)) {
+            self.small_end = None;
+        }
+        if was_held != self.small_end.is_some() {
+            self.transfer.hold_small(self.small_end.is_some());
+        }
+    }
+
     /// Whether nothing is on its way, so that it can move to other buffers.
     pub fn is_still(&self) -> bool {
         self.transfer.state() == State::Established
@@ -204,7 +242,6 @@ impl Connection {
         now_ns: u64,
         receive_bytes: usize,
         send_bytes: usize,
-        no_delay: bool,
         out: &mut Packet,
     ) -> bool {
         let start = Start {
@@ -217,12 +254,12 @@ impl Connection {
             round_trip_ns: 0,
             receive_bytes,
             send_bytes,
-            no_delay,
             ack_at_once: self.over == crate::topology::LO,
         };
         match Transfer::start(engine, now_ns, &start, out) {
             Some(transfer) => {
                 self.transfer = transfer;
+                self.small_end = None;
                 true
             }
             None => false,
@@ -231,13 +268,14 @@ impl Connection {
 
     /// The size for a receive buffer that was too small.
     pub fn receive_wish(&self, options: &Options) -> usize {
-        (self.transfer.receive_bytes() * GROWTH).min(options.receive_buffer.max(RECEIVE_FIRST))
+        (self.transfer.receive_bytes() * RECEIVE_GROWTH)
+            .min(options.receive_buffer.max(RECEIVE_FIRST))
     }
 
     /// The size for a send buffer that was too small, and into which `bytes` are to go.
     pub fn send_wish(&self, options: &Options, bytes: usize) -> usize {
         let now = self.transfer.send_bytes();
-        let wish = (now * GROWTH).max(bytes.checked_next_power_of_two().unwrap_or(bytes));
+        let wish = (now * SEND_GROWTH).max(bytes.checked_next_power_of_two().unwrap_or(bytes));
         wish.min(options.send_buffer).max(now)
     }
 

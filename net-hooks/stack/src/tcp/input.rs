@@ -86,6 +86,7 @@ impl SmolStack {
         let Some(socket) = self.sockets.get_mut(name) else {
             return;
         };
+        let no_delay = socket.options.no_delay;
         let Some(connection) = socket.connection() else {
             return;
         };
@@ -142,6 +143,7 @@ impl SmolStack {
         let meaning = congestion.on_ack(segment.ack, sent, says_nothing_new);
         // With nothing but the end on its way, a duplicate would keep the transfer from repeating it.
         let is_useless = is_duplicate && connection.transfer.send_queue() == 0;
+        connection.hold_small(None, segment.ack, no_delay);
         connection.peer_window = segment.window;
         if !is_first_duplicates {
             // While duplicates are counted, nothing else may seem to change.
@@ -242,6 +244,9 @@ impl SmolStack {
         let mut is_timeout = false;
         if sequence_len > 0 {
             connection.owed_ns.get_or_insert(now);
+            let acknowledged = connection.congestion.acknowledged();
+            let sent = (seq_end, segment.data_len());
+            connection.hold_small(Some(sent), acknowledged, options.no_delay);
             // Nobody asked for it again, so it was the timer.
             is_timeout = is_before(segment.seq, connection.send_next)
                 && !connection.congestion.is_recovering()
@@ -296,6 +301,37 @@ impl SmolStack {
         self.send_bare(&flow, link, &bare);
     }
 
+    /// Asks the peer for an acknowledgement: a byte it has already, as a keep-alive has, is always
+    /// answered.
+    fn send_question(&mut self, name: Name) {
+        let Some(connection) = self
+            .sockets
+            .get_mut(name)
+            .and_then(|socket| socket.connection())
+        else {
+            return;
+        };
+        let bare = Bare {
+            from_port: connection.flow.local_port,
+            to_port: connection.flow.peer_port,
+            seq: connection.congestion.acknowledged().wrapping_sub(1),
+            ack: connection.receive_next(),
+            flags: ACK,
+            window: connection.bare_window(),
+            offer: None,
+        };
+        let (flow, link) = (connection.flow, connection.link);
+        let mut packet = core::mem::take(&mut self.scratch);
+        bare.write(&mut packet);
+        packet.append_zero();
+        self.send_segment(
+            &Head::new(flow.local, flow.peer, ip::TCP),
+            link,
+            &mut packet,
+        );
+        self.scratch = packet;
+    }
+
     /// What follows after a connection moved: its end, more room, its next deadline.
     fn settle_connection(&mut self, name: Name) {
         let now = self.now;
@@ -328,9 +364,8 @@ impl SmolStack {
             if connection.is_still() && bytes > connection.transfer.send_bytes() {
                 let receive_bytes = connection.transfer.receive_bytes();
                 let engine = &mut self.tcp.engine;
-                let no_delay = options.no_delay;
                 let mut out = core::mem::take(&mut self.scratch);
-                connection.grow(engine, now, receive_bytes, bytes, no_delay, &mut out);
+                connection.grow(engine, now, receive_bytes, bytes, &mut out);
                 self.scratch = out;
             }
         }
@@ -341,6 +376,10 @@ impl SmolStack {
                 self.send_acknowledgement(name, 0);
                 return self.settle_connection(name);
             }
+        }
+        if connection.hurry() {
+            self.send_question(name);
+            return self.settle_connection(name);
         }
         let is_full = !connection.is_writable();
         let is_room_again = core::mem::replace(&mut connection.was_full, is_full) && !is_full;

@@ -148,7 +148,6 @@ pub(crate) struct Start {
     pub round_trip_ns: u64,
     pub receive_bytes: usize,
     pub send_bytes: usize,
-    pub no_delay: bool,
     /// Acknowledgements do not wait for data to travel with.
     pub ack_at_once: bool,
 }
@@ -198,7 +197,7 @@ impl Transfer {
             tcp::SocketBuffer::new(vec![0; start.send_bytes]),
         );
         socket.set_congestion_control(CongestionControl::None);
-        socket.set_nagle_enabled(!start.no_delay);
+        socket.set_nagle_enabled(false);
         socket.set_ack_delay((!start.ack_at_once).then_some(ACK_DELAY));
         socket.listen(start.local_port).ok()?;
         let mut set = SocketSet::new(Vec::with_capacity(1));
@@ -412,8 +411,8 @@ impl Transfer {
         self.socket_mut().close();
     }
 
-    /// Whether small segments wait for each other's acknowledgement.
-    pub fn set_no_delay(&mut self, no_delay: bool) {
-        self.socket_mut().set_nagle_enabled(!no_delay);
+    /// Whether a small segment waits until all is acknowledged.
+    pub fn hold_small(&mut self, is_held: bool) {
+        self.socket_mut().set_nagle_enabled(is_held);
     }
 }

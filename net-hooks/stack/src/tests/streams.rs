@@ -396,8 +396,11 @@ fn who_waits_is_told() {
     world.run(SECOND);
     assert!(changed(&mut world.hosts[1]).contains(&server));
     changed(&mut world.hosts[0]);
-    while send(&mut world.hosts[0], client, &[7; 5000]).is_ok() {}
-    world.run(SECOND);
+    // Until the peer's buffer is full, and this one.
+    for _ in 0..5 {
+        while send(&mut world.hosts[0], client, &[7; 5000]).is_ok() {}
+        world.run(SECOND);
+    }
     changed(&mut world.hosts[0]);
     assert_eq!(world.hosts[0].readiness(client) & POLLOUT, 0);
     while receive(&mut world.hosts[1], server).is_ok() {}
