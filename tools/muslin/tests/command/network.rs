@@ -1,11 +1,14 @@
 //! Who gets the network stack: programs that call `socket` as guests, others when they ask for it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+use muslin_lab::{Batch, Ending, Job, Lab};
 
 use crate::lab::{
-    MUSLIN, clean, directory, driver, has, refuse, skip, solo5, stderr, stdout, succeed, sysroot,
-    write,
+    MUSLIN, clean, directory, driver, has, hvt, refuse, skip, solo5, stderr, stdout, succeed,
+    sysroot, write,
 };
 
 const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); }\n";
@@ -86,6 +89,18 @@ fn is_answered(test: &str, image: &Path, start: &str) {
     );
 }
 
+/// Links the program that asks over its device.
+fn frames(sysroot: &Path, dir: &Path) -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let include = tests.join("../../tests/handlers");
+    let source = tests.join("tests/command/frames.c");
+    let mut driver = driver(sysroot, dir);
+    driver.args(["-O2", "-pthread", "--no-net", "--device", "service=net"]);
+    driver.arg("-I").arg(include).arg(source);
+    succeed(driver.args(["-o", "frames"]));
+    dir.join("frames")
+}
+
 #[test]
 fn handlers_move_frames() {
     let test = "network_frames";
@@ -95,21 +110,7 @@ fn handlers_move_frames() {
     if !has(test, "ip") || !has(test, "unshare") {
         return;
     }
-    let dir = directory(test);
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let include = tests.join("../../tests/handlers");
-    let source = tests.join("tests/command/frames.c");
-    let mut driver = driver(sysroot, &dir);
-    driver.args([
-        "-O2",
-        "-pthread",
-        "--no-net",
-        "--device",
-        "service=net",
-        "-I",
-    ]);
-    succeed(driver.arg(include).arg(source).args(["-o", "frames"]));
-    let image = dir.join("frames");
+    let image = frames(sysroot, &directory(test));
     is_answered(
         &format!("{test} of spt"),
         &image,
@@ -119,6 +120,51 @@ fn handlers_move_frames() {
         &format!("{test} of a process"),
         &image,
         "MUSLIN_NET_service=tap7 exec timeout 60 \"$1\"",
+    );
+}
+
+#[test]
+fn handlers_move_frames_by_hypercalls() {
+    let test = "network_frames_of_hvt";
+    let (Some(linux), Some(sysroot)) = (sysroot(test), hvt(test)) else {
+        return;
+    };
+    let lab = match Lab::find() {
+        Ok(lab) => lab,
+        Err(why) => return skip(test, &why),
+    };
+    let dir = directory(test);
+    let image = frames(sysroot, &dir);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/with_tap.c");
+    succeed(driver(linux, &dir).arg(source).args(["-o", "with_tap"]));
+    let words = [
+        "./with_tap",
+        "muslin",
+        "run",
+        "--net",
+        "service=tap7",
+        "frames",
+    ];
+    let batch = Batch {
+        files: vec![
+            ("frames".to_owned(), image),
+            ("with_tap".to_owned(), dir.join("with_tap")),
+        ],
+        jobs: vec![Job::new(&words, Duration::from_secs(120))],
+    };
+    let outcomes = lab.run(&batch).unwrap();
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let [outcome] = &outcomes[..] else {
+        panic!("{} outcomes", outcomes.len());
+    };
+    let (output, complaints) = (said(&outcome.output), said(&outcome.complaints));
+    if outcome.ending == Ending::Status(77) {
+        return skip(test, &complaints);
+    }
+    assert_eq!(outcome.ending, Ending::Status(0), "{output}{complaints}");
+    assert!(
+        output.starts_with("answered by 02:00:00:00:00:77\nchecked "),
+        "{output}{complaints}"
     );
 }
 
