@@ -32,6 +32,7 @@ mod copy;
 mod descriptors;
 mod entries;
 mod epoll;
+mod epoll_set;
 mod eventfd;
 mod extended_attributes;
 mod getdents;
