@@ -66,9 +66,9 @@ const CHANGING: usize = 4;
 const CLOEXEC: usize = 1;
 /// All that is no address in an entry.
 const MARKS: usize = 63;
-/// How often a number that changes is looked at: a signal's function that interrupted the change would
-/// wait for ever.
-const LOOKS: u32 = 10_000;
+/// How often a number that changes is looked at, a second in all: a signal's function that interrupted the
+/// change would wait for ever.
+const LOOKS: u32 = 20_000;
 
 /// What a number is.
 pub enum Entry {
@@ -192,7 +192,7 @@ pub fn look_up(fd: i32) -> Entry {
         if looks > LOOKS {
             return Entry::Hidden;
         }
-        raw::give_way();
+        kernel::pause(looks);
     }
 }
 
@@ -228,13 +228,13 @@ impl Changing {
     /// Takes a number, minted or not. `EBUSY`: the runtime's own, or somebody else changes it.
     pub fn begin(fd: i32) -> Result<Self, Errno> {
         let place = place(fd).ok_or(Errno::EBADF)?;
-        for _ in 0..LOOKS {
+        for looks in 0..LOOKS {
             let was = place.load(Ordering::Acquire);
             if was == HIDDEN {
                 break;
             }
             if was == CHANGING {
-                raw::give_way();
+                kernel::pause(looks);
             } else if place
                 .compare_exchange(was, CHANGING, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()

@@ -71,6 +71,18 @@ pub fn now_ns() -> u64 {
     time[0] * 1_000_000_000 + time[1]
 }
 
+/// Lets another thread go on, which is to be done soon; from its hundredth time in a row on it sleeps.
+pub fn pause(times: u32) {
+    const MANY: u32 = 100;
+    if times < MANY {
+        raw::give_way();
+        return;
+    }
+    let time = [0u64, 50_000];
+    // SAFETY: the structure is alive.
+    let _slept = unsafe { call(Sysno::nanosleep, [&raw const time as usize, 0, 0, 0, 0, 0]) };
+}
+
 /// Fills memory with random bytes; whether that was done.
 pub fn random(bytes: &mut [u8]) -> bool {
     let mut filled = 0;

@@ -29,7 +29,6 @@ use crate::fd_table::{self, File};
 use crate::hidden::{self, Address, Sink};
 use crate::kernel;
 use crate::lock;
-use crate::raw;
 
 const IN: u32 = POLLIN as u32;
 const OUT: u32 = POLLOUT as u32;
@@ -100,9 +99,7 @@ impl Mirror {
     pub fn add_fd(&self, fd: i32) {
         if self.fd.load(Ordering::SeqCst) == NO_FD {
             lock::without_signals(|| {
-                while !self.try_own() {
-                    raw::give_way();
-                }
+                self.own();
                 self.fd.store(fd, Ordering::SeqCst);
                 self.disown();
             });
@@ -163,6 +160,15 @@ impl Mirror {
             == Ok(FREE)
     }
 
+    /// Becomes the owner.
+    fn own(&self) {
+        let mut times = 0;
+        while !self.try_own() {
+            kernel::pause(times);
+            times = times.saturating_add(1);
+        }
+    }
+
     /// Does what there is to do, and is the owner no longer.
     fn disown(&self) {
         loop {
@@ -183,9 +189,7 @@ impl Mirror {
     /// uses the number. Signals are held back.
     pub fn without_fd<T>(file: &File, fd: i32, change: impl FnOnce() -> T) -> T {
         let mirror = &file.mirror;
-        while !mirror.try_own() {
-            raw::give_way();
-        }
+        mirror.own();
         if mirror.fd.load(Ordering::Relaxed) == fd {
             let other = fd_table::another_number(file, fd);
             mirror.fd.store(other.unwrap_or(NO_FD), Ordering::Relaxed);
