@@ -4,6 +4,7 @@
 //! Source: Solo5 0.12.1 `tenders/spt/spt_core.c`.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use muslin_arch::thread_pointer;
 
@@ -109,12 +110,25 @@ pub unsafe fn set_thread_pointer(block: *mut u8) {
     }
 }
 
-/// Arms the timer for a point of the monotonic clock; a point in the past fires at once.
-pub fn set_timer(timer_fd: i32, deadline_ns: u64) {
+/// What the timer was armed for last; 0 if it is not.
+static ARMED_NS: AtomicU64 = AtomicU64::new(0);
+
+/// Waits until a device is ready or the monotonic clock says `deadline_ns`; a point in the past is over at
+/// once.
+pub fn wait_until(epoll_fd: i32, timer_fd: i32, deadline_ns: Option<u64>) {
+    // A timer that has fired stays ready until it is set again, so one that nobody waits for is not left.
+    let deadline_ns = deadline_ns.map_or(0, |at_ns| at_ns.max(1));
+    if ARMED_NS.swap(deadline_ns, Ordering::Relaxed) != deadline_ns {
+        set_timer(timer_fd, deadline_ns);
+    }
+    wait(epoll_fd);
+}
+
+/// Arms the timer for a point of the monotonic clock; 0 disarms it.
+fn set_timer(timer_fd: i32, deadline_ns: u64) {
     const SECOND_NS: u64 = 1_000_000_000;
-    // A time of zero would disarm it.
-    let ns = (deadline_ns % SECOND_NS) | 1;
-    let setting = [0, 0, deadline_ns / SECOND_NS, ns];
+    let (seconds, ns) = (deadline_ns / SECOND_NS, deadline_ns % SECOND_NS);
+    let setting = [0, 0, seconds, ns];
     let args = [
         timer_fd as usize,
         TFD_TIMER_ABSTIME,
@@ -148,7 +162,7 @@ impl Event {
 }
 
 /// Waits until a device or the timer is ready.
-pub fn wait(epoll_fd: i32) {
+fn wait(epoll_fd: i32) {
     let mut event = Event { events: 0, data: 0 };
     let for_ever = usize::MAX;
     let args = [

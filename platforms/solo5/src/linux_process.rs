@@ -360,10 +360,7 @@ impl Wait for LinuxProcess {
     fn wait_until(&self, deadline_ns: Option<u64>) {
         let [epoll_fd, timer_fd] = self.devices.each_ref().map(|fd| fd.load(Ordering::Relaxed));
         if epoll_fd >= 0 {
-            if let Some(deadline_ns) = deadline_ns {
-                calls::set_timer(timer_fd, deadline_ns);
-            }
-            return calls::wait(epoll_fd);
+            return calls::wait_until(epoll_fd, timer_fd, deadline_ns);
         }
         let deadline_ns = deadline_ns.unwrap_or(i64::MAX as u64);
         let deadline = [deadline_ns / 1_000_000_000, deadline_ns % 1_000_000_000];

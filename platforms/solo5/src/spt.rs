@@ -109,10 +109,9 @@ impl Memory for Spt {
 
 impl Wait for Spt {
     fn wait_until(&self, deadline_ns: Option<u64>) {
-        if let Some(deadline_ns) = deadline_ns {
-            calls::set_timer(self.timer_fd.load(Ordering::Relaxed), deadline_ns);
-        }
-        calls::wait(self.epoll_fd.load(Ordering::Relaxed));
+        let [epoll_fd, timer_fd] =
+            [&self.epoll_fd, &self.timer_fd].map(|fd| fd.load(Ordering::Relaxed));
+        calls::wait_until(epoll_fd, timer_fd, deadline_ns);
     }
 }
 
