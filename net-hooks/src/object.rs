@@ -1,7 +1,12 @@
 //! What the object in libc.a needs besides the calls: an allocator, an end for panics, and the word
 //! that has it started.
 
-use muslin::{Context, SyscallArgs, SyscallResult, family};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use muslin_net_stack::{Link, SmolStack, Stack};
+
+use crate::calls;
 
 #[global_allocator]
 static HEAP: muslin::Heap = muslin::Heap;
@@ -19,14 +24,15 @@ core::arch::global_asm!(
 
 /// Registers the calls.
 extern "C" fn start() {
-    if let Err(errno) = muslin::register_family(family::SOCKETS, answer) {
-        muslin::print!("muslin: the network cannot be registered: {errno}");
-    }
+    calls::register(make_stack);
 }
 
-/// Answers a call of the family: those that are not the network's are handed on.
-fn answer(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    context.next(args)
+fn make_stack(seed: [u8; 16], links: Vec<Box<dyn Link + Send>>) -> Box<dyn Stack + Send> {
+    let mut stack = SmolStack::new(seed);
+    for link in links {
+        stack.add_link(link);
+    }
+    Box::new(stack)
 }
 
 #[panic_handler]

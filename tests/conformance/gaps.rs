@@ -32,11 +32,6 @@ pub const LIBRARY_OS: &[Gap] = &[
             shared_memory signal_defaults signal_of_child signal_restart spawn tracing vfork waiting",
     },
     Gap {
-        missing: "a network",
-        is_run: true,
-        programs: "tcp udp",
-    },
-    Gap {
         missing: "exec",
         is_run: true,
         programs: "bad_addresses",

@@ -17,8 +17,10 @@ use muslin_abi::{Errno, SyscallResult};
 use super::file::File;
 use super::file_ops::{FileOps, Readiness, anonymous_stat};
 use super::new_descriptor;
+use super::pipe::SIGPIPE;
 use super::waiting::ALWAYS;
 use crate::context::Context;
+use crate::signals;
 use crate::threads::{WaitQueue, Waiter, Waiting, Woken, block};
 use crate::user_mem::{UserBuf, UserBufMut};
 
@@ -291,7 +293,13 @@ impl FileOps for Minted {
             match result {
                 Ok(written) => done += written,
                 Err(_) if done > 0 => return Some(Ok(done)),
-                Err(errno) => return Some(Err(errno)),
+                Err(errno) => {
+                    // As Linux tells those who write to a pipe or a socket that nobody reads.
+                    if errno == Errno::EPIPE {
+                        signals::raise(context, SIGPIPE);
+                    }
+                    return Some(Err(errno));
+                }
             }
             if done >= all_bytes || file.is_nonblocking() || result == Ok(0) {
                 return Some(Ok(done));

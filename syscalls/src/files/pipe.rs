@@ -27,7 +27,7 @@ const PIPE_BYTES_MIN: usize = 4096;
 /// The most it can be told to hold.
 const PIPE_BYTES_MAX: usize = 1 << 20;
 /// What a write to a pipe without a reader brings.
-const SIGPIPE: i32 = 13;
+pub(super) const SIGPIPE: i32 = 13;
 /// A write up to this size is whole or not at all.
 const PIPE_BUF: usize = 4096;
 
