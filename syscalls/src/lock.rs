@@ -4,8 +4,9 @@
 use core::cell::{Cell, UnsafeCell};
 use core::ops::{Deref, DerefMut};
 
-/// A value that one at a time may use.
+/// A value that one at a time may use. In this order the mark is near, and what touches it short.
 #[derive(Default)]
+#[repr(C)]
 pub struct Mutex<T> {
     /// No atomic: who else would look? So the compiler may put uses that follow each other together.
     is_held: Cell<bool>,

@@ -189,7 +189,7 @@ impl Content {
         let end = (offset_bytes + len_bytes).div_ceil(PAGE_BYTES as u64);
         let mut made = Vec::new();
         for index in first..end {
-            let is_new = self.pages.get(index).is_none();
+            let is_new = !self.pages.has(index);
             if self.page_mut(index).is_err() || made.try_reserve(1).is_err() {
                 for index in made {
                     self.pages.remove(index..index + 1);
@@ -215,16 +215,22 @@ impl Content {
         self.pages.remove(whole);
         // Holes stay what they are, however many there are.
         let touched = offset_bytes / page_bytes..end.div_ceil(page_bytes);
-        let based = touched.start..touched.end.min(base_pages);
-        let own = self.pages.numbers_from(touched.start.max(base_pages));
-        let own: Vec<u64> = own.take_while(|&index| index < touched.end).collect();
-        for index in based.chain(own) {
+        let mut next = touched.start;
+        loop {
+            let index = if next < base_pages {
+                Some(next)
+            } else {
+                self.pages.first_from(next)
+            };
+            let Some(index) = index.filter(|&index| index < touched.end) else {
+                return Ok(());
+            };
             let first = index * page_bytes;
             let from = offset_bytes.max(first) - first;
             let to = end.min(first + page_bytes) - first;
             self.page_mut(index)?[from as usize..to as usize].fill(0);
+            next = index + 1;
         }
-        Ok(())
     }
 
     /// The first place at or after `offset_bytes` that holds data.
@@ -236,7 +242,7 @@ impl Content {
         let found = if !tail(self.base, offset_bytes).is_empty() {
             Some(offset_bytes)
         } else {
-            let page = self.pages.numbers_from(index).next();
+            let page = self.pages.first_from(index);
             page.map(|index| (index * PAGE_BYTES as u64).max(offset_bytes))
         };
         found.filter(|&at| at < self.len_bytes).ok_or(Errno::ENXIO)
@@ -252,13 +258,10 @@ impl Content {
         }
         let base_end = (self.base.len() as u64).next_multiple_of(PAGE_BYTES as u64);
         let (mut index, _) = split(offset_bytes.max(base_end));
-        if offset_bytes >= base_end && self.pages.get(index).is_none() {
+        if offset_bytes >= base_end && !self.pages.has(index) {
             return Ok(offset_bytes);
         }
-        for page in self.pages.numbers_from(index) {
-            if page != index {
-                break;
-            }
+        while self.pages.has(index) {
             index += 1;
         }
         Ok((index * PAGE_BYTES as u64).min(self.len_bytes))

@@ -106,6 +106,11 @@ impl PageMap {
         Ok(())
     }
 
+    /// Whether there is a page of that number.
+    pub fn has(&self, index: u64) -> bool {
+        self.first_from(index) == Some(index)
+    }
+
     /// How many pages there are.
     pub fn count(&self) -> u64 {
         self.count
@@ -170,16 +175,23 @@ impl PageMap {
         }
     }
 
+    /// The number of the first page from `index` on.
+    pub fn first_from(&self, index: u64) -> Option<u64> {
+        let (Ok(first) | Err(first)) = self.place(split(index).0);
+        for (number, row) in self.rows.get(first..)? {
+            let start = number * ROW_PAGES as u64;
+            for (slot, at) in row[0].iter().zip(start..) {
+                if at >= index && slot.is_some() {
+                    return Some(at);
+                }
+            }
+        }
+        None
+    }
+
     /// The numbers of the pages from `index` on, in order.
     pub fn numbers_from(&self, index: u64) -> impl Iterator<Item = u64> {
-        let (Ok(first) | Err(first)) = self.place(split(index).0);
-        let rows = self.rows.iter().skip(first);
-        let all = rows.flat_map(|(number, row)| {
-            let start = number * ROW_PAGES as u64;
-            let slots = row[0].iter().zip(start..);
-            slots.filter_map(|(slot, index)| slot.as_ref().map(|_| index))
-        });
-        all.skip_while(move |&number| number < index)
+        core::iter::successors(self.first_from(index), |index| self.first_from(index + 1))
     }
 
     /// Where a row is in the list, or else belongs.

@@ -203,23 +203,17 @@ const PREFIX: Field = 345..500;
 
 impl Header {
     fn is_sound(&self) -> bool {
-        let sum = |byte_of: fn(u8) -> i64| -> i64 {
-            let bytes = self.0.iter().enumerate();
-            bytes
-                .map(|(i, &byte)| {
-                    if CHECKSUM.contains(&i) {
-                        32
-                    } else {
-                        byte_of(byte)
-                    }
-                })
-                .sum()
-        };
         let Some(said) = self.number(CHECKSUM) else {
             return false;
         };
         // Some old archives were summed up with signed bytes.
-        said as i64 == sum(i64::from) || said as i64 == sum(|byte| i64::from(byte as i8))
+        let (mut sum, mut signed_sum) = (0, 0);
+        for (at, &byte) in self.0.iter().enumerate() {
+            let byte = if CHECKSUM.contains(&at) { b' ' } else { byte };
+            sum += i64::from(byte);
+            signed_sum += i64::from(byte as i8);
+        }
+        said as i64 == sum || said as i64 == signed_sum
     }
 
     fn kind(&self) -> u8 {
@@ -289,7 +283,7 @@ impl Extended {
     fn read_records(&mut self, mut bytes: &'static [u8]) -> Result<(), ()> {
         while !bytes.is_empty() {
             let space = bytes.iter().position(|&byte| byte == b' ').ok_or(())?;
-            let len: usize = parse(&bytes[..space]).ok_or(())?;
+            let len = parse(&bytes[..space]).ok_or(())? as usize;
             let record = bytes.get(space + 1..len).ok_or(())?;
             let record = record.strip_suffix(b"\n").ok_or(())?;
             let equals = record.iter().position(|&byte| byte == b'=').ok_or(())?;
@@ -468,8 +462,15 @@ fn until_zero(bytes: &[u8]) -> &[u8] {
     &bytes[..end.unwrap_or(bytes.len())]
 }
 
-fn parse<T: core::str::FromStr>(digits: &[u8]) -> Option<T> {
-    core::str::from_utf8(digits).ok()?.parse().ok()
+/// A decimal number.
+fn parse(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |value, &byte| {
+        let digit = char::from(byte).to_digit(10)?;
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 /// Seconds with up to nine digits behind a point.
@@ -483,8 +484,12 @@ fn time(text: &[u8]) -> Option<Time> {
             .map_or(Some(0), |&byte| char::from(byte).to_digit(10))?;
         nanoseconds = nanoseconds * 10 + digit;
     }
+    let (sign, digits) = match whole.strip_prefix(b"-") {
+        Some(digits) => (-1, digits),
+        None => (1, whole),
+    };
     Some(Time {
-        seconds: parse(whole)?,
+        seconds: sign * i64::try_from(parse(digits)?).ok()?,
         nanoseconds,
     })
 }

@@ -79,8 +79,8 @@ fn directory_at(root: &Arc<Inode>, path: &[u8]) -> Option<Arc<Inode>> {
 
 /// Adds `/dev`, `/proc` and `/tmp`; what the initrd has there stays. Gives `/proc/self`.
 fn furnish(root: &Arc<Inode>, platform: &dyn Platform, now: Time) -> Option<Arc<Inode>> {
-    directory_in(root, "tmp", 0o1777, now);
-    if let Some(dev) = directory_in(root, "dev", 0o755, now) {
+    directory_in(root, b"tmp", 0o1777, now);
+    if let Some(dev) = directory_in(root, b"dev", 0o755, now) {
         for &(name, device) in Device::ALL {
             put(&dev, name, Body::Device(device), 0o666, now);
         }
@@ -90,10 +90,10 @@ fn furnish(root: &Arc<Inode>, platform: &dyn Platform, now: Time) -> Option<Arc<
         for &(name, target) in DEVICE_LINKS {
             put(&dev, name, Body::Symlink(target.into()), 0o777, now);
         }
-        directory_in(&dev, "shm", 0o1777, now);
+        directory_in(&dev, b"shm", 0o1777, now);
     }
     for &(path, files) in Report::ALL {
-        let mut names = path.split('/');
+        let mut names = path.as_bytes().split(|&byte| byte == b'/');
         let directory = names.try_fold(root.clone(), |directory, name| {
             directory_in(&directory, name, 0o555, now)
         });
@@ -101,13 +101,13 @@ fn furnish(root: &Arc<Inode>, platform: &dyn Platform, now: Time) -> Option<Arc<
             put(directory.as_ref()?, name, Body::Report(report), 0o444, now);
         }
     }
-    let proc = directory_in(root, "proc", 0o555, now)?;
+    let proc = directory_in(root, b"proc", 0o555, now)?;
     for &(name, target) in PROC_LINKS {
         put(&proc, name, Body::Symlink(target.into()), 0o777, now);
     }
     let thread_self = Body::Own(OwnLink::Thread);
     put(&proc, "thread-self", thread_self, 0o777, now);
-    let own = directory_in(&proc, "1", 0o555, now)?;
+    let own = directory_in(&proc, b"1", 0o555, now)?;
     for (name, link) in [
         ("exe", OwnLink::Executable),
         ("cwd", OwnLink::WorkingDirectory),
@@ -121,18 +121,13 @@ fn furnish(root: &Arc<Inode>, platform: &dyn Platform, now: Time) -> Option<Arc<
 }
 
 /// The directory of that name, made if nothing has the name.
-fn directory_in(parent: &Arc<Inode>, name: &str, mode: u32, now: Time) -> Option<Arc<Inode>> {
-    let there = parent
-        .directory()
-        .ok()?
-        .lock()
-        .get(name.as_bytes())
-        .cloned();
+fn directory_in(parent: &Arc<Inode>, name: &[u8], mode: u32, now: Time) -> Option<Arc<Inode>> {
+    let there = parent.directory().ok()?.lock().get(name).cloned();
     if let Some(there) = there {
         return there.is_directory().then_some(there);
     }
     let made = Inode::new_directory(Some(parent), mode, now);
-    directory::insert(parent, name.as_bytes(), &made, now).ok()?;
+    directory::insert(parent, name, &made, now).ok()?;
     Some(made)
 }
 

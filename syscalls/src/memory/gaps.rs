@@ -1,13 +1,13 @@
 //! Addresses that nothing is mapped at, where addresses are more than memory: by place and by
 //! length, so that each question costs O(log n).
 
-use alloc::collections::BTreeMap;
 use core::ops::Range;
 
 use muslin_platform::Protection;
 
 use super::map::Kind;
 use super::regions::Region;
+use super::treap::Treap;
 
 const NOTHING: Protection = Protection {
     read: false,
@@ -23,13 +23,13 @@ const LENGTH_MAX: usize = usize::MAX >> PAGE_BITS;
 
 /// The gaps between regions.
 ///
-/// Both maps are of the type that regions are kept in, so that an image holds the code once.
+/// Both are of the type that regions are kept in, so that an image holds the code once.
 #[derive(Default)]
 pub struct Gaps {
     /// The gaps by their ends.
-    by_end: BTreeMap<usize, Region>,
+    by_end: Treap,
     /// The same, the shortest first: see [`key`].
-    by_length: BTreeMap<usize, Region>,
+    by_length: Treap,
 }
 
 /// Length and end in one number.
@@ -47,11 +47,15 @@ impl Gaps {
 
     /// Takes addresses from the top of the shortest gap that is long enough; the lowest of them.
     pub fn take(&mut self, len_bytes: usize) -> Option<usize> {
-        let mut gaps = self.by_length.range(key(len_bytes, 0)..);
-        let (start, end) = gaps.find_map(|(key, gap)| {
+        let mut from = key(len_bytes, 0);
+        let (start, end) = loop {
+            let (key, gap) = self.by_length.first_from(from)?;
             let end = (key & ((1 << PAGE_BITS) - 1)) * PAGE_BYTES;
-            (end - gap.start >= len_bytes).then_some((gap.start, end))
-        })?;
+            if end - gap.start >= len_bytes {
+                break (gap.start, end);
+            }
+            from = key + 1;
+        };
         self.remove(start..end);
         self.insert(start..end - len_bytes);
         Some(end - len_bytes)
@@ -59,7 +63,7 @@ impl Gaps {
 
     /// Takes these addresses, if all of them are in a gap.
     pub fn claim(&mut self, addresses: Range<usize>) -> bool {
-        let Some((&end, gap)) = self.by_end.range(addresses.end..).next() else {
+        let Some((end, gap)) = self.by_end.first_from(addresses.end) else {
             return false;
         };
         let start = gap.start;
@@ -75,12 +79,11 @@ impl Gaps {
     /// Gives addresses back.
     pub fn give(&mut self, addresses: Range<usize>) {
         let Range { mut start, mut end } = addresses;
-        if let Some(below) = self.by_end.get(&start).map(|gap| gap.start) {
+        if let Some(below) = self.by_end.get_mut(start).map(|gap| gap.start) {
             self.remove(below..start);
             start = below;
         }
-        let above = self.by_end.range(end..).next();
-        if let Some((&above_end, gap)) = above
+        if let Some((above_end, gap)) = self.by_end.first_from(end)
             && gap.start == end
         {
             self.remove(end..above_end);
@@ -98,8 +101,8 @@ impl Gaps {
     }
 
     fn remove(&mut self, gap: Range<usize>) {
-        self.by_length.remove(&key(gap.len(), gap.end));
-        self.by_end.remove(&gap.end);
+        self.by_length.remove(key(gap.len(), gap.end));
+        self.by_end.remove(gap.end);
     }
 }
 

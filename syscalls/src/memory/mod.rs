@@ -1,8 +1,8 @@
 //! Memory: which addresses the program may use, and the calls that change it.
 //!
 //! - `pages`: the page allocator, which the kernel's heap grows by as well, over `runs`
-//! - `map`: the region map, [`AddressSpace`], over `regions`; `lazy` and `gaps` are for platforms that
-//!   translate addresses
+//! - `map`: the region map, [`AddressSpace`], over `regions`, which stand in a `treap`; `lazy` and
+//!   `gaps` are for platforms that translate addresses
 //! - `shared`: pages that a file and mappings hold together
 //! - `calls`: the handlers
 //! - `report`: who holds the memory, when there is none left
@@ -29,6 +29,7 @@ mod shared_tests;
 mod tests;
 #[cfg(test)]
 mod translated_tests;
+mod treap;
 
 pub use calls::*;
 pub use map::{Access, AddressSpace, Kind, MoveFlags, Place, Usage};

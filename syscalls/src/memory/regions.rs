@@ -3,12 +3,12 @@
 //! They are kept by their ends: mappings are made from the top down, so one that is made below its
 //! like only moves that one's start.
 
-use alloc::collections::BTreeMap;
 use core::ops::Range;
 
 use muslin_platform::Protection;
 
 use super::map::Kind;
+use super::treap::Treap;
 
 /// A region without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Region {
 
 /// All regions.
 pub struct Regions {
-    by_end: BTreeMap<usize, Region>,
+    by_end: Treap,
     /// The newest, which often is the first to go again, and its end. Not among the others yet, nor
     /// joined with its neighbours.
     newest: Option<(usize, Region)>,
@@ -46,7 +46,7 @@ impl Default for Regions {
             execute: false,
         };
         Self {
-            by_end: BTreeMap::new(),
+            by_end: Treap::default(),
             newest: None,
             latest: (0..0, nothing),
         }
@@ -58,14 +58,14 @@ impl Regions {
     pub fn iter(&mut self) -> impl Iterator<Item = (Range<usize>, Region)> {
         self.settle();
         let regions = self.by_end.iter();
-        regions.map(|(&end, &region)| (region.start..end, region))
+        regions.map(|(end, &region)| (region.start..end, region))
     }
 
     /// The first region that has addresses in the range: the addresses that it has in common with
     /// it, the region, and its end.
     pub fn first_in(&mut self, addresses: Range<usize>) -> Option<(Range<usize>, Region, usize)> {
         self.settle();
-        let (&end, &region) = self.by_end.range(addresses.start + 1..).next()?;
+        let (end, &region) = self.by_end.first_from(addresses.start + 1)?;
         let piece = region.start.max(addresses.start)..end.min(addresses.end);
         (!piece.is_empty()).then_some((piece, region, end))
     }
@@ -122,16 +122,15 @@ impl Regions {
             return Some((addresses, region));
         }
         self.settle();
-        let (&end, region) = self.by_end.range_mut(addresses.start + 1..).next()?;
-        let piece = region.start.max(addresses.start)..end.min(addresses.end);
+        let (end, &whole) = self.by_end.first_from(addresses.start + 1)?;
+        let piece = whole.start.max(addresses.start)..end.min(addresses.end);
         if piece.is_empty() {
             return None;
         }
-        let whole = *region;
-        if piece.end < end {
+        if piece.end == end {
+            self.by_end.remove(end);
+        } else if let Some(region) = self.by_end.get_mut(end) {
             region.start = piece.end;
-        } else {
-            self.by_end.remove(&end);
         }
         if whole.start < piece.start {
             self.by_end.insert(piece.start, whole);
@@ -155,32 +154,17 @@ impl Regions {
     }
 
     fn join(&mut self, end: usize, mut region: Region) {
-        let mut neighbours = self.by_end.range_mut(region.start..);
-        let mut neighbour = neighbours.next();
-        if let Some((below_end, below)) = &neighbour
-            && **below_end == region.start
+        if let Some((below_end, below)) = self.by_end.first_from(region.start)
+            && below_end == region.start
+            && below.joins(&region)
         {
-            let joined = below.joins(&region).then_some(below.start);
-            neighbour = neighbours.next();
-            if let Some(start) = joined {
-                let below_end = region.start;
-                region.start = start;
-                if let Some((_, above)) = neighbour
-                    && above.start == end
-                    && above.joins(&region)
-                {
-                    above.start = start;
-                    self.by_end.remove(&below_end);
-                    return;
-                }
-                self.by_end.remove(&below_end);
-                self.by_end.insert(end, region);
-                return;
-            }
+            region.start = below.start;
+            self.by_end.remove(below_end);
         }
-        if let Some((_, above)) = neighbour
+        if let Some((above_end, above)) = self.by_end.first_from(end + 1)
             && above.start == end
             && above.joins(&region)
+            && let Some(above) = self.by_end.get_mut(above_end)
         {
             above.start = region.start;
             return;

@@ -43,6 +43,8 @@ pub fn trim() -> bool {
 // SAFETY: the heap gives distinct blocks of at least the asked size, at a multiple of the asked
 // alignment; so do pages.
 unsafe impl GlobalAlloc for KernelHeap {
+    // Many callers: each would hold the choice.
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let memory = if layout.align() == PAGE_BYTES {
             process::take_pages(layout.size(), Owner::Files)
@@ -52,6 +54,7 @@ unsafe impl GlobalAlloc for KernelHeap {
         memory.unwrap_or(core::ptr::null_mut())
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         if layout.align() == PAGE_BYTES {
             process::give_pages(memory as usize, layout.size(), Owner::Files);
