@@ -13,7 +13,7 @@ use crate::secret::Keys;
 /// How many neighbours are remembered.
 const NEIGHBOURS_MAX: usize = 1024;
 /// How many packets may wait for one address. The oldest one gives way.
-const WAITING_MAX: usize = 16;
+const WAITING_MAX: usize = 64;
 /// How often an address is asked for before its packets are given up.
 const TRIES: u32 = 3;
 const ASK_EVERY_NS: u64 = 1_000_000_000;

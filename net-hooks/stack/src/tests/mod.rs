@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod cable;
+mod datagrams;
+mod hostile;
+mod network;
+mod scale;
 mod streams;
 mod world;
