@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::args::{from_raw, to_raw};
 use muslin_abi::file::FileOps;
-use muslin_abi::flags::{O_ACCMODE, O_CLOEXEC, O_NONBLOCK};
+use muslin_abi::flags::{O_ACCMODE, O_CLOEXEC, O_NONBLOCK, O_RDWR};
 use muslin_abi::handler::Call;
 use muslin_abi::{Errno, Sysno};
 
@@ -113,11 +113,16 @@ extern "C" fn muslin_fd_get(fd: i32, ops: *const FileOps) -> *mut c_void {
 #[unsafe(no_mangle)]
 extern "C" fn muslin_fd_flags(fd: i32) -> isize {
     const F_GETFL: usize = 3;
-    if matches!(fd_table::look_up(fd), Entry::Hidden) {
-        return -(Errno::EBADF.raw() as isize);
+    match fd_table::look_up(fd) {
+        Entry::Hidden => -(Errno::EBADF.raw() as isize),
+        // Asked before every call that may wait: not a call of the kernel's each time.
+        Entry::Minted(file) if file.is_nonblocking.load(Ordering::Relaxed) => {
+            (O_RDWR | O_NONBLOCK) as isize
+        }
+        Entry::Minted(_) => O_RDWR as isize,
+        // SAFETY: asks only.
+        Entry::Host => unsafe { raw::call(Sysno::fcntl, [fd as usize, F_GETFL, 0, 0, 0, 0]) },
     }
-    // SAFETY: asks only.
-    unsafe { raw::call(Sysno::fcntl, [fd as usize, F_GETFL, 0, 0, 0, 0]) }
 }
 
 fn file<'a>(file: *const File) -> &'a File {

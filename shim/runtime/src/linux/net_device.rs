@@ -1,5 +1,6 @@
 //! Network devices of a process: TAP devices by name, or descriptors that it inherits, as the environment
-//! says: `MUSLIN_NET="service=tap0,other=@5"`, and `MUSLIN_NET_MAC` for the first one's address.
+//! says: `MUSLIN_NET="service=tap0,other=@5"`, or as for images of Solo5 that run as processes
+//! `MUSLIN_NET_service=tap0`; and `MUSLIN_NET_MAC` for the first one's address.
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
@@ -20,6 +21,7 @@ use crate::raw;
 pub const COUNT_MAX: usize = 8;
 
 const VARIABLE: &str = "MUSLIN_NET";
+const VARIABLE_SERVICE: &str = "MUSLIN_NET_service";
 const VARIABLE_MAC: &str = "MUSLIN_NET_MAC";
 
 static FDS: [AtomicI32; COUNT_MAX] = [const { AtomicI32::new(-1) }; COUNT_MAX];
@@ -44,13 +46,16 @@ pub fn open() {
         refuse(b"", "needs descriptors, and the process can have no more");
     }
     OPENING.locked(|| {
-        if !IS_OPEN.load(Ordering::Relaxed)
-            && let Some(list) = option::variable(VARIABLE)
-        {
+        if IS_OPEN.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(list) = option::variable(VARIABLE) {
             list.to_bytes()
                 .split(|&byte| byte == b',')
                 .filter(|word| !word.is_empty())
-                .for_each(open_one);
+                .for_each(open_word);
+        } else if let Some(from) = option::variable(VARIABLE_SERVICE) {
+            open_one(from.to_bytes(), b"service", from.to_bytes());
         }
         IS_OPEN.store(true, Ordering::Release);
     });
@@ -62,14 +67,18 @@ fn refuse(word: &[u8], why: &str) -> ! {
 }
 
 /// Opens the device of one word: `name=interface` or `name=@descriptor`.
-fn open_one(word: &[u8]) {
+fn open_word(word: &[u8]) {
     let Some(sign) = word.iter().position(|&byte| byte == b'=') else {
         refuse(
             word,
             "is no device; write name=interface or name=@descriptor",
         );
     };
-    let (name, from) = (&word[..sign], &word[sign + 1..]);
+    open_one(word, &word[..sign], &word[sign + 1..]);
+}
+
+/// Opens the next device; `word` is what it is called in a line about it.
+fn open_one(word: &[u8], name: &[u8], from: &[u8]) {
     let index = COUNT.load(Ordering::Relaxed) as usize;
     let (Some(place), Some(fd_place)) = (WHAT.get(index), FDS.get(index)) else {
         refuse(word, "is one too many; there can be 8 devices");

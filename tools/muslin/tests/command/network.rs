@@ -90,13 +90,16 @@ fn is_answered(test: &str, image: &Path, start: &str) {
     );
 }
 
+/// What a guest declares.
+const DEVICES: [&str; 2] = ["--device", "service=net"];
+
 /// Links the program that asks over its device.
-fn frames(sysroot: &Path, dir: &Path) -> PathBuf {
+fn frames(sysroot: &Path, dir: &Path, devices: &[&str]) -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let include = tests.join("../../tests/handlers");
     let source = tests.join("tests/command/frames.c");
     let mut driver = driver(sysroot, dir);
-    driver.args(["-O2", "-pthread", "--no-net", "--device", "service=net"]);
+    driver.args(["-O2", "-pthread", "--no-net"]).args(devices);
     driver.arg("-I").arg(include).arg(source);
     succeed(driver.args(["-o", "frames"]));
     dir.join("frames")
@@ -111,7 +114,7 @@ fn handlers_move_frames() {
     if !has(test, "ip") || !has(test, "unshare") {
         return;
     }
-    let image = frames(sysroot, &directory(test));
+    let image = frames(sysroot, &directory(test), &DEVICES);
     is_answered(
         &format!("{test} of spt"),
         &image,
@@ -125,6 +128,65 @@ fn handlers_move_frames() {
 }
 
 #[test]
+fn handlers_move_frames_of_linux() {
+    let test = "network_frames_of_linux";
+    let Some(sysroot) = sysroot(test) else {
+        return;
+    };
+    if !has(test, "ip") || !has(test, "unshare") {
+        return;
+    }
+    let image = frames(sysroot, &directory(test), &[]);
+    for (way, start) in [
+        (
+            "a list",
+            "MUSLIN_NET=service=tap7 exec timeout 60 \"$1\" twice",
+        ),
+        (
+            "a variable of its own",
+            "MUSLIN_NET_service=tap7 exec timeout 60 \"$1\" twice",
+        ),
+    ] {
+        is_answered(&format!("{test} by {way}"), &image, start);
+    }
+}
+
+#[test]
+fn devices_of_linux_are_there_if_they_are_named() {
+    let test = "network_devices_of_linux";
+    let Some(sysroot) = sysroot(test) else {
+        return;
+    };
+    let dir = directory(test);
+    let source = "#include <muslin.h>\n\
+        int main(void) { struct muslin_net_device it; return muslin_net_device(0, &it) == -19 ? 19 : 0; }\n";
+    write(&dir, &[("device.c", source)]);
+    succeed(driver(sysroot, &dir).args(["device.c", "-o", "device"]));
+    let unnamed = clean(Command::new(dir.join("device"))).output().unwrap();
+    assert_eq!(unnamed.status.code(), Some(19));
+    for (variable, line) in [
+        (
+            "service=nosuch0",
+            "service=nosuch0 is not there; make it: ip tuntap add NAME mode tap; ip link set NAME up",
+        ),
+        ("service=@1", "service=@1 is not a tap interface"),
+        (
+            "tap0",
+            "tap0 is no device; write name=interface or name=@descriptor",
+        ),
+        (
+            "=tap0",
+            "=tap0 has no good name; it takes 1 to 67 characters",
+        ),
+    ] {
+        let mut named = clean(Command::new(dir.join("device")));
+        let output = named.env("MUSLIN_NET", variable).output().unwrap();
+        let expected = format!("muslin: MUSLIN_NET: {line}\n");
+        assert_eq!((stderr(&output), output.status.code()), (expected, Some(1)));
+    }
+}
+
+#[test]
 fn handlers_move_frames_by_hypercalls() {
     let test = "network_frames_of_hvt";
     let (Some(linux), Some(sysroot)) = (sysroot(test), hvt(test)) else {
@@ -135,7 +197,7 @@ fn handlers_move_frames_by_hypercalls() {
         Err(why) => return skip(test, &why),
     };
     let dir = directory(test);
-    let image = frames(sysroot, &dir);
+    let image = frames(sysroot, &dir, &DEVICES);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/with_tap.c");
     succeed(driver(linux, &dir).arg(source).args(["-o", "with_tap"]));
     let words = [
