@@ -68,6 +68,9 @@ pub struct Key {
 type WakeFn = fn(&WaitQueue, Readiness, bool);
 
 /// Those that wait for one object, in the order in which they came.
+///
+/// What a wake looks at comes first.
+#[repr(C)]
 pub struct WaitQueue {
     /// How somebody is woken. Who is added puts it here: every program can wake queues, and only where
     /// somebody waits is there more to do.
@@ -96,10 +99,17 @@ impl WaitQueue {
     /// Adds somebody.
     pub fn add(&self, waiter: Waiter) -> Key {
         let is_exclusive = waiter.is_exclusive();
-        *self.wake.lock() = Some(|queue, readiness, is_for_all| {
-            wake_in(&queue.shared, readiness, true);
-            wake_in(&queue.exclusive, readiness, is_for_all);
-        });
+        let mut wake = self.wake.lock();
+        if is_exclusive {
+            *wake = Some(|queue, readiness, is_for_all| {
+                wake_in(&queue.shared, readiness, true);
+                wake_in(&queue.exclusive, readiness, is_for_all);
+            });
+        } else if wake.is_none() {
+            // Nobody has ever been among the exclusive ones: not a look at memory for them.
+            *wake = Some(|queue, readiness, _| wake_in(&queue.shared, readiness, true));
+        }
+        drop(wake);
         Key {
             key: self.list(is_exclusive).lock().push(waiter),
             is_exclusive,
