@@ -39,7 +39,7 @@ pub const LIBRARY_OS: &[Gap] = &[
     Gap {
         missing: "calls that few programs make: personality, ioprio_get, clock_adjtime, semtimedop",
         is_run: true,
-        programs: "old_calls",
+        programs: "rare_calls",
     },
     Gap {
         missing: "fork, and on spt addresses without memory and code in new memory",

@@ -51,6 +51,11 @@ int main(void)
 	CHECK("errno was EFBIG", beyond_errno == EFBIG);
 	GIVES("SIGXFSZ came", signals, 1);
 	GIVES("setrlimit FSIZE back", back, 0);
+	GIVES("getrlimit NPROC", getrlimit(RLIMIT_NPROC, &limit), 0);
+	new = limit;
+	new.rlim_cur = 64;
+	GIVES("setrlimit NPROC 64", setrlimit(RLIMIT_NPROC, &new), 0);
+	GIVES("setrlimit NPROC back", setrlimit(RLIMIT_NPROC, &limit), 0);
 	GIVES("setrlimit CORE 0", setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }), 0);
 	return finish();
 }

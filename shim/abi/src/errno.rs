@@ -53,6 +53,12 @@ impl Errno {
         None => panic!("no errno is zero"),
     };
 
+    /// The same, but it is made again whatever function the signal runs.
+    pub const RESTART_ALWAYS: Self = match NonZeroUsize::new(513) {
+        Some(number) => Self(number),
+        None => panic!("no errno is zero"),
+    };
+
     /// The errno with this number: `None` unless 1..=4095.
     pub const fn from_raw(number: i32) -> Option<Self> {
         if number < 1 || number > ERRNO_MAX as i32 {

@@ -166,7 +166,7 @@ syscall_table! {
     nanosleep = passthrough::__muslin_passthrough, Full => time::sys_nanosleep, Full;
     getitimer = passthrough::__muslin_passthrough, Full => time::sys_getitimer, Full;
     alarm = passthrough::__muslin_passthrough, Full => time::sys_alarm, Full;
-    setitimer = passthrough::__muslin_passthrough, Full => time::sys_setitimer, Partial("signals come at the end of a call; timers of processor time count that in the library OS, too");
+    setitimer = passthrough::__muslin_passthrough, Full => time::sys_setitimer, Partial("signals come at the end of a call; ITIMER_VIRTUAL counts all processor time, as ITIMER_PROF does");
     getpid = passthrough::__muslin_passthrough, Full => process::sys_getpid, Full;
     sendfile = passthrough::__muslin_passthrough, Full => files::sys_sendfile, Full;
     socket = passthrough::__muslin_passthrough, Full => sockets::sys_socket, Partial("within the machine: AF_UNIX; other families are EAFNOSUPPORT");
@@ -330,7 +330,7 @@ syscall_table! {
     fremovexattr = passthrough::__muslin_passthrough, Full => files::sys_fremovexattr, Partial("names of user., trusted. and security. alone; access lists are EOPNOTSUPP");
     tkill = passthrough::__muslin_passthrough, Full => signals::sys_tkill, Partial("signals that stop a program do nothing");
     time = passthrough::__muslin_passthrough, Full => time::sys_time, Full;
-    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words. Before a second thread is begun, FUTEX_WAKE_OP and moves between locks with priority inheritance are ENOSYS");
+    futex = passthrough::__muslin_passthrough, Full => threads::sys_futex, Partial("where all threads would wait for ever, the program ends with a report and status 134. Two mappings of one word are two words");
     sched_setaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_setaffinity, Full;
     sched_getaffinity = passthrough::__muslin_passthrough, Full => process::sys_sched_getaffinity, Full;
     set_thread_area = passthrough::__muslin_passthrough, Full => missing;
@@ -347,10 +347,10 @@ syscall_table! {
     remap_file_pages = passthrough::__muslin_passthrough, Full => missing;
     getdents64 = passthrough::__muslin_passthrough, Full => files::sys_getdents64, Full;
     set_tid_address = passthrough::__muslin_passthrough, Full => threads::sys_set_tid_address, Full;
-    restart_syscall = passthrough::__muslin_passthrough, Full => missing;
+    restart_syscall = passthrough::__muslin_passthrough, Full => signals::sys_restart_syscall, Full;
     semtimedop = passthrough::__muslin_passthrough, Full => missing;
     fadvise64 = passthrough::__muslin_passthrough, Full => files::sys_fadvise64, Full;
-    timer_create = passthrough::__muslin_passthrough, Full => time::sys_timer_create, Partial("signals come at the end of a call; timers of processor time count that in the library OS, too");
+    timer_create = passthrough::__muslin_passthrough, Full => time::sys_timer_create, Partial("signals come at the end of a call; ITIMER_VIRTUAL counts all processor time, as ITIMER_PROF does");
     timer_settime = passthrough::__muslin_passthrough, Full => time::sys_timer_settime, Full;
     timer_gettime = passthrough::__muslin_passthrough, Full => time::sys_timer_gettime, Full;
     timer_getoverrun = passthrough::__muslin_passthrough, Full => time::sys_timer_getoverrun, Full;

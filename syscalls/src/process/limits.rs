@@ -6,6 +6,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use super::identity::own;
 use crate::context::Context;
 use crate::gap::gap;
+use crate::threads::THREADS_MAX;
 use crate::time::{NANOSECONDS, process_cpu_ns, timeval_of};
 use crate::user_mem;
 
@@ -14,6 +15,7 @@ pub(super) const LIMITS_COUNT: usize = 16;
 
 const RLIMIT_STACK: usize = 3;
 const RLIMIT_FSIZE: usize = 1;
+const RLIMIT_NPROC: usize = 6;
 const RLIMIT_NOFILE: usize = 7;
 const INFINITY: u64 = u64::MAX;
 
@@ -31,7 +33,7 @@ const fn limit(rlim_cur: u64, rlim_max: u64) -> Rlimit {
 pub(super) const LIMITS_DEFAULT: [Rlimit; LIMITS_COUNT] = {
     let mut limits = [limit(INFINITY, INFINITY); LIMITS_COUNT];
     limits[4] = limit(0, 0);
-    limits[6] = limit(1, 1);
+    limits[RLIMIT_NPROC] = limit(THREADS_MAX as u64, THREADS_MAX as u64);
     limits[RLIMIT_NOFILE] = limit(FILES, FILES_MAX);
     limits[13] = limit(0, 0);
     limits[14] = limit(0, 0);
@@ -56,10 +58,11 @@ pub fn sys_getrlimit(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// `setrlimit(resource, rlim)` — changes a limit.
 ///
 /// # Errors
-/// `EINVAL` unknown resource, or the soft limit is above the hard one · `EPERM` above the hard
-/// limit that holds · `EFAULT` bad `rlim`.
+/// `EINVAL` unknown resource, or the soft limit is above the hard one · `EPERM` more descriptors than
+/// any process may have, or a larger stack · `EFAULT` bad `rlim`.
 /// # Differs from Linux
-/// Only the number of descriptors and the size of files are enforced. Nobody may raise a hard limit.
+/// Only the number of descriptors and the size of files are enforced. The stack does not grow, so its limit
+/// does not either.
 pub fn sys_setrlimit(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     set_limit(context, Sysno::setrlimit, args.int(0), args.addr(1))?;
     Ok(0)
@@ -161,12 +164,14 @@ fn set_limit(
     if new.rlim_cur > new.rlim_max {
         return Err(Errno::EINVAL);
     }
-    let mut state = context.process.identity.state().lock();
-    if new.rlim_max > state.limits[index].rlim_max {
-        return Err(gap!(context, call, "a higher hard limit", EPERM));
+    match index {
+        RLIMIT_NOFILE if new.rlim_max > FILES_MAX => return Err(Errno::EPERM),
+        RLIMIT_STACK if new.rlim_max > context.platform.memory().stack().len() as u64 => {
+            return Err(gap!(context, call, "a larger stack", EPERM));
+        }
+        _ => {}
     }
-    state.limits[index] = new;
-    drop(state);
+    context.process.identity.state().lock().limits[index] = new;
     match index {
         RLIMIT_NOFILE => context.process.files.set_fd_max(new.rlim_cur as usize),
         RLIMIT_FSIZE => context.process.files.set_file_bytes_max(new.rlim_cur),
@@ -183,7 +188,7 @@ mod tests {
     use crate::testing::World;
 
     #[test]
-    fn limits_go_down_and_not_up() {
+    fn limits_change_as_root_may_change_them() {
         let world = World::new();
         let room = world.room(16);
         let set = |cur, max| {
@@ -191,7 +196,8 @@ mod tests {
             world.call(sys_setrlimit, [RLIMIT_NOFILE, new])
         };
         assert_eq!(set(4096, 4096), Ok(0));
-        assert_eq!(set(4096, 4097), Err(Errno::EPERM));
+        assert_eq!(set(4096, 4097), Ok(0));
+        assert_eq!(set(10, FILES_MAX + 1), Err(Errno::EPERM));
         assert_eq!(set(21, 20), Err(Errno::EINVAL));
         assert_eq!(set(10, 20), Ok(0));
         assert_eq!(world.call(sys_getrlimit, [RLIMIT_NOFILE, room]), Ok(0));
@@ -199,6 +205,11 @@ mod tests {
         assert_eq!(world.call(sys_getrlimit, [16, room]), Err(Errno::EINVAL));
         assert_eq!(world.call(sys_prlimit64, [0, RLIMIT_STACK, 0, room]), Ok(0));
         assert_eq!(world.get_value::<Rlimit>(room).rlim_cur, 16 * 4096);
+        let more = world.value(&limit(16 * 4096, 17 * 4096));
+        let stack = world.call(sys_setrlimit, [RLIMIT_STACK, more]);
+        assert_eq!(stack, Err(Errno::EPERM));
+        let threads = world.value(&limit(100_000, INFINITY));
+        assert_eq!(world.call(sys_setrlimit, [RLIMIT_NPROC, threads]), Ok(0));
         assert_eq!(
             world.call(sys_prlimit64, [2, RLIMIT_STACK, 0, room]),
             Err(Errno::ESRCH)

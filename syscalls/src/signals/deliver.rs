@@ -59,6 +59,8 @@ pub struct Again {
     pub rip: usize,
     /// The stack pointer that it wants.
     pub rsp: usize,
+    /// It is, whatever the function wants.
+    pub is_always: bool,
 }
 
 /// A signal whose function is to run.
@@ -76,7 +78,7 @@ pub fn deliver(context: &Context<'_>, code: &mut Interrupted, mut again: Option<
     let mut has_begun = false;
     while let Some(taken) = next(context) {
         if let Some(again) = again.take() {
-            if taken.action.flags & SA_RESTART != 0 {
+            if again.is_always || taken.action.flags & SA_RESTART != 0 {
                 code.registers[RIP] = again.rip as u64;
                 code.registers[RSP] = again.rsp as u64;
             } else {
@@ -324,6 +326,7 @@ mod tests {
     const AGAIN: Again = Again {
         rip: 0x6000,
         rsp: 0x7000,
+        is_always: false,
     };
 
     fn act(world: &World, signal: usize, handler: usize, flags: u64, mask: u64) {
@@ -432,13 +435,18 @@ mod tests {
     fn a_call_is_made_again_or_answers_eintr() {
         let world = World::new();
         let context = world.context();
-        for (flags, rip, rsp) in [(SA_RESTART, 0x6000, 0x7000), (0, 0x5000, 0)] {
+        for (flags, is_always, rip, rsp) in [
+            (SA_RESTART, false, 0x6000, 0x7000),
+            (0, true, 0x6000, 0x7000),
+            (0, false, 0x5000, 0),
+        ] {
             act(&world, SIGUSR1, 0x1234, flags, 0);
             assert_eq!(world.call(sys_kill, [1, SIGUSR1]), Ok(0));
             let (mut code, top) = code(&world);
             // Its own stack, where a restarted call's words would be.
             let again = Again {
                 rsp: top - 256,
+                is_always,
                 ..AGAIN
             };
             assert!(deliver(&context, &mut code, Some(again)));

@@ -302,6 +302,11 @@ pub fn take(context: &Context<'_>, set: u64) -> Option<Siginfo> {
 pub fn set_mask(context: &Context<'_>, mask: u64) -> u64 {
     let thread = context.process.threads.current();
     let old = core::mem::replace(&mut thread.signals.lock().mask, mask & !UNBLOCKABLE);
+    // What came while it was blocked, and does nothing, comes now: a timer counts how often.
+    let ignored = context.process.signals.state.lock().ignored & !mask;
+    if pending_among(context, ignored) != 0 {
+        while take(context, ignored).is_some() {}
+    }
     update(context, thread);
     old
 }

@@ -9,6 +9,7 @@ use core::cell::UnsafeCell;
 use core::mem::{MaybeUninit, offset_of};
 
 use muslin_abi::Errno;
+use muslin_abi::args::from_raw;
 use muslin_arch::interrupted::{Interrupted, RAX, RBP, RBX, RIP, RSP, resume};
 use muslin_arch::traps::Frame;
 use muslin_arch::{pthread, stack};
@@ -50,7 +51,7 @@ struct Arguments<'a, 'b> {
 /// Does not return if one is to run. `true` makes the call again.
 pub fn attend(context: &Context<'_>, call: &mut Call) -> bool {
     context.process.threads.look_at_timers(context);
-    let is_interrupted = call.result == -(Errno::RESTART.raw() as isize);
+    let is_interrupted = is_made_again(call);
     let thread = context.process.threads.current();
     // Most tests have no code that a function could interrupt: they deliver by themselves.
     #[cfg(test)]
@@ -59,31 +60,45 @@ pub fn attend(context: &Context<'_>, call: &mut Call) -> bool {
         put_back_mask(context);
         return is_interrupted;
     }
-    if thread.has_signal() {
-        let top = (PLACE.0.get() as usize + size_of::<Place>()) as *mut u8;
-        let arguments = Arguments { context, call };
-        // SAFETY: 1. the stack is free: who uses it does not come here. 2. The function takes the
-        // address of these arguments, and no other.
-        unsafe { stack::call_on(deliver_at, (&raw const arguments).cast(), top, top) };
-    }
-    put_back_mask(context);
-    is_interrupted
-}
-
-/// The end of a call without a function to run: a mask that was for the call alone is over.
-fn put_back_mask(context: &Context<'_>) {
-    let thread = context.process.threads.current();
-    {
-        let mut own = thread.signals.lock();
-        if let Some(mask) = own.mask_after.take() {
-            own.mask = mask;
+    loop {
+        if thread.has_signal() {
+            let top = (PLACE.0.get() as usize + size_of::<Place>()) as *mut u8;
+            let arguments = Arguments { context, call };
+            // SAFETY: 1. the stack is free: who uses it does not come here. 2. The function takes the
+            // address of these arguments, and no other.
+            unsafe { stack::call_on(deliver_at, (&raw const arguments).cast(), top, top) };
+        }
+        // There may be signals that only the call's own mask kept away.
+        if !put_back_mask(context) {
+            return is_interrupted;
         }
     }
+}
+
+/// Whether a signal ended the call's wait, and it is made again behind that.
+fn is_made_again(call: &Call) -> bool {
+    matches!(
+        from_raw(call.result),
+        Err(Errno::RESTART | Errno::RESTART_ALWAYS)
+    )
+}
+
+/// The end of a call without a function to run: a mask that was for the call alone is over. Whether there
+/// was one.
+fn put_back_mask(context: &Context<'_>) -> bool {
+    let thread = context.process.threads.current();
+    let mask_after = {
+        let mut own = thread.signals.lock();
+        let mask_after = own.mask_after.take();
+        own.mask = mask_after.unwrap_or(own.mask);
+        mask_after
+    };
     update(context, thread);
     let signals = &context.process.signals;
     if !is_any_attentive(context) && !signals.is_clock_watched() {
         context.process.threads.attention.clear();
     }
+    mask_after.is_some()
 }
 
 /// Delivers at the end of a call. Returns if no function is to run.
@@ -118,11 +133,12 @@ unsafe extern "C" fn deliver_at(arguments: *const u8, _: *mut u8) -> isize {
     }
     place.set_registers(&registers);
     place.save_after_call();
-    let again = (call.result == -(Errno::RESTART.raw() as isize)).then(|| {
+    let again = is_made_again(call).then(|| {
         mark_cancellation_point(context.process.threads.thread_pointer(), at);
         Again {
             rip: context.process.threads.again(),
             rsp: at,
+            is_always: from_raw(call.result) == Err(Errno::RESTART_ALWAYS),
         }
     });
     if deliver(&context, place, again) {

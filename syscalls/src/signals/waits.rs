@@ -85,6 +85,17 @@ pub fn sys_pause(context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
     Err(Errno::EINTR)
 }
 
+/// `restart_syscall()` — goes on with a call that was stopped. There are none: what stops a program does
+/// nothing here.
+///
+/// # Errors
+/// `EINTR` always.
+/// # Source
+/// restart_syscall(2), man-pages 6.9
+pub fn sys_restart_syscall(_context: &Context<'_>, _args: &SyscallArgs) -> SyscallResult {
+    Err(Errno::EINTR)
+}
+
 fn waiting(set: u64) -> Waiting {
     Waiting {
         what: "a signal of the set",

@@ -93,16 +93,44 @@ pub fn sys_arch_prctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResul
     }
 }
 
-/// `membarrier(cmd, flags, cpu_id)` — with one thread there is nothing to order: no command is
-/// offered.
+/// `membarrier(cmd, flags, cpu_id)` — puts the memory accesses of threads in order. They take turns on one
+/// processor, so they are.
 ///
 /// # Errors
-/// `EINVAL` any command but the question, or flags.
-pub fn sys_membarrier(_context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
-    if args.int(0) == 0 && args.int(1) == 0 {
-        Ok(0)
-    } else {
-        Err(Errno::EINVAL)
+/// `EINVAL` no such command, or flags · `EPERM` a command that must be announced, before it is.
+/// # Source
+/// membarrier(2), man-pages 6.9
+pub fn sys_membarrier(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
+    const QUERY: u32 = 0;
+    const GLOBAL: u32 = 1;
+    const GLOBAL_EXPEDITED: u32 = 1 << 1;
+    const REGISTER_GLOBAL: u32 = 1 << 2;
+    const PRIVATE: u32 = 1 << 3;
+    const REGISTER_PRIVATE: u32 = 1 << 4;
+    const PRIVATE_CODE: u32 = 1 << 5;
+    const REGISTER_PRIVATE_CODE: u32 = 1 << 6;
+    const GET_REGISTRATIONS: u32 = 1 << 9;
+    const REGISTER: u32 = REGISTER_GLOBAL | REGISTER_PRIVATE | REGISTER_PRIVATE_CODE;
+    const ALL: u32 =
+        GLOBAL | GLOBAL_EXPEDITED | REGISTER | PRIVATE | PRIVATE_CODE | GET_REGISTRATIONS;
+    let command = args.int(0) as u32;
+    if args.int(1) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let registered = &context.process.threads.barriers;
+    let announced = registered.load(Ordering::Relaxed);
+    match command {
+        QUERY => Ok(ALL as usize),
+        GLOBAL | GLOBAL_EXPEDITED => Ok(0),
+        REGISTER_GLOBAL | REGISTER_PRIVATE | REGISTER_PRIVATE_CODE => {
+            registered.store(announced | command, Ordering::Relaxed);
+            Ok(0)
+        }
+        // What announces a command is the bit behind it.
+        PRIVATE | PRIVATE_CODE if announced & command << 1 == 0 => Err(Errno::EPERM),
+        PRIVATE | PRIVATE_CODE => Ok(0),
+        GET_REGISTRATIONS => Ok(announced as usize),
+        _ => Err(Errno::EINVAL),
     }
 }
 
@@ -124,6 +152,21 @@ mod tests {
         );
         assert_eq!(world.call(sys_get_robust_list, [0, room, room + 8]), Ok(0));
         assert_eq!(world.get_value::<[usize; 2]>(room), [room, 24]);
+    }
+
+    #[test]
+    fn barriers_are_announced() {
+        let world = World::new();
+        let call = |command| world.call(sys_membarrier, [command]);
+        assert_eq!(call(0), Ok(0x27f));
+        assert_eq!((call(1), call(2)), (Ok(0), Ok(0)));
+        for (command, announce) in [(8, 16), (32, 64)] {
+            assert_eq!(call(command), Err(Errno::EPERM));
+            assert_eq!((call(announce), call(command)), (Ok(0), Ok(0)));
+        }
+        assert_eq!((call(4), call(512)), (Ok(0), Ok(16 | 64 | 4)));
+        assert_eq!(call(3), Err(Errno::EINVAL));
+        assert_eq!(world.call(sys_membarrier, [0, 1]), Err(Errno::EINVAL));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
+use super::futex_queue::operate;
 use super::pi_locks::change_alone;
 use super::sleep_alone;
 use crate::context::Context;
@@ -61,8 +62,7 @@ pub(super) enum Command {
 /// set · `EFAULT` a bad address · `ENOSYS` another operation.
 /// # Differs from Linux
 /// Where all threads would wait for ever, the program ends with a report and status 134. Two mappings
-/// of one word are two words. As long as no second thread was ever begun, `FUTEX_WAKE_OP` and moves between
-/// locks with priority inheritance are `ENOSYS`.
+/// of one word are two words.
 /// # Source
 /// futex(2), man-pages 6.9
 pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -76,7 +76,8 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let (command, is_by_wall) = parse(args)?;
     match command {
-        Command::Wait | Command::WaitBits => {
+        Command::Wait | Command::WaitBits | Command::WaitRequeuePi => {
+            check_pair(args, command)?;
             let deadline_ns = deadline(context, args, command, is_by_wall)?;
             check(context, args.addr(0), args.int(2) as u32)?;
             let Some(deadline_ns) = deadline_ns else {
@@ -85,14 +86,38 @@ fn alone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             sleep_alone(context, deadline_ns);
             Err(Errno::ETIMEDOUT)
         }
-        Command::CompareRequeue => {
+        Command::CompareRequeue | Command::CompareRequeuePi => {
+            check_pair(args, command)?;
             check(context, args.addr(0), args.int(5) as u32)?;
             Ok(0)
         }
-        Command::Wake | Command::WakeBits | Command::Requeue => Ok(0),
+        Command::Requeue => check_pair(args, command).map(|()| 0),
+        Command::Wake | Command::WakeBits => Ok(0),
         Command::LockPi | Command::TryLockPi => change_alone(context, args.addr(0), false),
         Command::UnlockPi => change_alone(context, args.addr(0), true),
-        Command::WakeOp | Command::WaitRequeuePi | Command::CompareRequeuePi => Err(Errno::ENOSYS),
+        Command::WakeOp => operate(context, args.addr(4), args.int(5)).map(|_| 0),
+    }
+}
+
+/// Whether both words are what a move between them asks for.
+///
+/// # Errors
+/// `EINVAL` they are not, or the numbers of who is woken and moved.
+pub(super) fn check_pair(args: &SyscallArgs, command: Command) -> Result<(), Errno> {
+    let (word, other) = (args.addr(0), args.addr(4));
+    let (wakes, moves) = (args.int(2), args.int(3));
+    let is_pi_pair = other != word && other.is_multiple_of(4);
+    let is_right = match command {
+        Command::Requeue | Command::CompareRequeue => {
+            wakes >= 0 && moves >= 0 && other.is_multiple_of(4)
+        }
+        Command::WaitRequeuePi => is_pi_pair,
+        Command::CompareRequeuePi => wakes == 1 && moves >= 0 && is_pi_pair,
+        _ => true,
+    };
+    match is_right {
+        true => Ok(()),
+        false => Err(Errno::EINVAL),
     }
 }
 
@@ -183,6 +208,26 @@ mod tests {
         for command in [1, 129, 3, 131] {
             assert_eq!(world.call(sys_futex, [word, command, 1]), Ok(0));
         }
+        // Moves to a lock with priority inheritance, and words that are changed meanwhile.
+        let other = world.value(&7u32);
+        assert_eq!(world.call(sys_futex, [word, 12, 1, 1, other, 5]), Ok(0));
+        for (args, errno) in [
+            ([word, 12, 2, 1, other, 5], Errno::EINVAL),
+            ([word, 12, 1, 1, word, 5], Errno::EINVAL),
+            ([word, 12, 1, 1, other, 6], Errno::EAGAIN),
+            ([word, 11, 4, 0, other, 0], Errno::EAGAIN),
+            ([word, 11, 5, 0, word, 0], Errno::EINVAL),
+            ([word, 5, 1, 1, other + 1, 0], Errno::EINVAL),
+        ] {
+            assert_eq!(world.call(sys_futex, args), Err(errno), "{args:?}");
+        }
+        // Add 3, and ask whether it was 7.
+        let operation = 1 << 28 | 3 << 12 | 7;
+        assert_eq!(
+            world.call(sys_futex, [word, 5, 1, 1, other, operation]),
+            Ok(0)
+        );
+        assert_eq!(world.get_value::<u32>(other), 10);
         assert_eq!(world.call(sys_futex, [word, 10, 1, 0, 0, 1]), Ok(0));
         assert_eq!(
             world.call(sys_futex, [word, 10, 1, 0, 0, 0]),

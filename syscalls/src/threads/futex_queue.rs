@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
-use super::futex::{Command, check, deadline, parse};
+use super::futex::{Command, check, check_pair, deadline, parse};
 use super::pi_locks::PiLocks;
 use super::{Thread, Waiting, Woken, block};
 use crate::context::Context;
@@ -66,9 +66,7 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         }
         Command::Requeue | Command::CompareRequeue => {
             futexes.check_plain(locks, word)?;
-            if count < 0 || args.int(3) < 0 || !other.is_multiple_of(4) {
-                return Err(Errno::EINVAL);
-            }
+            check_pair(args, command)?;
             if command == Command::CompareRequeue {
                 check(context, word, args.int(5) as u32)?;
             }
@@ -90,17 +88,13 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         Command::TryLockPi => locks.lock(context, word, None, false),
         Command::UnlockPi => locks.unlock(context, word),
         Command::WaitRequeuePi => {
-            if other == word || !other.is_multiple_of(4) {
-                return Err(Errno::EINVAL);
-            }
+            check_pair(args, command)?;
             let deadline_ns = deadline(context, args, command, is_by_wall)?;
             check(context, word, args.int(2) as u32)?;
             futexes.wait_to_be_moved(context, word, other, deadline_ns)
         }
         Command::CompareRequeuePi => {
-            if count != 1 || args.int(3) < 0 || other == word || !other.is_multiple_of(4) {
-                return Err(Errno::EINVAL);
-            }
+            check_pair(args, command)?;
             check(context, word, args.int(5) as u32)?;
             futexes.move_to_lock(context, word, other, args.int(3) as usize)
         }
@@ -108,7 +102,7 @@ pub fn sys_futex(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 }
 
 /// Changes a word as an operation says; whether the old value is what it asks for.
-fn operate(context: &Context<'_>, word: usize, operation: i32) -> Result<bool, Errno> {
+pub(super) fn operate(context: &Context<'_>, word: usize, operation: i32) -> Result<bool, Errno> {
     const SHIFTED: u32 = 8;
     let bits = operation as u32;
     let mut argument = operation << 8 >> 20;
@@ -224,7 +218,7 @@ impl Futexes {
                 Woken::ByWake => continue,
                 Woken::ByTime => Err(Errno::ETIMEDOUT),
                 Woken::BySignal if has_moved => Err(Errno::EAGAIN),
-                Woken::BySignal => Err(Errno::RESTART),
+                Woken::BySignal => Err(Errno::RESTART_ALWAYS),
             };
         };
         self.moving.fetch_sub(1, Ordering::Relaxed);

@@ -36,14 +36,14 @@ pub use attention::{AttendFn, Attention, Call, HandlerFn};
 pub use calls::*;
 pub use clone::sys_clone;
 pub use futex::sys_futex;
-pub use scheduler::{Machine, Scheduler, Woken};
+pub use scheduler::{Machine, Scheduler, THREADS_MAX, Woken};
 pub use service::Serve;
 pub use thread::{Kept, Thread, Waiting};
 pub use traits::{COMM_BYTES, Traits};
 pub use wait_queue::{Key, WaitQueue, Waiter, Watch, wait_on, wait_with_others};
 
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use muslin_abi::Errno;
 
@@ -67,6 +67,8 @@ pub struct Threads {
     complete: Mutex<Option<&'static Complete>>,
     futexes: Futexes,
     pi_locks: PiLocks,
+    /// What was announced to `membarrier`.
+    barriers: AtomicU32,
 }
 
 /// What calls do once there may be several threads, or timers. Calls that every program holds reach it
@@ -93,6 +95,7 @@ impl Threads {
             complete: Mutex::new(None),
             futexes: Futexes::new(),
             pi_locks: PiLocks::new(),
+            barriers: AtomicU32::new(0),
         }
     }
 

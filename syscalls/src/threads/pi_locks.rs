@@ -47,7 +47,7 @@ impl PiLocks {
     /// # Errors
     /// `EAGAIN` it is held and the caller may not wait · `EDEADLK` the caller holds it, or what it waits
     /// for would wait for the caller · `ESRCH` its owner is not there · `ETIMEDOUT` · `EFAULT` ·
-    /// [`Errno::RESTART`].
+    /// [`Errno::RESTART_ALWAYS`].
     pub fn lock(
         &self,
         context: &Context<'_>,
@@ -161,7 +161,7 @@ impl PiLocks {
     /// Waits for a lock for which the current thread is queued.
     ///
     /// # Errors
-    /// `ETIMEDOUT` · [`Errno::RESTART`].
+    /// `ETIMEDOUT` · [`Errno::RESTART_ALWAYS`].
     pub fn wait(
         &self,
         context: &Context<'_>,
@@ -181,7 +181,7 @@ impl PiLocks {
             let errno = match woken {
                 Woken::ByWake => continue,
                 Woken::ByTime => Errno::ETIMEDOUT,
-                Woken::BySignal => Errno::RESTART,
+                Woken::BySignal => Errno::RESTART_ALWAYS,
             };
             self.give_up(thread);
             return Err(errno);

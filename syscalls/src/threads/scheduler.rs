@@ -48,7 +48,7 @@ impl Woken {
 }
 
 /// The most threads, the first one among them.
-const THREADS_MAX: usize = 32_768;
+pub const THREADS_MAX: usize = 32_768;
 /// Numbers of threads are below this, as on Linux; then they begin again from the second.
 const TIDS: i32 = 1 << 22;
 const TIDS_AGAIN: i32 = 300;

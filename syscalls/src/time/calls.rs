@@ -3,11 +3,14 @@
 use muslin_abi::layout::{Timespec, Timezone, Tms};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
+use super::Target;
 use super::clock_ids::*;
 use super::cpu_clock::{CpuClock, process_cpu_ns};
+use super::timer_clock::Place;
 use super::units::{NANOSECONDS, duration_ns, timespec_of, timeval_of};
 use crate::context::Context;
 use crate::gap::gap;
+use crate::signals::{unwatch_clock, watch_clock};
 use crate::threads::{Waiting, Woken, block, yield_now};
 use crate::user_mem;
 
@@ -195,8 +198,8 @@ pub fn sys_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 ///
 /// # Errors
 /// `EINVAL` unknown clock or flags, bad `t`, or the thread's processor time · `EOPNOTSUPP` the raw
-/// and coarse clocks and the process's processor time · `EFAULT` bad address of `t` · `EINTR` as
-/// [`sys_nanosleep`]; a point in time leaves no remainder.
+/// and coarse clocks · `EFAULT` bad address of `t` · `EINTR` as [`sys_nanosleep`]; a point in time leaves no
+/// remainder.
 /// # Differs from Linux
 /// If the wall clock is set while something sleeps by it, it wakes as if it had not been.
 /// # Source
@@ -204,14 +207,15 @@ pub fn sys_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 pub fn sys_clock_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let clock = args.int(0);
     let base = base_of(context, clock)?;
-    if clock == CLOCK_THREAD_CPUTIME_ID {
+    let own = CpuClock::Thread(context.process.threads.current().tid());
+    if base == Base::Cpu(own) {
         return Err(Errno::EINVAL);
     }
     let is_coarse = matches!(
         clock,
         CLOCK_MONOTONIC_RAW | CLOCK_REALTIME_COARSE | CLOCK_MONOTONIC_COARSE
     );
-    if matches!(base, Base::Cpu(_)) || is_coarse {
+    if is_coarse {
         return Err(Errno::EOPNOTSUPP);
     }
     let flags = args.int(1) as u32;
@@ -230,8 +234,49 @@ pub fn sys_clock_nanosleep(context: &Context<'_>, args: &SyscallArgs) -> Syscall
     } else {
         0
     };
+    if let Base::Cpu(clock) = base {
+        return sleep_by_cpu(context, clock, duration_ns, remain);
+    }
     let now_ns = context.platform.clock().monotonic_ns();
     sleep(context, now_ns.saturating_add(duration_ns), remain)
+}
+
+/// Sleeps until a clock of processor time has gone on by so much: the sleeper itself adds nothing to it.
+fn sleep_by_cpu(
+    context: &Context<'_>,
+    clock: CpuClock,
+    duration_ns: u64,
+    remain: usize,
+) -> SyscallResult {
+    let end_ns = clock.now_ns(context).saturating_add(duration_ns);
+    let waiting = Waiting {
+        what: "a point in processor time, in ns",
+        object: end_ns as usize,
+    };
+    let thread = context.process.threads.current();
+    loop {
+        let left_ns = end_ns.saturating_sub(clock.now_ns(context));
+        if left_ns == 0 {
+            return Ok(0);
+        }
+        let place = Place::after_cpu_ns(context, left_ns, Target::Thread(thread));
+        watch_clock(context);
+        let woken = block(context, waiting, None);
+        unwatch_clock(context);
+        place.leave(context);
+        if woken == Woken::BySignal {
+            let left_ns = end_ns.saturating_sub(clock.now_ns(context));
+            return interrupted(context, left_ns, remain);
+        }
+    }
+}
+
+/// A signal ended a sleep: what remains is written to `remain`, unless that is 0.
+fn interrupted(context: &Context<'_>, left_ns: u64, remain: usize) -> SyscallResult {
+    if remain != 0 {
+        user_mem::write(context, remain, &timespec_of(left_ns.into()))?;
+    }
+    Err(Errno::EINTR)
 }
 
 /// Sleeps until the steady clock says `deadline_ns`, however often the platform wakes early.
@@ -256,11 +301,7 @@ fn sleep(context: &Context<'_>, deadline_ns: u64, remain: usize) -> SyscallResul
         }
         if block(context, waiting, Some(deadline_ns)) == Woken::BySignal {
             let now_ns = context.platform.clock().monotonic_ns();
-            let left = timespec_of(deadline_ns.saturating_sub(now_ns).into());
-            if remain != 0 {
-                user_mem::write(context, remain, &left)?;
-            }
-            return Err(Errno::EINTR);
+            return interrupted(context, deadline_ns.saturating_sub(now_ns), remain);
         }
     }
 }
@@ -353,7 +394,6 @@ mod tests {
 
         for (clock, errno) in [
             (3, Errno::EINVAL),
-            (2, Errno::EOPNOTSUPP),
             (4, Errno::EOPNOTSUPP),
             (12, Errno::EINVAL),
         ] {
@@ -367,5 +407,33 @@ mod tests {
         assert_eq!(world.call(sys_nanosleep, [wrong, 0]), Err(Errno::EINVAL));
         assert_eq!(world.call(sys_nanosleep, [8, 0]), Err(Errno::EFAULT));
         assert_eq!(world.sim.monotonic_ns(), 5_000_000_000);
+    }
+
+    #[test]
+    fn processor_time_passes_while_others_work() {
+        const SLEEP_NS: u64 = 5_000_000;
+        let world = World::new();
+        let ns = world.value(&time(0, SLEEP_NS as i64));
+        let is_over = world.value(&0_u32);
+        let worker = world.spawn(move |world| {
+            while world.get_value::<u32>(is_over) == 0 {
+                world.sim.advance(10_000);
+                let _ = world.call(crate::process::sys_sched_yield, []);
+            }
+        });
+        let start_ns = process_cpu_ns(&world.context());
+        assert_eq!(world.call(sys_clock_nanosleep, [2, 0, ns]), Ok(0));
+        let passed_ns = process_cpu_ns(&world.context()) - start_ns;
+        assert!((SLEEP_NS..2 * SLEEP_NS).contains(&passed_ns), "{passed_ns}");
+        world.put(is_over, &1_u32.to_le_bytes());
+        world.join(worker);
+    }
+
+    #[test]
+    #[should_panic(expected = "exit 134")]
+    fn nobody_works_for_one_who_sleeps_alone() {
+        let world = World::new();
+        let ns = world.value(&time(0, 1));
+        let _ = world.call(sys_clock_nanosleep, [2, 0, ns]);
     }
 }

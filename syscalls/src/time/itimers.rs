@@ -117,7 +117,9 @@ pub fn sys_getitimer(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// # Errors
 /// `EINVAL` no such timer, or a bad time · `EFAULT` a bad address.
 /// # Differs from Linux
-/// Signals come at the end of a call. `ITIMER_VIRTUAL` counts time in the library OS, too.
+/// Signals come at the end of a call. `ITIMER_VIRTUAL` counts the processor time in the library OS, too, so
+/// it is `ITIMER_PROF` with another signal: telling both times apart would be two looks at the clock in every
+/// call.
 /// # Source
 /// getitimer(2), man-pages 6.9
 pub fn sys_setitimer(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {

@@ -79,17 +79,19 @@ impl TimerClock {
                 let threads = &context.process.threads;
                 Place::Steady(threads.set_timer(deadline_ns, Target::Due(due)))
             }
-            // A thread has no more processor time than its process.
-            Self::Cpu(_) => {
-                let deadline_ns = process_cpu_ns(context).saturating_add(left_ns);
-                let mut cpu = timers(context).cpu.lock();
-                Place::Cpu(cpu.insert(deadline_ns, Target::Due(due)))
-            }
+            Self::Cpu(_) => Place::after_cpu_ns(context, left_ns, Target::Due(due)),
         }
     }
 }
 
 impl Place {
+    /// Has somebody told when a clock of processor time may have gone on by so much: a thread has no more
+    /// of it than its process.
+    pub fn after_cpu_ns(context: &Context<'_>, left_ns: u64, target: Target) -> Self {
+        let deadline_ns = process_cpu_ns(context).saturating_add(left_ns);
+        Self::Cpu(timers(context).cpu.lock().insert(deadline_ns, target))
+    }
+
     /// Nobody is told any more.
     pub fn leave(self, context: &Context<'_>) {
         match self {

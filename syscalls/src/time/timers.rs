@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 
 use muslin_abi::layout::Siginfo;
 
-use super::TimerQueue;
 use super::itimers::Itimers;
 use super::posix_timers::PosixTimers;
+use super::{Target, TimerQueue};
 use crate::context::Context;
 use crate::lock::Mutex;
 
@@ -77,9 +77,8 @@ fn look(context: &Context<'_>) {
     loop {
         let due = timers.cpu.lock().pop_due(now_ns);
         match due {
-            Some(super::Target::Due(due)) => due.due(context, now_ns),
-            // Threads do not wait by processor time.
-            Some(super::Target::Thread(_)) => {}
+            Some(Target::Due(due)) => due.due(context, now_ns),
+            Some(Target::Thread(thread)) => thread.wake(),
             None => return,
         }
     }

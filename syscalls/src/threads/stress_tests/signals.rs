@@ -107,7 +107,8 @@ impl Worker {
         });
         let count = |world: &World| own(world, |own| own.by_signal.get(&WAKING).copied());
         let before = count(world).unwrap_or(0);
-        let meanwhile = BLOCKED & !bit(WAKING);
+        let more = [0, bit(RESTARTING) | bit(INTERRUPTING)][self.random(2) as usize];
+        let meanwhile = BLOCKED & !bit(WAKING) | more;
         own(world, |own| own.meanwhile = Some(meanwhile));
         while count(world).unwrap_or(0) == before {
             let result = world.call(sys_rt_sigsuspend, [address(&meanwhile), 8]);
