@@ -8,7 +8,7 @@ use muslin_lab::{Batch, Ending, Job, Lab};
 
 use crate::lab::{
     MUSLIN, clean, directory, driver, has, hvt, refuse, skip, solo5, stderr, stdout, succeed,
-    sysroot, write,
+    sysroot, with, write,
 };
 
 const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); }\n";
@@ -273,4 +273,123 @@ fn devices_of_a_process_are_there_if_they_are_named() {
         );
         assert_eq!((stderr(&output), output.status.code()), (line, Some(1)));
     }
+}
+
+/// Sends every line back until one says "end".
+const SERVER: &str = "#include <netinet/in.h>\n#include <string.h>\n#include <sys/socket.h>\n#include <unistd.h>\n\
+    int main(void) {\n\
+    struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(7) };\n\
+    int listener = socket(AF_INET, SOCK_STREAM, 0);\n\
+    if (bind(listener, (void *)&any, sizeof any) || listen(listener, 5)) return 1;\n\
+    for (;;) {\n\
+        char text[100];\n\
+        int fd = accept(listener, 0, 0);\n\
+        for (long got; (got = read(fd, text, sizeof text)) > 0; write(fd, text, got))\n\
+            if (!strncmp(text, \"end\", 3)) return 0;\n\
+        close(fd);\n\
+    }\n}\n";
+
+/// What a user does who has an interface, in a network of its own: the words
+/// start the server.
+const OVER_A_TAP: &str = "\
+    set -e\n\
+    ip link set lo up\n\
+    ip tuntap add dev tap0 mode tap\n\
+    ip addr add 10.0.0.1/24 dev tap0\n\
+    ip link set tap0 up\n\
+    \"$@\" &\n\
+    for i in $(seq 300); do\n\
+        (exec 3<>/dev/tcp/10.0.0.2/7) 2>/dev/null && break\n\
+        sleep 0.1\n\
+    done\n\
+    exec 3<>/dev/tcp/10.0.0.2/7\n\
+    echo 'over a tap' >&3\n\
+    read -r line <&3\n\
+    echo \"$line\"\n\
+    echo end >&3\n\
+    wait $!\n";
+
+/// A command that runs the script; `None` where networks of one's own cannot be had.
+fn in_a_network(test: &str) -> Option<Command> {
+    let trial = "ip tuntap add dev tap0 mode tap";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--map-root-user", "--net", "--", "bash", "-c", trial]);
+    match unshare.output() {
+        Ok(output) if output.status.success() => {}
+        _ => {
+            skip(
+                test,
+                "no tap interface can be made in a network of one's own",
+            );
+            return None;
+        }
+    }
+    let mut command = Command::new("unshare");
+    command.args([
+        "--map-root-user",
+        "--net",
+        "--",
+        "bash",
+        "-c",
+        OVER_A_TAP,
+        "bash",
+    ]);
+    Some(command)
+}
+
+#[test]
+fn a_guest_is_reached_over_a_tap() {
+    let (Some(sysroot), Some(mut network)) = (solo5("network_tap"), in_a_network("network_tap"))
+    else {
+        return;
+    };
+    let dir = directory("network_tap");
+    write(&dir, &[("server.c", SERVER)]);
+    let mut driver = driver(sysroot, &dir);
+    succeed(driver.args(["--device", "service=net", "server.c", "-o", "server"]));
+    network.arg(MUSLIN).args(["run", "--net", "service=tap0"]);
+    network.args(["--env", "MUSLIN_IPV4=10.0.0.2/24", "server"]);
+    assert_eq!(succeed(network.current_dir(&dir)), "over a tap\n");
+}
+
+#[test]
+fn a_process_is_reached_over_a_tap_without_the_kernels_sockets() {
+    let (Some(sysroot), Some(mut network)) = (
+        sysroot("network_tap_linux"),
+        in_a_network("network_tap_linux"),
+    ) else {
+        return;
+    };
+    let dir = directory("network_tap_linux");
+    write(&dir, &[("server.c", SERVER)]);
+    succeed(driver(sysroot, &dir).args(["--net", "server.c", "-o", "server"]));
+    network.arg("./server").current_dir(&dir);
+    network
+        .env("MUSLIN_NET", "service=tap0")
+        .env("MUSLIN_IPV4", "10.0.0.2/24");
+    assert_eq!(succeed(&mut network), "over a tap\n");
+}
+
+#[test]
+fn a_guest_without_a_device_is_told_why_it_reaches_nobody() {
+    let Some(sysroot) = solo5("network_alone") else {
+        return;
+    };
+    let dir = directory("network_alone");
+    let source = "#include <arpa/inet.h>\n#include <stdio.h>\n#include <sys/socket.h>\n\
+        int main(void) {\n\
+        struct sockaddr_in there = { AF_INET, htons(80), { inet_addr(\"192.0.2.1\") } };\n\
+        for (int i = 0; i < 2; i++) {\n\
+            int fd = socket(AF_INET, SOCK_STREAM, 0);\n\
+            if (connect(fd, (void *)&there, sizeof there)) perror(\"connect\");\n\
+        }\n}\n";
+    write(&dir, &[("alone.c", source)]);
+    succeed(driver(sysroot, &dir).args(["alone.c", "-o", "alone"]));
+    let output = with(["run"]).arg(dir.join("alone")).output().unwrap();
+    assert_eq!(
+        stdout(&output),
+        "muslin: the program wants to reach another machine, and has no network device: ENETUNREACH; \
+         link it with --device service=net and start it with --net service=tap0\n\
+         connect: Network unreachable\nconnect: Network unreachable\n"
+    );
 }
