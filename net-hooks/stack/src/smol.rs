@@ -153,10 +153,10 @@ impl SmolStack {
     pub(crate) fn settle(&mut self) {
         for _ in 0..LO_AT_ONCE {
             let Some(mut packet) = self.lo.pop() else {
-                if self.tcp.blocked.is_empty() {
-                    return;
+                self.drive_waiting();
+                if !self.lo.is_waiting() {
+                    self.run_blocked();
                 }
-                self.run_blocked();
                 if self.lo.is_waiting() {
                     continue;
                 }
@@ -199,9 +199,7 @@ impl SmolStack {
             self.run_dhcp(link);
             self.run_slaac(link);
         }
-        if !self.tcp.blocked.is_empty() {
-            self.run_blocked();
-        }
+        self.run_blocked();
         self.settle();
     }
 
@@ -219,6 +217,7 @@ impl SmolStack {
             self.frame_input(number, &mut frame[..len]);
         }
         self.frame = frame;
+        self.drive_waiting();
     }
 
     /// When [`SmolStack::run`] has something to do.

@@ -69,6 +69,8 @@ pub(crate) struct Connection {
     pub was_full: bool,
     /// The peer's end was told to the program.
     pub was_end_seen: bool,
+    /// Segments came for it, and it was not driven since.
+    pub is_waiting: bool,
     /// It waits until its link has room.
     pub is_blocked: bool,
     /// When the timer in the heap is due.
@@ -132,6 +134,7 @@ impl Connection {
             was_filled: false,
             was_full: false,
             was_end_seen: false,
+            is_waiting: false,
             is_blocked: false,
             armed_ns: u64::MAX,
             soft_error: None,

@@ -179,7 +179,34 @@ impl SmolStack {
         if new_queue != queue || is_ended {
             self.mark_changed(name);
         }
-        self.drive(name);
+        self.drive_later(name);
+    }
+
+    /// Has a connection driven when all packets that are there have been taken: one
+    /// acknowledgement then answers many segments.
+    fn drive_later(&mut self, name: Name) {
+        if let Some(connection) = self
+            .sockets
+            .get_mut(name)
+            .and_then(|socket| socket.connection())
+            && !core::mem::replace(&mut connection.is_waiting, true)
+        {
+            self.tcp.waiting.push(name);
+        }
+    }
+
+    /// Drives the connections that segments came for.
+    pub(crate) fn drive_waiting(&mut self) {
+        while let Some(name) = self.tcp.waiting.pop() {
+            if let Some(connection) = self
+                .sockets
+                .get_mut(name)
+                .and_then(|socket| socket.connection())
+            {
+                connection.is_waiting = false;
+                self.drive(name);
+            }
+        }
     }
 
     /// Sends what a connection has to send, and looks what became of it.

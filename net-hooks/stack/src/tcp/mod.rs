@@ -48,6 +48,8 @@ pub(crate) struct Tcp {
     pub engine: Engine,
     /// Flows in TIME_WAIT, and when they end, in that order.
     pub time_waits: VecDeque<(u64, Flow)>,
+    /// Connections that segments came for, and that were not driven since.
+    pub waiting: Vec<Name>,
     /// Connections with something to send, when their links have room again.
     pub blocked: Vec<Name>,
     sequence_keys: Keys,
@@ -61,6 +63,7 @@ impl Tcp {
             handshakes: Slots::new(),
             engine: Engine::new(secret.number()),
             time_waits: VecDeque::new(),
+            waiting: Vec::new(),
             blocked: Vec::new(),
             sequence_keys: secret.keys(2),
             cookie_keys: secret.keys(3),
