@@ -98,6 +98,15 @@ cargo_for_sysroot() {
     fi
 }
 
+# Links what kept-cc kept: each directory in kept/ becomes a product of its name.
+link_kept() {
+    local dir words
+    for dir in kept/*/; do
+        mapfile -t words <"$dir/words"
+        (cd "$dir" && muslin-cc "${words[@]}" -o "../../$(basename "$dir")")
+    done
+}
+
 build() (
     program=$1
     recipe=$here/recipes/$program.sh

@@ -56,6 +56,7 @@ const GROUPS: &[Group] = &[
         images: &[
             "crossbeam-deque",
             "crossbeam-epoch-inside",
+            "crossbeam-queue",
             "crossbeam-utils",
             "crossbeam-utils-inside",
             "parking_lot",
@@ -63,7 +64,8 @@ const GROUPS: &[Group] = &[
             "tokio",
             "tokio-inside",
         ],
-        long: &["crossbeam-channel", "crossbeam-queue"],
+        // Three minutes natively, most of them asleep: tests that look at clocks and allocations run in turn.
+        long: &["crossbeam-channel"],
         is_on_linux: true,
     },
 ];

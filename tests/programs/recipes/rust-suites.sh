@@ -7,10 +7,7 @@ products="crossbeam-channel crossbeam-deque crossbeam-epoch-inside crossbeam-que
 
 make_products() {
     [ -d kept ] || compile
-    for dir in kept/*/; do
-        mapfile -t words <"$dir/words"
-        (cd "$dir" && muslin-cc "${words[@]}" -o "../../$(basename "$dir")")
-    done
+    link_kept
 }
 
 compile() {

@@ -13,37 +13,10 @@ done
 
 make_products() {
     [ -d kept ] || compile
-    for dir in kept/*/; do
-        mapfile -t words <"$dir/words"
-        (cd "$dir" && muslin-cc "${words[@]}" -o "../../$(basename "$dir")")
-    done
+    link_kept
 }
 
 compile() {
-    cat >kept-cc <<'EOF'
-#!/usr/bin/env bash
-# Links nothing: keeps the words, and the files that will be gone.
-set -euo pipefail
-mkdir -p "$KEPT/new"
-while [ $# -gt 0 ]; do
-    word=$1
-    shift
-    case $word in
-        -o)
-            : >"$1"
-            shift
-            continue
-            ;;
-        */rustlib/*) ;;
-        *.o | *.rlib)
-            cp "$word" "$KEPT/new/"
-            word=$(basename "$word")
-            ;;
-    esac
-    echo "$word" >>"$KEPT/new/words"
-done
-EOF
-    chmod +x kept-cc
     export KEPT=$PWD/kept.new RUSTC_BOOTSTRAP=1
     by_cargo coretests --package coretests --test coretests
     by_cargo alloctests --package alloctests --test alloctests
@@ -65,7 +38,7 @@ by_cargo() {
     # Optimised a little: without, some tests of slices do not come to an end.
     CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 \
         CARGO_BUILD_TARGET=x86_64-unknown-linux-musl \
-        CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$PWD/kept-cc \
+        CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$here/kept-cc \
         cargo test --quiet --no-run --locked --manifest-path "$library/Cargo.toml" --target-dir target "$@"
     mv "$KEPT/new" "$KEPT/$name"
 }
@@ -86,7 +59,7 @@ by_rustc() {
     local name=$1 source=$2 deps=target/x86_64-unknown-linux-musl/debug/deps
     shift 2
     rustc --test "$source" --crate-name "${name//-/_}" --edition 2024 --target x86_64-unknown-linux-musl \
-        -C opt-level=1 -C linker="$PWD/kept-cc" --cap-lints allow -L "$deps" \
+        -C opt-level=1 -C linker="$here/kept-cc" --cap-lints allow -L "$deps" \
         --extern rand="$(ls -t $deps/librand-*.rlib | head -n 1)" --extern rand_xorshift="$(ls $deps/librand_xorshift-*.rlib)" \
         "$@" -o "$name.unused"
     mv "$KEPT/new" "$KEPT/$name"
