@@ -1,6 +1,7 @@
 //! What a packet costs: a segment of 64 bytes comes in, its bytes are read, the answer goes out;
 //! with 10, 1,000 and 10,000 connections. And bytes in bulk, over both stacks.
 
+#![allow(missing_docs, reason = "what criterion makes has none")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 use std::collections::VecDeque;
