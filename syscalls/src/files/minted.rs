@@ -203,11 +203,12 @@ impl Minted {
         let mut deadline_ns = None;
         let mut has_waited = false;
         loop {
-            let seen = self.state.seen();
             match attempt() {
                 Err(Errno::EAGAIN) => {}
                 result => return result,
             }
+            // Nothing has run since the attempt, and what that itself told is no reason for another.
+            let seen = self.state.seen();
             // Whoever tells what happens may not have been able to for a while.
             context.process.threads.look_at_service(context);
             if self.state.seen() != seen {

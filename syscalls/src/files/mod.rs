@@ -21,6 +21,9 @@ pub mod file;
 pub mod file_ops;
 pub mod inode;
 pub mod minted;
+#[cfg(test)]
+#[allow(unsafe_code, reason = "objects of tests copy bytes")]
+mod minted_tests;
 pub mod proc;
 mod range_locks;
 pub mod regular;
