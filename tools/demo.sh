@@ -183,7 +183,7 @@ build_guests lua sqlite
 mkdir -p "$work/root"
 cp "$work/primes.lua" "$work/library.sql" "$work/root"
 show "muslin run --mem 4 --initrd root guests/lua/lua -- primes.lua"
-show "muslin run --mem 8 --initrd root guests/sqlite/sqlite3 -- library.db '.read library.sql'"
+show "muslin run --mem 8 --initrd root --env HOME=/ guests/sqlite/sqlite3 -- library.db '.read library.sql'"
 tell "One word of a note makes it a virtual machine of KVM (hvt), with page tables of its own:"
 show "muslin retarget hello.spt --platform solo5-hvt -o hello.hvt"
 if (cd "$work" && muslin run hello.hvt) >"$work/hvt.txt" 2>&1; then

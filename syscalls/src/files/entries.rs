@@ -21,8 +21,9 @@ pub struct Entry {
     pub inode: Arc<Inode>,
 }
 
-/// Names of a piece at most: a page of them.
-const PIECE_ENTRIES_MAX: usize = 128;
+/// Names of a piece at most: with what the heap adds, half a page. A block of a page or more would stay
+/// with the heap once its names are gone.
+const PIECE_ENTRIES_MAX: usize = 63;
 
 /// Entries by their names; none twice.
 #[derive(Default)]
@@ -71,6 +72,10 @@ impl Entries {
             Some(_) => {}
         }
         if let Some(piece) = self.pieces.get_mut(piece) {
+            if piece.len() == piece.capacity() {
+                let capacity = (2 * piece.len() + 1).min(PIECE_ENTRIES_MAX);
+                piece.reserve_exact(capacity - piece.len());
+            }
             piece.insert(at, entry);
         }
     }
