@@ -8,6 +8,7 @@
 //! - `address`, `control`: what the program's bytes say
 //! - `configure`: addresses and routes by the words of who starts the program; `device`: frames
 //! - `interfaces`, `netlink`, `texts`: what programs ask about the network itself
+//! - `missing`: what is asked for and not there, said once
 //! - `object`: what makes an object for libc.a of all this
 //!
 //! The stack itself is behind one trait, in `net-hooks/stack`. One lock is around it and all tables;
@@ -25,6 +26,7 @@ mod control;
 mod device;
 mod interfaces;
 mod make;
+mod missing;
 mod names;
 mod net;
 mod netlink;

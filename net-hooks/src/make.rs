@@ -9,6 +9,7 @@ use muslin_net_stack::{Family, Kind, SocketId};
 
 use crate::address;
 use crate::configure;
+use crate::missing;
 use crate::names;
 use crate::net;
 use crate::netlink;
@@ -51,10 +52,7 @@ pub fn socket(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         (SOCK_DGRAM, protocol) if protocol == icmp => Kind::Echo,
         (SOCK_STREAM | SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT),
         (SOCK_RAW, _) => {
-            muslin::print!(
-                "muslin: the program asked for a raw socket, which the network stack does not have: \
-                 EPROTONOSUPPORT"
-            );
+            missing::raw_sockets();
             return Err(Errno::EPROTONOSUPPORT);
         }
         _ => return Err(Errno::ESOCKTNOSUPPORT),

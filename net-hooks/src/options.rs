@@ -10,6 +10,7 @@ use muslin_net_stack::{Family, Kind, Setting, State};
 
 use crate::address;
 use crate::control::Wishes;
+use crate::missing;
 use crate::net::{self, Net};
 use crate::socket::{self, Socket};
 
@@ -546,10 +547,7 @@ fn link_name(net: &Net, index: u32) -> Vec<u8> {
 /// An option that is not there: Linux has some of them.
 fn unknown(level: i32, option: i32) -> Errno {
     if (1..OPTIONS).contains(&option) {
-        muslin::print!(
-            "muslin: the program asked for option {option} of level {level} of a socket, which the \
-             network stack does not have: ENOPROTOOPT"
-        );
+        missing::option(level, option);
     }
     Errno::ENOPROTOOPT
 }

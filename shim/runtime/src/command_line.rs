@@ -184,7 +184,13 @@ fn number(digits: &[u8], base: u32) -> Option<usize> {
 
 /// Options that may stand among the leading assignments. Tools that start guests of Solo5 say so where a
 /// guest's address is.
-const OPTIONS: [&[u8]; 2] = [b"--ipv4=", b"--ipv4-gateway="];
+const OPTIONS: [&[u8]; 5] = [
+    b"--ipv4=",
+    b"--ipv4-gateway=",
+    b"--ipv6=",
+    b"--ipv6-gateway=",
+    b"--dns=",
+];
 
 fn is_option(word: &[u8]) -> bool {
     OPTIONS.iter().any(|option| word.starts_with(option))
@@ -257,7 +263,7 @@ mod tests {
     #[test]
     fn options_of_the_network_stand_among_the_assignments() {
         let line =
-            b"--ipv4=10.0.0.2/24 A=1 --ipv4-gateway=10.0.0.1 MUSLIN_IPV4_DNS=x serve --ipv4=no";
+            b"--ipv4=10.0.0.2/24 A=1 --ipv4-gateway=10.0.0.1 --dns=10.0.0.3 MUSLIN_IPV4_DNS=x serve --ipv4=no";
         let mut buffer = [0; 128];
         let Ok(words) = Words::split(line, &mut buffer) else {
             panic!("it is whole");
@@ -268,6 +274,7 @@ mod tests {
         assert_eq!(option(b"ipv4"), Some(&b"10.0.0.2/24"[..]));
         assert_eq!(option(b"ipv4-gateway"), Some(&b"10.0.0.1"[..]));
         assert_eq!(option(b"ipv4-dns"), Some(&b"x"[..]));
+        assert_eq!(option(b"dns"), Some(&b"10.0.0.3"[..]));
         assert_eq!(option(b"ipv"), None);
         assert_eq!(option(b"a"), None);
     }

@@ -1,0 +1,39 @@
+//! What Linux would do and the network cannot: the console says it once, as few programs tell.
+
+use alloc::vec::Vec;
+
+use muslin::Lock;
+
+/// What was told, by level and number; sockets of their own kinds have negative levels.
+static TOLD: Lock<Vec<(i32, i32)>> = Lock::new(Vec::new());
+/// The level that stands for types of sockets.
+const TYPES: i32 = -1;
+
+/// An option that there is not.
+pub fn option(level: i32, option: i32) {
+    if is_new(level, option) {
+        muslin::print!(
+            "muslin: the program asked for option {option} of level {level} of a socket, which the network \
+             stack does not have: ENOPROTOOPT"
+        );
+    }
+}
+
+/// Sockets of a type that there is not.
+pub fn raw_sockets() {
+    if is_new(TYPES, 0) {
+        muslin::print!(
+            "muslin: the program asked for a raw socket, which the network stack does not have: \
+             EPROTONOSUPPORT"
+        );
+    }
+}
+
+fn is_new(level: i32, option: i32) -> bool {
+    let mut told = TOLD.lock();
+    let is_new = !told.contains(&(level, option));
+    if is_new {
+        told.push((level, option));
+    }
+    is_new
+}
