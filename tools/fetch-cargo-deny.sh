@@ -18,10 +18,9 @@ echo "fetch-cargo-deny: compiling cargo-deny $version, once; this takes a minute
 mkdir -p "$cache"
 scratch=$(mktemp -d "$cache/.cargo-deny-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
-# Somewhere else, so that no settings of this repository's are its own. Without its default features
-# it cannot fetch advisories, which nobody asks it for here.
-if ! (cd "$scratch" && cargo install --quiet --locked --no-default-features --root "$scratch" \
-    --target-dir "$scratch/target" --version "$version" cargo-deny) >"$scratch/log" 2>&1; then
+# Somewhere else, so that no settings of this repository's are its own.
+if ! (cd "$scratch" && cargo install --quiet --locked --root "$scratch" --target-dir "$scratch/target" \
+    --version "$version" cargo-deny) >"$scratch/log" 2>&1; then
     tail -n 5 "$scratch/log" >&2
     echo "fetch-cargo-deny: it could not be had; put a cargo-deny of your own into PATH" >&2
     exit 1
