@@ -232,10 +232,10 @@ impl Stack for SmolStack {
         id: SocketId,
         pieces: &[&[u8]],
         to: &SendTo,
-        _more: bool,
+        more: bool,
     ) -> Result<usize, Errno> {
         match self.find_kind(id)? {
-            (name, Kind::Stream) => self.stream_send(name, pieces),
+            (name, Kind::Stream) => self.stream_send(name, pieces, more),
             (name, _) => self.datagram_send(name, pieces, to),
         }
     }

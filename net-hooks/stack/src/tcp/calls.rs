@@ -14,10 +14,14 @@ use crate::slots::Name;
 use crate::smol::SmolStack;
 use crate::socket::{Body, Ended, Endpoint, Listener, Socket};
 use crate::stack::{ConnectionInfo, Received, Shutdown, State};
+use crate::timers::Timer;
 use crate::topology::Cast;
 
 /// The largest backlog, as Linux's `somaxconn`.
 const BACKLOG_MAX: usize = 4096;
+
+/// How long bytes wait for more of which was said that they come at once, as in Linux.
+const MORE_NS: u64 = 200_000_000;
 
 const READ: u16 = POLLIN | POLLRDNORM;
 const WRITE: u16 = POLLOUT | POLLWRNORM;
@@ -183,7 +187,12 @@ impl SmolStack {
         self.mark_changed(name);
     }
 
-    pub(crate) fn stream_send(&mut self, name: Name, pieces: &[&[u8]]) -> Result<usize, Errno> {
+    pub(crate) fn stream_send(
+        &mut self,
+        name: Name,
+        pieces: &[&[u8]],
+        has_more: bool,
+    ) -> Result<usize, Errno> {
         let now = self.now;
         let socket = self.sockets.get_mut(name).ok_or(Errno::EBADF)?;
         if let Some(errno) = socket.error.take() {
@@ -226,6 +235,15 @@ impl SmolStack {
         }
         if taken == 0 && total > 0 {
             return Err(Errno::EAGAIN);
+        }
+        if has_more && taken == total && connection.unsent() < usize::from(connection.offer.mss) {
+            // It waits for the rest, unless that takes long, or something else is sent.
+            let at = now + MORE_NS;
+            if at < connection.armed_ns {
+                connection.armed_ns = at;
+                self.timers.arm(at, Timer::Socket(name));
+            }
+            return Ok(taken);
         }
         self.drive(name);
         if taken < total

@@ -13,11 +13,13 @@ use crate::options::Options;
 use crate::packet::Packet;
 
 /// How large the buffers are at the beginning.
-pub(crate) const RECEIVE_FIRST: usize = 16 * 1024;
-const SEND_FIRST: usize = 8 * 1024;
+pub(crate) const RECEIVE_FIRST: usize = 8 * 1024;
+const SEND_FIRST: usize = 4 * 1024;
 /// By how much a buffer grows at once. To grow, a sender has to wait for the peer.
 const RECEIVE_GROWTH: usize = 4;
-const SEND_GROWTH: usize = 16;
+const SEND_GROWTH: usize = 32;
+/// How long a connection is still before a send buffer that has grown is given back.
+const STILL_NS: u64 = 2_000_000_000;
 /// How far we shift the windows we name: they can be 8 MiB.
 pub(crate) const WINDOW_SHIFT: u8 = 7;
 
@@ -30,6 +32,8 @@ pub(crate) struct Connection {
     pub over: u32,
     pub transfer: Transfer,
     pub congestion: Congestion,
+    /// How long a segment and its answer took when it began.
+    round_trip_ns: u64,
     /// What the peer offered, with the size of segments that fits the way.
     pub offer: Offer,
     /// How far our windows are shifted on the wire.
@@ -114,6 +118,7 @@ impl Connection {
             over,
             transfer,
             congestion: Congestion::new(offer.mss, send_next),
+            round_trip_ns,
             offer,
             our_shift: offer.shift.map_or(0, |_| WINDOW_SHIFT),
             peer_window,
@@ -169,9 +174,14 @@ impl Connection {
             .wrapping_add(u32::from(self.has_ended()))
     }
 
-    /// The peer's window as it is to be shown: no more than the network takes.
+    /// The peer's window as it is to be shown: no more than the network takes; and what is on its
+    /// way is never outside, for the transfer would not repeat it there.
     pub fn window_to_show(&self, peer_window: u16) -> u16 {
         let shift = self.offer.shift.unwrap_or(0);
+        if peer_window == 0 {
+            let on_its_way = self.send_next.wrapping_sub(self.congestion.acknowledged());
+            return u16::try_from(on_its_way.div_ceil(1 << shift)).unwrap_or(u16::MAX);
+        }
         let open = (self.congestion.window() >> shift).max(1);
         peer_window.min(u16::try_from(open).unwrap_or(u16::MAX))
     }
@@ -199,10 +209,20 @@ impl Connection {
         self.is_short && self.transfer.send_queue() > 0
     }
 
+    /// How many bytes were taken and never sent.
+    pub fn unsent(&self) -> usize {
+        let queue = self.transfer.send_queue() as u32;
+        let end = self.congestion.acknowledged().wrapping_add(queue);
+        if is_before(self.send_next, end) {
+            end.wrapping_sub(self.send_next) as usize
+        } else {
+            0
+        }
+    }
+
     /// Whether all that was taken has been sent.
     pub fn is_all_sent(&self) -> bool {
-        let queue = self.transfer.send_queue() as u32;
-        self.congestion.acknowledged().wrapping_add(queue) == self.send_next
+        self.unsent() == 0
     }
 
     /// Whether the peer is to be asked, now and once, to acknowledge what it has: all is sent, and
@@ -238,6 +258,21 @@ impl Connection {
             && self.transfer.receive_queue() == 0
     }
 
+    /// When a send buffer that has grown is to be given back.
+    pub fn rest_ns(&self) -> u64 {
+        if self.transfer.send_bytes() > SEND_FIRST && self.is_still() {
+            self.heard_ns + STILL_NS
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Gives a send buffer that has grown back. What was to be told to the peer is left behind.
+    pub fn rest(&mut self, engine: &mut Engine, now_ns: u64, out: &mut Packet) {
+        let receive_bytes = self.transfer.receive_bytes();
+        self.grow(engine, now_ns, receive_bytes, SEND_FIRST, out);
+    }
+
     /// Moves to larger buffers. Whether it did: then `out` tells the peer our window.
     pub fn grow(
         &mut self,
@@ -254,7 +289,7 @@ impl Connection {
             receive_next: self.read_next,
             peer_window: self.shown_window,
             peer: self.offer,
-            round_trip_ns: 0,
+            round_trip_ns: self.round_trip_ns,
             receive_bytes,
             send_bytes,
             ack_at_once: self.over == crate::topology::LO,

@@ -144,8 +144,11 @@ impl SmolStack {
         // With nothing but the end on its way, a duplicate would keep the transfer from repeating it.
         let is_useless = is_duplicate && connection.transfer.send_queue() == 0;
         connection.hold_small(None, segment.ack, no_delay);
-        connection.peer_window = segment.window;
-        if !is_first_duplicates {
+        let is_old = is_before(segment.ack, connection.congestion.acknowledged());
+        if !is_old {
+            connection.peer_window = segment.window;
+        }
+        if !is_old && (!is_first_duplicates || connection.shown_window == 0) {
             // While duplicates are counted, nothing else may seem to change.
             connection.shown_window = connection.window_to_show(segment.window);
         }
@@ -411,7 +414,9 @@ impl SmolStack {
         let is_full = !connection.is_writable();
         let is_room_again = core::mem::replace(&mut connection.was_full, is_full) && !is_full;
         let mut at = connection.transfer.deadline(&mut self.tcp.engine, now);
-        at = at.min(deadline_of_peer(connection, &options));
+        at = at
+            .min(deadline_of_peer(connection, &options))
+            .min(connection.rest_ns());
         at = if connection.is_blocked {
             // It is looked at when there is room.
             u64::MAX
@@ -441,6 +446,9 @@ impl SmolStack {
             return;
         }
         connection.armed_ns = u64::MAX;
+        if connection.rest_ns() <= now {
+            connection.rest(&mut self.tcp.engine, now, &mut self.scratch);
+        }
         if deadline_of_peer(connection, &options) <= now {
             let is_waiting_for_end =
                 connection.orphaned_ns.is_some() && connection.transfer.state() == State::FinWait2;
