@@ -24,6 +24,18 @@ use crate::signals;
 use crate::threads::{WaitQueue, Waiter, Waiting, Woken, block};
 use crate::user_mem::{UserBuf, UserBufMut};
 
+/// What ends waits to write, but for what ends all.
+const WRITABLE: u16 = Readiness::WRITABLE.0 | POLLWRBAND;
+/// The same, with that.
+const TO_WRITE: u16 = WRITABLE | ALWAYS.0;
+/// What ends other waits.
+const TO_READ: u16 = !WRITABLE;
+
+/// The half of a count that is about reads.
+const READS: u32 = 0xffff;
+/// The half that is about writes.
+const WRITES: u32 = !READS;
+
 /// What a file of this kind can do. Nothing here waits or makes calls.
 pub trait Object: Send + Sync {
     /// Reads into pieces that were checked.
@@ -66,7 +78,7 @@ pub trait Object: Send + Sync {
 /// What is known of such a file, for those who change it, wait for it or ask.
 pub struct State {
     readiness: AtomicU32,
-    /// How often something has happened.
+    /// How often something has happened: in the lower half what ends reads, in the upper what ends writes.
     seen: AtomicU32,
     /// Whether it has had a descriptor.
     was_open: AtomicBool,
@@ -89,17 +101,29 @@ impl State {
         let before = self.readiness.swap(readiness, Ordering::Relaxed);
         let news = bits(readiness & !before | events);
         if news != Readiness::default() {
-            self.seen.fetch_add(1, Ordering::Relaxed);
+            let seen = self.seen();
+            let [reads, writes] = [TO_READ, TO_WRITE].map(|ends| u32::from(news.0 & ends != 0));
+            let reads = seen.wrapping_add(reads) & READS;
+            let writes = (seen & WRITES).wrapping_add(writes << 16);
+            self.seen.store(reads | writes, Ordering::Relaxed);
             self.queue.wake(news);
         }
     }
 
-    /// How often something has happened.
+    /// How often something has happened; for [`wait`](Self::wait).
     pub fn seen(&self) -> u32 {
         self.seen.load(Ordering::Relaxed)
     }
 
-    /// Waits until something has happened since [`seen`](Self::seen) answered `seen`. No lock may be
+    /// Whether something of `events` has happened since [`seen`](Self::seen) answered `seen`.
+    fn has_happened(&self, seen: u32, events: u32) -> bool {
+        let changed = self.seen() ^ seen;
+        let wanted = bits(events).0;
+        (wanted == 0 || wanted & !WRITABLE != 0) && changed & READS != 0
+            || wanted & WRITABLE != 0 && changed & WRITES != 0
+    }
+
+    /// Waits until something of `events` has happened since [`seen`](Self::seen) answered `seen`. No lock may be
     /// held.
     ///
     /// # Errors
@@ -113,7 +137,7 @@ impl State {
         events: u32,
         deadline_ns: Option<u64>,
     ) -> Result<(), Errno> {
-        if self.seen() != seen {
+        if self.has_happened(seen, events) {
             return Ok(());
         }
         let key = self.queue.add(Waiter::Thread {
@@ -203,15 +227,15 @@ impl Minted {
         let mut deadline_ns = None;
         let mut has_waited = false;
         loop {
+            // Before the attempt: what it finds wanting may come while it is still made.
+            let seen = self.state.seen();
             match attempt() {
                 Err(Errno::EAGAIN) => {}
                 result => return result,
             }
-            // Nothing has run since the attempt, and what that itself told is no reason for another.
-            let seen = self.state.seen();
             // Whoever tells what happens may not have been able to for a while.
             context.process.threads.look_at_service(context);
-            if self.state.seen() != seen {
+            if self.state.has_happened(seen, events.into()) {
                 continue;
             }
             if is_nonblocking {

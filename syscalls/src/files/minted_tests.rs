@@ -93,6 +93,7 @@ impl Object for Kept {
                 done += 1;
             }
         }
+        // A write that fails tells the same as one that does not; who writes must not mind.
         self.0.tell(&bytes, POLLIN);
         if done > 0 {
             Ok(done)
@@ -208,6 +209,60 @@ fn a_wait_is_as_long_as_the_object_says() {
     assert_eq!(world.call(sys_fstat, [fd, room]), Ok(0));
     let mode: u32 = world.get_value(room + 24);
     assert_eq!(mode, 0o140_600);
+}
+
+/// Its first write finds no room, and there is room again before that is answered.
+struct Hasty(Kept);
+
+impl Object for Hasty {
+    fn write(&self, pieces: &[Piece]) -> Result<usize, Errno> {
+        let inside = &self.0.0;
+        let is_first = inside.bytes.lock().unwrap().is_empty();
+        if is_first {
+            inside.put(0);
+            let state = inside.state.get().unwrap();
+            state.changed(0, 0);
+            state.changed(POLLOUT.into(), 0);
+            return Err(Errno::EAGAIN);
+        }
+        self.0.write(pieces)
+    }
+    fn read(&self, pieces: &[Piece]) -> Result<usize, Errno> {
+        self.0.read(pieces)
+    }
+    fn ioctl(&self, request: u32, argument: usize) -> SyscallResult {
+        self.0.ioctl(request, argument)
+    }
+    fn read_timeout_ns(&self) -> Option<u64> {
+        None
+    }
+    fn write_timeout_ns(&self) -> Option<u64> {
+        None
+    }
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn mode(&self) -> u32 {
+        self.0.mode()
+    }
+    fn closed(&self) {
+        self.0.closed();
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[test]
+fn what_happens_within_an_attempt_is_not_lost() {
+    let world = World::new();
+    let inside = Arc::new(Inside::default());
+    let object = Box::new(Hasty(Kept(inside.clone())));
+    let made = minted::mint(&world.context(), object, READ_WRITE, POLLOUT.into());
+    let (fd, state) = made.unwrap();
+    assert!(inside.state.set(state).is_ok());
+    let room = world.room(1);
+    assert_eq!(world.call(sys_write, [fd as usize, room, 1]), Ok(1));
 }
 
 /// Brings a byte every 5 ms, seven times.
