@@ -134,6 +134,14 @@ impl Net {
         }
     }
 
+    /// Tells what a socket is ready for behind what the program did with it: it may be less than before,
+    /// and nothing has come.
+    pub fn tell_level(&self, id: SocketId) {
+        if let Some(entry) = self.entry(id) {
+            entry.file.changed(self.stack.readiness(id).into(), 0);
+        }
+    }
+
     fn entry(&self, id: SocketId) -> Option<&Entry> {
         let entry = self.entries.get(id.index as usize)?.as_ref()?;
         (entry.id == id).then_some(entry)

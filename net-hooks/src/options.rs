@@ -315,6 +315,7 @@ fn value_of(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<V
         },
         (SOL_SOCKET, SO_ERROR) => {
             let error = net.stack.take_error(socket.id)?;
+            net.tell_level(socket.id);
             error.map_or(0, Errno::raw)
         }
         (SOL_SOCKET, SO_ACCEPTCONN) => {

@@ -36,11 +36,19 @@ impl FileObject for Socket {
 
     fn read(&self, to: &mut Output<'_>) -> Result<usize, Errno> {
         let how = ReceiveHow::default();
-        net::attempt(|net| net.receive(self, to, how, false)).map(|received| received.bytes)
+        net::attempt(|net| {
+            let received = net.receive(self, to, how, false);
+            net.tell_level(self.id);
+            received.map(|received| received.bytes)
+        })
     }
 
     fn write(&self, from: &mut Input<'_>) -> Result<usize, Errno> {
-        net::attempt(|net| net.send(self, from, &SendTo::default(), false))
+        net::attempt(|net| {
+            let sent = net.send(self, from, &SendTo::default(), false);
+            net.tell_level(self.id);
+            sent
+        })
     }
 
     fn ioctl(&self, request: u32, argument: usize) -> SyscallResult {

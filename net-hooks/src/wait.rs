@@ -54,6 +54,11 @@ pub fn until<R>(
     patience: Patience,
     mut act: impl FnMut(&mut Net) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
+    let mut act = |net: &mut Net| {
+        let result = act(net);
+        net.tell_level(socket.id);
+        result
+    };
     if patience == Patience::None {
         return net::attempt(act);
     }
