@@ -2,8 +2,32 @@
 //! waiting.
 //!
 //! [`Stack`] is the one trait that the socket calls know; [`Link`] is what the stack needs of the
-//! world: frames in, frames out. Time and randomness are given, never taken, so a run can be
-//! simulated and repeated.
+//! world: frames in, frames out. [`SmolStack`] is the implementation. Time and randomness are
+//! given, never taken, so a run can be simulated and repeated.
+//!
+//! A frame's way in: `input` (Ethernet, IP, parts) → `tcp::input`, `datagram` or `icmp`. A
+//! packet's way out: one of these → `output` (route, parts, neighbour, frame) → `links`. What is
+//! for this host itself goes by the loopback's queue, and is taken at the end of the call.
+//!
+//! TCP: a connection begins as a `tcp::handshake` of a hundred bytes, or as a cookie where there
+//! are too many of them; it lives as a `tcp::connection`, whose bytes smoltcp moves
+//! (`tcp::transfer`); it ends as a `tcp::time_wait` of a few words. Each packet finds its flow in
+//! one table with a keyed hash.
+//!
+//! # Differs from Linux
+//!
+//! TCP: no timestamps (so no PAWS, and round trips are measured once a window), no urgent data, no
+//! ECN; selective acknowledgements are sent, with one range, and those of peers only tell that
+//! something is missing: a second hole is repeated after the first (NewReno). No probe of a lost
+//! tail: it waits for the timer, 200 ms at least and 12 s at most. Acknowledgements wait 10 ms.
+//! Path MTU: IPv4 packets may be taken apart on their way; "packet too big" of IPv6 is not heard.
+//! Bytes that arrived behind a hole may have to be sent again when buffers grow. A buffer holds at
+//! most 4 MiB; it begins with 8 KiB (4 KiB to send) and grows to 512 KiB, or to what the program
+//! set.
+//!
+//! IPv4: options are skipped, also "record route" and its like. IPv6: no duplicates of addresses
+//! are looked for, no temporary addresses, no DHCPv6, no redirects. Groups are told by IGMPv2 and
+//! MLDv1; sources in groups cannot be chosen. No packet is forwarded.
 
 #![no_std]
 #![forbid(unsafe_code)]

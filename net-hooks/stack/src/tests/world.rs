@@ -79,6 +79,14 @@ impl World {
         }
     }
 
+    /// Each host learns where the other one is.
+    pub fn greet(&mut self) {
+        let (address, mac) = (B, [2, 0, 0, 0, 0, 2]);
+        self.hosts[0].learn(2, address, mac, true);
+        let (address, mac) = (A, [2, 0, 0, 0, 0, 1]);
+        self.hosts[1].learn(2, address, mac, true);
+    }
+
     pub fn socket(&mut self, host: usize) -> SocketId {
         self.hosts[host].socket(Family::V4, Kind::Stream).unwrap()
     }
