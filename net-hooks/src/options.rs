@@ -85,8 +85,11 @@ pub struct Kept {
     pub send_timeout_ns: Option<u64>,
     /// What is told beside the bytes.
     pub wishes: Wishes,
-    /// `TCP_CORK`: small segments wait.
-    pub is_corked: bool,
+    /// `TCP_NODELAY`, as the program set it.
+    no_delay: bool,
+    /// `TCP_CORK`, or a message with `MSG_MORE` was sent.
+    is_corked: bool,
+    has_sent_more: bool,
     /// `SO_RCVBUF` and `SO_SNDBUF` as Linux shows them, if set.
     receive_bytes: Option<u32>,
     send_bytes: Option<u32>,
@@ -98,6 +101,12 @@ impl Kept {
     /// Those of a new connection of this listener.
     pub fn inherited(&self) -> Self {
         self.clone()
+    }
+
+    /// What the stack is to be told of `TCP_NODELAY`. Nothing is held back for `TCP_CORK` and `MSG_MORE`:
+    /// so what follows must not wait for the answer to what went before.
+    fn delays_nothing(&self) -> Setting {
+        Setting::NoDelay(self.no_delay || self.is_corked || self.has_sent_more)
     }
 
     fn keep(&mut self, level: i32, option: i32, value: i32) {
@@ -113,13 +122,28 @@ impl Kept {
     }
 }
 
+/// A message with `MSG_MORE` is about to be sent by a stream.
+///
+/// # Errors
+/// `EBADF` it is closed.
+pub fn more_follows(net: &mut Net, socket: &Socket) -> Result<(), Errno> {
+    let kept = net.kept(socket.id)?;
+    if kept.has_sent_more || socket.kind != Kind::Stream {
+        return Ok(());
+    }
+    kept.has_sent_more = true;
+    let setting = kept.delays_nothing();
+    net.stack.set(socket.id, setting)
+}
+
 /// `setsockopt(sockfd, level, optname, optval, optlen)`
 ///
 /// # Errors
 /// `EBADF` `ENOTSOCK` · `ENOPROTOOPT` no such option · `EINVAL` too short, or out of range · `EDOM` a
 /// wrong time · `ENODEV` no such link · `EADDRINUSE` `EADDRNOTAVAIL` groups · `EFAULT`.
 /// # Differs from Linux
-/// Some options are kept and change nothing: [`SWITCHES`], [`NUMBERS`].
+/// Some options are kept and change nothing: [`SWITCHES`], [`NUMBERS`]. `TCP_CORK` and `MSG_MORE` hold nothing
+/// back.
 pub fn setsockopt(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let Some(socket) = socket::of(args.fd(0)) else {
         return context.next(args);
@@ -220,7 +244,11 @@ fn set(net: &mut Net, socket: &Socket, level: i32, option: i32, value: &[u8]) ->
             0 | 1 => Setting::MulticastLoop(is_on),
             _ => return Err(Errno::EINVAL),
         },
-        (IPPROTO_TCP, TCP_NODELAY) => Setting::NoDelay(is_on),
+        (IPPROTO_TCP, TCP_NODELAY) => {
+            let kept = net.kept(socket.id)?;
+            kept.no_delay = is_on;
+            kept.delays_nothing()
+        }
         (IPPROTO_TCP, TCP_KEEPIDLE) => Setting::KeepIdleSeconds(within(number, 1, 32767)?),
         (IPPROTO_TCP, TCP_KEEPINTVL) => Setting::KeepIntervalSeconds(within(number, 1, 32767)?),
         (IPPROTO_TCP, TCP_KEEPCNT) => Setting::KeepCount(within(number, 1, 127)?),
@@ -228,12 +256,9 @@ fn set(net: &mut Net, socket: &Socket, level: i32, option: i32, value: &[u8]) ->
             Setting::UserTimeoutMilliseconds(within(number, 0, i32::MAX)?)
         }
         (IPPROTO_TCP, TCP_CORK) => {
-            net.kept(socket.id)?.is_corked = is_on;
-            if is_on {
-                return Ok(());
-            }
-            // What waited goes: the stack looks at it again.
-            Setting::NoDelay(net.stack.options(socket.id)?.no_delay)
+            let kept = net.kept(socket.id)?;
+            kept.is_corked = is_on;
+            kept.delays_nothing()
         }
         (IPPROTO_UDP, UDP_CORK) if !is_on => return Ok(()),
         _ => return keep(net, socket, level, option, number),
@@ -378,7 +403,7 @@ fn value_of(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<V
             mtu.unwrap_or(1500) as i32
         }
         (IPPROTO_IPV6, IPV6_V6ONLY) => i32::from(set.v6_only),
-        (IPPROTO_TCP, TCP_NODELAY) => i32::from(set.no_delay),
+        (IPPROTO_TCP, TCP_NODELAY) => i32::from(net.kept(socket.id)?.no_delay),
         (IPPROTO_TCP, TCP_KEEPIDLE) => set.keep_idle_seconds as i32,
         (IPPROTO_TCP, TCP_KEEPINTVL) => set.keep_interval_seconds as i32,
         (IPPROTO_TCP, TCP_KEEPCNT) => set.keep_count as i32,

@@ -16,6 +16,7 @@ use crate::control;
 use crate::names;
 use crate::net;
 use crate::netlink;
+use crate::options;
 use crate::signal;
 use crate::socket::{self, Socket};
 use crate::wait::{self, Patience};
@@ -136,7 +137,10 @@ fn send(
     let mut sent = 0;
     loop {
         let result = wait::until(context, socket, POLLOUT, patience, |net| {
-            let more = flags & MSG_MORE != 0 || net.kept(socket.id)?.is_corked;
+            let more = flags & MSG_MORE != 0;
+            if more {
+                options::more_follows(net, socket)?;
+            }
             net.send(socket, &mut input, &to, more)
         });
         match result {

@@ -1,4 +1,5 @@
-//! Files whose text the network makes: what `/proc/net` tells, and `/etc/resolv.conf` where there is none.
+//! Files whose text the network makes: what `/proc/net` tells, and `/etc/resolv.conf` and `/etc/hosts` where
+//! there are none.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -20,6 +21,9 @@ use crate::net::{self, Net};
 /// The longest of the names, with its final 0.
 const NAME_BYTES: usize = 24;
 const RESOLVER: &[u8] = b"/etc/resolv.conf";
+const HOSTS: &[u8] = b"/etc/hosts";
+/// The hosts that everybody knows.
+const LOCAL_HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost\n";
 
 /// A text that is read from its beginning to its end.
 struct Text {
@@ -64,8 +68,11 @@ fn open_with(context: &Context<'_>, args: &SyscallArgs, path: usize, flags: u32)
     };
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
     let flags = flags & (O_NONBLOCK | O_CLOEXEC);
-    if name == RESOLVER {
+    if name == RESOLVER || name == HOSTS {
         return match context.next(args) {
+            Err(Errno::ENOENT) if name == HOSTS => {
+                mint(String::from(LOCAL_HOSTS), flags).map(|fd| fd as usize)
+            }
             Err(Errno::ENOENT) => open_resolver(context, flags),
             result => result,
         };

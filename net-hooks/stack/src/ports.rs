@@ -212,6 +212,11 @@ impl SmolStack {
         }
     }
 
+    /// Whether there is memory to remember one more.
+    pub(crate) fn has_room_for_flow(&mut self) -> bool {
+        self.tcp.flows.try_reserve(1).is_ok()
+    }
+
     /// Remembers what a flow's segments are for.
     pub(crate) fn add_flow(&mut self, flow: Flow, target: Target) {
         if self.tcp.flows.insert(flow, target).is_none() {

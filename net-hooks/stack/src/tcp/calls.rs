@@ -141,6 +141,9 @@ impl SmolStack {
         if self.tcp.flows.contains_key(&flow) {
             return Err(Errno::EADDRNOTAVAIL);
         }
+        if !self.has_room_for_flow() {
+            return Err(Errno::ENOBUFS);
+        }
         let first = self.tcp.first_sequence(&flow, self.now);
         let handshake = self
             .tcp

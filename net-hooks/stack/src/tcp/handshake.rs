@@ -195,7 +195,7 @@ impl SmolStack {
         frame: &[u8],
         segment: &Segment,
     ) {
-        let is_full = self.tcp.handshakes.len() >= HANDSHAKES_MAX;
+        let is_full = self.tcp.handshakes.len() >= HANDSHAKES_MAX || !self.has_room_for_flow();
         let first = self.tcp.first_sequence(flow, self.now);
         let (now, link) = (self.now, self.near(arrived, flow.peer));
         let Some(listener) = self.listener(owner) else {

@@ -26,6 +26,13 @@ impl SmolStack {
                 self.leave_time_wait(&flow, until_ns);
             }
         }
+        // Where memory is short they are fewer.
+        while !self.has_room_for_flow() || self.tcp.time_waits.try_reserve(1).is_err() {
+            let Some((until_ns, flow)) = self.tcp.time_waits.pop_front() else {
+                return;
+            };
+            self.leave_time_wait(&flow, until_ns);
+        }
         let until_ns = self.now + TIME_WAIT_NS;
         let time_wait = TimeWait {
             send_next,
