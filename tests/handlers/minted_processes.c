@@ -222,14 +222,69 @@ static void serves(void)
 	GIVES(system("exit 7"), 7 << 8);
 }
 
+static void say_closed(void *object)
+{
+	(void)object;
+	muslin_passthrough(SYS_write, (long[6]){ 1, (long)"closed ", 7 });
+}
+
+static void *wait_for_ever(void *unused)
+{
+	char text[8];
+	muslin_passthrough(SYS_write, (long[6]){ 1, (long)"read ", 5 });
+	read(fd, text, 1);
+	muslin_passthrough(SYS_write, (long[6]){ 1, (long)"went on ", 8 });
+	return unused;
+}
+
+/* The process ends while a thread waits and a child has ended. */
+static int end_process(void)
+{
+	static struct muslin_file_ops ops;
+	pthread_t thread;
+	ops = echo_ops;
+	ops.closed = say_closed;
+	echo.timeout_ns = ~0ull;
+	fd = muslin_fd_mint(&ops, &echo, 0, POLLOUT, &echo.file);
+	dup(fd);
+	if (!fork()) exit(0);
+	wait(0);
+	pthread_create(&thread, 0, wait_for_ever, 0);
+	sleep_ms(20);
+	exit(0);
+}
+
+/* An object hears of the end of its process, once, and nobody else does. */
+static void ends(const char *self)
+{
+	int pipes[2];
+	char said[100] = { 0 };
+	GIVES(pipe(pipes), 0);
+	pid_t child = fork();
+	if (!child) {
+		dup2(pipes[1], 1);
+		close(pipes[0]);
+		execl(self, self, "0", "end", (char *)0);
+		_exit(99);
+	}
+	close(pipes[1]);
+	child_ends(child);
+	long length = 0, more;
+	while ((more = read(pipes[0], said + length, sizeof said - length)) > 0) length += more;
+	CHECK(!strcmp(said, "read closed "));
+	close(pipes[0]);
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 2) return end_process();
 	inherited = others();
 	if (argc > 1) return inherited != atoi(argv[1]);
 	fd = echo_mint(&echo, O_NONBLOCK);
 	forks();
 	spawns();
 	executes(argv[0]);
+	ends(argv[0]);
 	signals_wait_for_locks();
 	forks_between_locks();
 	serves();

@@ -55,6 +55,9 @@ mod copies;
 mod counting;
 #[cfg(target_os = "none")]
 mod dispatch;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/ending.rs"]
+mod ending;
 #[cfg(target_os = "none")]
 mod entry;
 #[cfg(target_os = "none")]

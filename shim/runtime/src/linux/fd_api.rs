@@ -11,6 +11,7 @@ use muslin_abi::handler::Call;
 use muslin_abi::{Errno, Sysno};
 
 use crate::chain;
+use crate::ending;
 use crate::fd_calls;
 use crate::fd_table::{self, Entry, File, World};
 use crate::hidden;
@@ -102,6 +103,7 @@ extern "C" fn muslin_fd_get(fd: i32, ops: *const FileOps) -> *mut c_void {
         Entry::Minted(file)
             if ptr::eq(file.ops(), ops) && fd_table::world(false) != World::Copy =>
         {
+            ending::stay();
             file.retain_object();
             file.object()
         }
@@ -196,6 +198,7 @@ pub fn wait(call: Option<&Call>, file: &File, seen: u32, deadline_ns: u64) -> Re
     // SAFETY: the word and the deadline are alive.
     let raw = unsafe { chain::wait(call, Sysno::futex, &args) };
     file.sleepers.fetch_sub(1, Ordering::SeqCst);
+    ending::stay();
     match from_raw(raw) {
         Ok(_) | Err(Errno::EAGAIN) => Ok(()),
         Err(Errno::ETIMEDOUT) => Err(Errno::EAGAIN),

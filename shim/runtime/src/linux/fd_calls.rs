@@ -15,6 +15,7 @@ use muslin_abi::handler::{Call, REENTRANT};
 use muslin_abi::{Errno, SyscallResult, Sysno};
 
 use crate::chain::{self, Handler};
+use crate::ending;
 use crate::fd_numbers as numbers;
 use crate::fd_pieces as pieces;
 use crate::fd_table::{self, Entry, Held, World};
@@ -66,6 +67,7 @@ handlers! {
     epoll_ctl => watch::epoll_ctl;
     fork => fork;
     clone => clone;
+    exit_group => ending::exit_group;
     connect => socket;
     accept => socket;
     sendto => socket;
@@ -121,7 +123,10 @@ pub fn minted(fd: usize) -> Result<Option<Held>, Errno> {
         Entry::Host => Ok(None),
         Entry::Hidden => Err(Errno::EBADF),
         Entry::Minted(_) if fd_table::world(false) == World::Copy => Err(ELSEWHERE),
-        Entry::Minted(file) => Ok(Some(file)),
+        Entry::Minted(file) => {
+            ending::stay();
+            Ok(Some(file))
+        }
     }
 }
 

@@ -218,6 +218,14 @@ pub fn taken(first: u32, last: u32) -> impl Iterator<Item = i32> {
         .filter(|&fd| place(fd).is_some_and(|place| place.load(Ordering::Acquire) != 0))
 }
 
+/// All that is minted.
+pub fn minted() -> impl Iterator<Item = Held> {
+    taken(0, u32::MAX).filter_map(|fd| match look_up(fd) {
+        Entry::Minted(file) => Some(file),
+        _ => None,
+    })
+}
+
 /// A number that is on its way to another file or none. What becomes of it must be said.
 pub struct Changing {
     place: &'static AtomicUsize,
@@ -408,6 +416,13 @@ impl File {
             self.tell(self.ops().closed);
         }
         self.leave();
+    }
+
+    /// All descriptors count as closed, and the object hears of it.
+    pub fn end(&self) {
+        if self.descriptors.swap(0, Ordering::AcqRel) != 0 {
+            self.tell(self.ops().closed);
+        }
     }
 
     /// One reference less.

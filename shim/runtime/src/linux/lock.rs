@@ -44,7 +44,8 @@ static HOLDING: [Holder; HOLDERS] = [const {
 static GATE: AtomicU32 = AtomicU32::new(0);
 const FORKING: u32 = 1 << 31;
 
-fn holds_one() -> bool {
+/// Whether the calling thread holds a lock.
+pub fn holds_one() -> bool {
     let me = thread_pointer::read() as usize;
     let mut holders = HOLDING.iter();
     holders.any(|holder| holder.thread.load(Ordering::Relaxed) == me)
