@@ -91,6 +91,7 @@ unsafe fn mint(
         }
     };
     file.mirror.set_fd(fd);
+    file.told.store(readiness, Ordering::Relaxed);
     file.mirror.set(readiness, 0);
     fd_table::put(fd, file, flags & O_CLOEXEC != 0);
     Ok((fd, file))
@@ -142,9 +143,13 @@ unsafe extern "C" fn muslin_file_changed(changed: *const File, readiness: u32, e
         return;
     }
     let file = file(changed);
-    file.happened.fetch_add(1, Ordering::SeqCst);
-    if file.sleepers.load(Ordering::SeqCst) != 0 {
-        futex_wake(&file.happened, i32::MAX);
+    let before = file.told.swap(readiness, Ordering::SeqCst);
+    // Who waits for what it has no longer goes on waiting.
+    if (readiness & !before) | events != 0 {
+        file.happened.fetch_add(1, Ordering::SeqCst);
+        if file.sleepers.load(Ordering::SeqCst) != 0 {
+            futex_wake(&file.happened, i32::MAX);
+        }
     }
     file.mirror.set(readiness, events);
 }

@@ -33,6 +33,8 @@ pub struct File {
     descriptors: AtomicU32,
     /// How often something has happened: what waits sleeps on this word.
     pub happened: AtomicU32,
+    /// What the object is ready for, as it said last.
+    pub told: AtomicU32,
     /// How many sleep there.
     pub sleepers: AtomicU32,
     /// O_NONBLOCK, as the kernel has it, too.
