@@ -1,49 +1,26 @@
 /* A signal from a thread comes to one that waits: EINTR, or the wait goes on, call by call. Here waits
  * for time, for other threads and for signals. */
-#include "expect.h"
+#include "disturbed_waits.h"
 #include <linux/futex.h>
-#include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-static pthread_t target;
-static volatile int count;
 static sem_t sem;
 static int word;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static volatile int condition;
-static void counting(int number) { (void)number; count++; }
 
-/* Lets the waiting begin, sends a signal, and then what ends the wait in earnest. */
 enum { NOTHING, POST, WAKE, SIGNAL, BROADCAST };
-static void *disturb(void *how)
+static void end_in_earnest(long how)
 {
-	usleep(15000);
-	pthread_kill(target, SIGUSR1);
-	usleep(15000);
-	switch ((long)how) {
+	switch (how) {
 	case POST: sem_post(&sem); break;
 	case WAKE: word = 1; syscall(SYS_futex, &word, FUTEX_WAKE, 1, 0, 0, 0); break;
 	case SIGNAL: pthread_kill(target, SIGUSR2); break;
 	case BROADCAST: pthread_mutex_lock(&mutex); condition = 1; pthread_cond_broadcast(&cond); pthread_mutex_unlock(&mutex); break;
 	}
-	return 0;
-}
-static pthread_t disturber;
-static void begin(int flags, long how)
-{
-	struct sigaction action = { .sa_handler = counting, .sa_flags = flags };
-	sigaction(SIGUSR1, &action, NULL);
-	count = 0;
-	pthread_create(&disturber, NULL, disturb, (void *)how);
-}
-static void end(void)
-{
-	pthread_join(disturber, NULL);
-	GIVES("  handlers", count, 1);
 }
 static long futex_wait(struct timespec *timeout) { return syscall(SYS_futex, &word, FUTEX_WAIT, 0, timeout, 0, 0); }
 static void *joined(void *unused) { (void)unused; usleep(60000); return (void *)3; }

@@ -1,10 +1,8 @@
 /* A signal from a thread comes to one that waits: EINTR, or the wait goes on, call by call. Here waits
  * for files. */
-#include "expect.h"
+#include "disturbed_waits.h"
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/select.h>
@@ -12,39 +10,18 @@
 #include <sys/uio.h>
 #include <time.h>
 
-static pthread_t target;
-static volatile int count;
 static int empty[2], full[2], locked, waits, ep;
 static char room[65536];
-static void counting(int number) { (void)number; count++; }
 
-/* Lets the waiting begin, sends a signal, and then makes the file ready. */
 enum { NOTHING, FILL, DRAIN, UNLOCK, OPEN };
-static void *disturb(void *how)
+static void end_in_earnest(long how)
 {
-	usleep(15000);
-	pthread_kill(target, SIGUSR1);
-	usleep(15000);
-	switch ((long)how) {
+	switch (how) {
 	case FILL: write(empty[1], "x", 1); break;
 	case DRAIN: read(full[0], room, sizeof room); break;
 	case UNLOCK: flock(locked, LOCK_UN); break;
 	case OPEN: close(open("fifo", O_WRONLY)); break;
 	}
-	return 0;
-}
-static pthread_t disturber;
-static void begin(int flags, long how)
-{
-	struct sigaction action = { .sa_handler = counting, .sa_flags = flags };
-	sigaction(SIGUSR1, &action, NULL);
-	count = 0;
-	pthread_create(&disturber, NULL, disturb, (void *)how);
-}
-static void end(void)
-{
-	pthread_join(disturber, NULL);
-	GIVES("  handlers", count, 1);
 }
 static void fill(void)
 {

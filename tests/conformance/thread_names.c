@@ -1,23 +1,11 @@
 /* Names of threads, their directories in /proc, their number, their own clocks and use of time. */
-#include "expect.h"
+#include "staying_thread.h"
 #include <dirent.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 
-static sem_t ready, leave;
-static volatile pid_t tid;
-static void *stays(void *unused)
-{
-	tid = syscall(SYS_gettid);
-	sem_post(&ready);
-	while (sem_wait(&leave)) ;
-	return unused;
-}
 static void *idle(void *unused)
 {
 	sem_post(&ready);
@@ -85,8 +73,7 @@ int main(void)
 {
 	pthread_t t, many[10];
 	char name[32], path[80];
-	sem_init(&ready, 0, 0);
-	sem_init(&leave, 0, 0);
+	begin_staying();
 	prctl(PR_SET_NAME, "first");
 	pthread_create(&t, NULL, inherits, name);
 	pthread_join(t, NULL);

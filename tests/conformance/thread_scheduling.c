@@ -1,21 +1,9 @@
 // needs-root: priorities
 /* Policies, priorities and processors thread by thread, with the superuser's rights. */
-#include "expect.h"
-#include <pthread.h>
+#include "staying_thread.h"
 #include <sched.h>
-#include <semaphore.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
-static sem_t ready, leave;
-static volatile pid_t tid;
-static void *stays(void *unused)
-{
-	tid = syscall(SYS_gettid);
-	sem_post(&ready);
-	while (sem_wait(&leave)) ;
-	return unused;
-}
 static void *own_policy(void *out)
 {
 	int *seen = out;
@@ -43,8 +31,7 @@ int main(void)
 	pthread_t t;
 	struct sched_param param = { .sched_priority = 20 };
 	int policy;
-	sem_init(&ready, 0, 0);
-	sem_init(&leave, 0, 0);
+	begin_staying();
 	pid_t first = syscall(SYS_gettid);
 	GIVES("the first thread is the process", first == getpid(), 1);
 

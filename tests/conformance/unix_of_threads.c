@@ -1,9 +1,8 @@
 /* Threads that wait for AF_UNIX sockets of each other: accept, connect, recv and send, and what wakes
  * them. Each waits until its partner is sure to run. */
-#include "expect.h"
+#include "call_of_thread.h"
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -29,20 +28,9 @@ static void let_others_run(void)
 	nanosleep(&moment, NULL);
 }
 
-/* One call, made by a thread of its own. */
-struct call { int (*make)(struct call *); int fd, flags, result, error; char *buffer; size_t length; pthread_t thread; };
-static void *run(void *argument)
-{
-	struct call *call = argument;
-	errno = 0;
-	call->result = call->make(call);
-	call->error = call->result < 0 ? errno : 0;
-	return NULL;
-}
 static void start(struct call *call)
 {
-	call->result = -77;
-	pthread_create(&call->thread, NULL, run, call);
+	begin_call(call);
 	let_others_run();
 }
 static void ends(const char *what, struct call *call, int result, int error)
@@ -75,19 +63,19 @@ static void connections(void)
 	for (int i = 0; i < 4; i++) clients[i] = socket(AF_UNIX, SOCK_STREAM, 0);
 	struct call accepting = { make_accept, l }, connecting = { make_connect, clients[1] };
 	start(&accepting);
-	GIVES("accept waits", accepting.result, -77);
+	GIVES("accept waits", accepting.result, WAITING);
 	GIVES("connect", connect(clients[0], NAME), 0);
 	pthread_join(accepting.thread, NULL);
 	CHECK("accept is woken", accepting.result >= 0);
 
 	GIVES("connect", connect(clients[2], NAME), 0);
 	start(&connecting);
-	GIVES("connect waits while the backlog is full", connecting.result, -77);
+	GIVES("connect waits while the backlog is full", connecting.result, WAITING);
 	int one = OPENED("accept", accept(l, NULL, NULL));
 	ends("connect is woken", &connecting, 0, 0);
 	connecting.fd = clients[3];
 	start(&connecting);
-	GIVES("connect waits", connecting.result, -77);
+	GIVES("connect waits", connecting.result, WAITING);
 	close(l);
 	ends("connect to a listener that goes", &connecting, -1, ECONNREFUSED);
 	close(one);
@@ -121,14 +109,14 @@ static void streams(void)
 	socketpair(AF_UNIX, SOCK_STREAM, 0, s);
 	struct call receiving = { make_recv, s[0], 0, .buffer = back, .length = 10 };
 	start(&receiving);
-	GIVES("recv waits", receiving.result, -77);
+	GIVES("recv waits", receiving.result, WAITING);
 	send(s[1], "abc", 3, 0);
 	ends("recv is woken", &receiving, 3, 0);
 	receiving.flags = MSG_WAITALL;
 	start(&receiving);
 	send(s[1], "abcd", 4, 0);
 	let_others_run();
-	GIVES("MSG_WAITALL waits for all", receiving.result, -77);
+	GIVES("MSG_WAITALL waits for all", receiving.result, WAITING);
 	send(s[1], "efghijkl", 8, 0);
 	ends("all", &receiving, 10, 0);
 	say("%.10s", back);
@@ -141,7 +129,7 @@ static void streams(void)
 	ends("the end", &receiving, 0, 0);
 	receiving = (struct call){ make_read, s[1], .buffer = back, .length = 10 };
 	start(&receiving);
-	GIVES("read waits", receiving.result, -77);
+	GIVES("read waits", receiving.result, WAITING);
 	write(s[0], "12345", 5);
 	ends("read is woken", &receiving, 5, 0);
 	start(&receiving);
@@ -153,14 +141,14 @@ static void streams(void)
 	struct call sending = { make_write, s[1], .buffer = big, .length = sizeof big };
 	for (size_t i = 0; i < sizeof big; i++) big[i] = i % 251;
 	start(&sending);
-	GIVES("write waits for room", sending.result, -77);
+	GIVES("write waits for room", sending.result, WAITING);
 	size_t got = 0;
 	long n;
 	while (got < sizeof big && (n = recv(s[0], back + got, 7777, 0)) > 0) got += n;
 	ends("all is written", &sending, sizeof big, 0);
 	CHECK("and read", !memcmp(big, back, sizeof big));
 	start(&sending);
-	GIVES("write waits for room", sending.result, -77);
+	GIVES("write waits for room", sending.result, WAITING);
 	struct call polling = { make_poll, s[1], POLLOUT };
 	start(&polling);
 	for (got = 0; got < sizeof big && (n = recv(s[0], back, sizeof back, 0)) > 0; got += n) ;
@@ -213,19 +201,19 @@ static void messages(void)
 	bind(receiver, NAME);
 	struct call receiving = { make_recv, receiver, 0, .buffer = back, .length = 10 };
 	start(&receiving);
-	GIVES("recv of a datagram waits", receiving.result, -77);
+	GIVES("recv of a datagram waits", receiving.result, WAITING);
 	sendto(sender, "datagram", 8, 0, NAME);
 	ends("and is woken", &receiving, 8, 0);
 	struct call sending = { make_sendto, sender, 0, .buffer = small, .length = 1 };
 	while (sendto(sender, "x", 1, MSG_DONTWAIT, NAME) == 1) ;
 	start(&sending);
-	GIVES("sendto waits while the queue is full", sending.result, -77);
+	GIVES("sendto waits while the queue is full", sending.result, WAITING);
 	recv(receiver, back, 10, 0);
 	ends("and is woken", &sending, 1, 0);
 	connect(sender, NAME);
 	struct call polling = { make_poll, sender, POLLOUT };
 	start(&polling);
-	GIVES("poll waits too", polling.result, -77);
+	GIVES("poll waits too", polling.result, WAITING);
 	recv(receiver, back, 10, 0);
 	ends("and is woken", &polling, POLLOUT, 0);
 	while (send(sender, "x", 1, MSG_DONTWAIT) == 1) ;
@@ -237,7 +225,7 @@ static void messages(void)
 	socketpair(AF_UNIX, SOCK_DGRAM, 0, s);
 	receiving.fd = s[0];
 	start(&receiving);
-	GIVES("recv waits", receiving.result, -77);
+	GIVES("recv waits", receiving.result, WAITING);
 	shutdown(s[0], SHUT_RD);
 	ends("shutdown ends it", &receiving, 0, 0);
 
@@ -252,7 +240,7 @@ static void messages(void)
 	sending = (struct call){ make_write, s[1], .buffer = big, .length = 100000 };
 	while (send(s[1], big, 100000, MSG_DONTWAIT) == 100000) ;
 	start(&sending);
-	GIVES("write waits for room", sending.result, -77);
+	GIVES("write waits for room", sending.result, WAITING);
 	while (recv(s[0], back, 100, MSG_DONTWAIT) > 0) ;
 	ends("and is woken", &sending, 100000, 0);
 	while (recv(s[0], back, 100, MSG_DONTWAIT) > 0) ;

@@ -1,6 +1,5 @@
 /* Signals that come to calls that wait for AF_UNIX sockets: which are made again, and which say EINTR. */
-#include "expect.h"
-#include <pthread.h>
+#include "call_of_thread.h"
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -27,19 +26,9 @@ static void pause_a_little(void)
 	nanosleep(&moment, NULL);
 }
 
-struct call { long (*make)(struct call *); int fd, result, error; char *buffer; size_t length; pthread_t thread; };
-static void *run(void *argument)
-{
-	struct call *call = argument;
-	errno = 0;
-	call->result = call->make(call);
-	call->error = call->result < 0 ? errno : 0;
-	return NULL;
-}
 static void start(struct call *call)
 {
-	call->result = -77;
-	pthread_create(&call->thread, NULL, run, call);
+	begin_call(call);
 	pause_a_little();
 	pthread_kill(call->thread, SIGUSR1);
 	pause_a_little();
@@ -51,18 +40,18 @@ static void ends(const char *what, struct call *call)
 	seen = 0;
 }
 
-static long make_recv(struct call *c) { return recv(c->fd, c->buffer, c->length, 0); }
-static long make_recv_all(struct call *c) { return recv(c->fd, c->buffer, c->length, MSG_WAITALL); }
-static long make_read(struct call *c) { return read(c->fd, c->buffer, c->length); }
-static long make_send(struct call *c) { return send(c->fd, c->buffer, c->length, 0); }
-static long make_sendto(struct call *c) { return sendto(c->fd, c->buffer, c->length, 0, NAME); }
-static long make_accept(struct call *c)
+static int make_recv(struct call *c) { return recv(c->fd, c->buffer, c->length, 0); }
+static int make_recv_all(struct call *c) { return recv(c->fd, c->buffer, c->length, MSG_WAITALL); }
+static int make_read(struct call *c) { return read(c->fd, c->buffer, c->length); }
+static int make_send(struct call *c) { return send(c->fd, c->buffer, c->length, 0); }
+static int make_sendto(struct call *c) { return sendto(c->fd, c->buffer, c->length, 0, NAME); }
+static int make_accept(struct call *c)
 {
 	int fd = accept(c->fd, NULL, NULL);
 	if (fd >= 0) close(fd);
 	return fd < 0 ? fd : 0;
 }
-static long make_connect(struct call *c) { return connect(c->fd, NAME); }
+static int make_connect(struct call *c) { return connect(c->fd, NAME); }
 
 static char big[500000], back[500000];
 
