@@ -256,6 +256,7 @@ numbers! {
         SO_PROTOCOL = 38,
         SO_DOMAIN = 39,
         SO_RXQ_OVFL = 40,
+        SO_PEEK_OFF = 42,
         SO_COOKIE = 57,
         SO_RCVTIMEO_NEW = 66,
         SO_SNDTIMEO_NEW = 67,

@@ -382,7 +382,7 @@ syscall_table! {
     ioprio_set = passthrough::__muslin_passthrough, Full => missing;
     ioprio_get = passthrough::__muslin_passthrough, Full => missing;
     inotify_init = passthrough::__muslin_passthrough, Full => files::sys_inotify_init, Full;
-    inotify_add_watch = passthrough::__muslin_passthrough, Full => files::sys_inotify_add_watch, Partial("of a file with several names the directory of the last one is told; fifos, sockets and devices tell of being opened and closed, not of being read and written");
+    inotify_add_watch = passthrough::__muslin_passthrough, Full => files::sys_inotify_add_watch, Partial("of a file with several names calls by path tell the directory of the last one; fifos, sockets and devices tell of being opened and closed, not of being read and written");
     inotify_rm_watch = passthrough::__muslin_passthrough, Full => files::sys_inotify_rm_watch, Full;
     migrate_pages = passthrough::__muslin_passthrough, Full => missing;
     openat = passthrough::__muslin_passthrough, Full => files::sys_openat, Partial("permissions are kept and said, and never stand in the way: there is one user, root");

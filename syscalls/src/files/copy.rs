@@ -274,7 +274,7 @@ impl<'a> Side<'a> {
     fn read(&mut self, context: &Context<'_>, bytes: &mut [u8]) -> Result<usize, Errno> {
         let mut dst = UserBufMut::from_slice(bytes);
         if self.file.ops.has_places() {
-            let got = self.file.ops.read_at(context, self.place, &mut dst)?;
+            let got = self.file.read_at(context, self.place, &mut dst)?;
             self.place += got as u64;
             Ok(got)
         } else if self.never_waits {
@@ -287,7 +287,7 @@ impl<'a> Side<'a> {
     fn write(&mut self, context: &Context<'_>, bytes: &[u8]) -> Result<usize, Errno> {
         let src = UserBuf::from_slice(bytes);
         if self.file.ops.has_places() {
-            let (written, end) = self.file.ops.write_at(context, Some(self.place), &src)?;
+            let (written, end) = self.file.write_at(context, Some(self.place), &src)?;
             self.place = end;
             Ok(written)
         } else if self.never_waits {

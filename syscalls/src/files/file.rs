@@ -13,6 +13,7 @@ use muslin_abi::layout::Stat;
 use super::directory::Name;
 use super::file_ops::FileOps;
 use super::inode::Inode;
+use super::observe::OBSERVERS;
 use super::range_locks::Holder;
 use super::regular::RegularFile;
 use super::waiting::Waits;
@@ -149,6 +150,40 @@ impl File {
         }
     }
 
+    /// Reads from a place, and tells of it.
+    ///
+    /// # Errors
+    /// The kind's own.
+    pub fn read_at(
+        &self,
+        context: &Context<'_>,
+        offset_bytes: u64,
+        dst: &mut UserBufMut<'_>,
+    ) -> Result<usize, Errno> {
+        let got = self.ops.read_at(context, offset_bytes, dst)?;
+        if got > 0 && self.is_regular {
+            self.tell(IN_ACCESS);
+        }
+        Ok(got)
+    }
+
+    /// Writes to a place, or at the end, and tells of it. How much, and where that ended.
+    ///
+    /// # Errors
+    /// The kind's own.
+    pub fn write_at(
+        &self,
+        context: &Context<'_>,
+        offset_bytes: Option<u64>,
+        src: &UserBuf<'_>,
+    ) -> Result<(usize, u64), Errno> {
+        let (written, end) = self.ops.write_at(context, offset_bytes, src)?;
+        if written > 0 && self.is_regular {
+            self.tell(IN_MODIFY);
+        }
+        Ok((written, end))
+    }
+
     /// Reads what comes next. Waits unless `O_NONBLOCK` is set.
     ///
     /// # Errors
@@ -156,7 +191,7 @@ impl File {
     pub fn read(&self, context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
         if self.ops.has_places() {
             let mut offset = self.offset.lock();
-            let got = self.ops.read_at(context, *offset, dst)?;
+            let got = self.read_at(context, *offset, dst)?;
             *offset += got as u64;
             return Ok(got);
         }
@@ -177,7 +212,7 @@ impl File {
             // Not held meanwhile: a signal's function may run and write here too.
             let offset = *self.offset.lock();
             let place = (self.flags() & O_APPEND == 0).then_some(offset);
-            let (written, end) = self.ops.write_at(context, place, src)?;
+            let (written, end) = self.write_at(context, place, src)?;
             // Nothing moves nothing, not even to the end.
             if written > 0 {
                 *self.offset.lock() = end;
@@ -215,11 +250,14 @@ impl File {
     }
 
     /// Something happens to the file by this description.
+    #[inline]
     pub(super) fn tell(&self, mask: u32) {
-        if let Some(inode) = &self.inode
+        if let Some(observers) = OBSERVERS.get()
+            && let Some(inode) = &self.inode
             && !self.is_path()
         {
-            inode.tell(mask);
+            let name = self.name.as_ref();
+            (observers.file)(inode, name, mask);
         }
     }
 

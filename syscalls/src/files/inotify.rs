@@ -2,7 +2,7 @@
 //!
 //! A watch is a mark at its inode, which names the instance and what it asks for; the instance keeps the
 //! watches by their numbers. Whatever happens to a file is told to the marks of its inode and to those
-//! of the directory that it is in, under the name that it was given last.
+//! of the directory that it is in: of several the one whose name it was opened by, or the last one.
 //!
 //! Lock order: an inode's marks, then an instance.
 
@@ -19,7 +19,7 @@ use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
 use super::directory::Name;
 use super::file_ops::{FileOps, Readiness, anonymous_stat};
-use super::inode::Inode;
+use super::inode::{Body, Inode};
 use super::observe::{Named, OBSERVERS, Observers};
 use super::{new_descriptor, walk};
 use crate::context::Context;
@@ -108,8 +108,8 @@ pub fn sys_inotify_init1(context: &Context<'_>, args: &SyscallArgs) -> SyscallRe
 /// `EBADF` · `EINVAL` not such a descriptor, or a mask that asks for nothing · `EEXIST` there is a watch
 /// and `IN_MASK_CREATE` · `ENOTDIR` no directory and `IN_ONLYDIR` · `EFAULT` · as [`walk`].
 /// # Differs from Linux
-/// The directory that is told is the one of the name that the file was given last, by whichever name it
-/// is used. Fifos, sockets and devices tell of being opened and closed, not of being read and written.
+/// Of a file with several names, what is done by a path tells the directory of the name that it was given
+/// last, whichever the path is. Fifos, sockets and devices tell of being opened and closed, not of being read and written.
 /// # Source
 /// inotify_add_watch(2), man-pages 6.9
 pub fn sys_inotify_add_watch(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -172,10 +172,14 @@ fn inotify_of(ops: &dyn FileOps) -> Result<&Arc<Inotify>, Errno> {
 
 /// What files call once there is an instance.
 static HOOKS: Observers = Observers {
-    file: |inode, mask| {
+    file: |inode, opened_by, mask| {
         let mask = mask | if inode.is_directory() { IN_ISDIR } else { 0 };
-        if let Some((parent, name)) = inode.home() {
-            let is_unlinked = inode.meta().links == 0;
+        let links = inode.meta().links;
+        // Of several names the one that was used, if it is still there.
+        let used = opened_by.filter(|_| links > 1);
+        let used = used.filter(|(parent, name)| names(parent, name, inode));
+        if let Some((parent, name)) = used.cloned().or_else(|| inode.home()) {
+            let is_unlinked = links == 0;
             tell(&parent, mask, 0, Some(&name), is_unlinked);
         }
         tell(inode, mask, 0, None, false);
@@ -205,6 +209,16 @@ static HOOKS: Observers = Observers {
         }
     },
 };
+
+/// Whether a name in a directory is this file's.
+fn names(directory: &Inode, name: &[u8], inode: &Inode) -> bool {
+    let Body::Directory(directory) = &directory.body else {
+        return false;
+    };
+    let directory = directory.lock();
+    let found = directory.get(name);
+    found.is_some_and(|found| core::ptr::eq(&raw const **found, inode))
+}
 
 /// Tells the marks of an inode.
 fn tell(inode: &Inode, mask: u32, cookie: u32, name: Option<&[u8]>, is_unlinked: bool) {

@@ -3,10 +3,16 @@
 //! Every file may be observed, and in few programs one is: what tells of it is put here by the first
 //! `inotify_init`.
 
+use alloc::sync::Arc;
+
 use muslin_abi::flags::{IN_ISDIR, IN_MOVED_FROM, IN_MOVED_TO};
 use spin::Once;
 
+use super::directory::Name;
 use super::inode::Inode;
+
+/// A name in a directory.
+pub type NameIn = (Arc<Inode>, Name);
 
 /// What happened in a directory to a name.
 pub struct Named<'a> {
@@ -20,8 +26,9 @@ pub struct Named<'a> {
 
 /// Who is told.
 pub struct Observers {
-    /// Something happened to a file: for the file, and for the directory that it is in.
-    pub file: fn(&Inode, u32),
+    /// Something happened to a file: for the file, and for the directory that it is in. If it was opened,
+    /// by which name.
+    pub file: fn(&Inode, Option<&NameIn>, u32),
     /// For the file alone.
     pub own: fn(&Inode, u32),
     /// For a directory, of a name in it.
@@ -40,7 +47,7 @@ impl Inode {
     #[inline]
     pub(super) fn tell(&self, mask: u32) {
         if let Some(observers) = OBSERVERS.get() {
-            (observers.file)(self, mask);
+            (observers.file)(self, None, mask);
         }
     }
 

@@ -78,7 +78,7 @@ pub fn sys_pread64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let files = &context.process.files;
     let read = |file: &File| {
         let mut dst = UserBufMut::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
-        file.ops.read_at(context, place, &mut dst)
+        file.read_at(context, place, &mut dst)
     };
     match files.with_regular(args.fd(0), |file| file.if_readable().and_then(read)) {
         Some(done) => done,
@@ -98,7 +98,7 @@ pub fn sys_pwrite64(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
     let write = |file: &File| {
         let src = UserBuf::new(context, args.addr(1), args.size(2).min(RW_BYTES_MAX))?;
         let place = (file.flags() & O_APPEND == 0).then_some(place);
-        Ok(file.ops.write_at(context, place, &src)?.0)
+        Ok(file.write_at(context, place, &src)?.0)
     };
     match files.with_regular_to_write(args.fd(0), |file| file.if_writable().and_then(write)) {
         Some(done) => done,
@@ -248,7 +248,7 @@ fn read_pieces(
             continue;
         }
         let result = UserBufMut::new(context, address, len).and_then(|mut dst| match place {
-            Some(place) => file.ops.read_at(context, place + done as u64, &mut dst),
+            Some(place) => file.read_at(context, place + done as u64, &mut dst),
             // Only the first piece may wait.
             None if done > 0 && !file.ops.has_places() => file.ops.read(context, &mut dst),
             None => file.read(context, &mut dst),
@@ -287,16 +287,13 @@ fn write_pieces(
         }
         let result = UserBuf::new(context, address, len).and_then(|src| match place {
             _ if appends && file.ops.has_places() => {
-                let (written, end) = file.ops.write_at(context, None, &src)?;
+                let (written, end) = file.write_at(context, None, &src)?;
                 if place.is_none() {
                     *file.offset().lock() = end;
                 }
                 Ok(written)
             }
-            Some(place) => Ok(file
-                .ops
-                .write_at(context, Some(place + done as u64), &src)?
-                .0),
+            Some(place) => Ok(file.write_at(context, Some(place + done as u64), &src)?.0),
             None => file.write(context, &src),
         });
         match result {

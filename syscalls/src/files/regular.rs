@@ -79,9 +79,6 @@ impl FileOps for RegularFile {
         if got > 0 && !self.keeps_access_time {
             self.inode.set_accessed(context.platform);
         }
-        if got > 0 {
-            self.inode.tell(IN_ACCESS);
-        }
         Ok(got)
     }
 
@@ -101,7 +98,6 @@ impl FileOps for RegularFile {
         })?;
         if written > 0 {
             self.inode.set_modified(Time::now(context.platform));
-            self.inode.tell(IN_MODIFY);
         }
         Ok((written, place + written as u64))
     }

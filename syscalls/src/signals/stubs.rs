@@ -228,3 +228,43 @@ unsafe extern "C" fn go_on(address: usize) -> ! {
     // SAFETY: the registers are the program's; nothing of this stack is needed any more.
     unsafe { resume(place) }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
+    use muslin_abi::layout::Sigaction;
+    use muslin_sim::Sim;
+
+    use super::super::{bit, sys_kill, sys_rt_sigaction, sys_rt_sigprocmask};
+    use super::attend;
+    use crate::testing::frames;
+    use crate::threads::sys_gettid;
+
+    static CAME: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C" fn function() {
+        CAME.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn what_only_the_mask_of_a_call_kept_away_comes_behind_it() {
+        frames::run(Sim::new(4096, 1), |world| {
+            let action = world.value(&Sigaction {
+                handler: function as *const () as usize,
+                ..Sigaction::default()
+            });
+            let mask = world.value(&bit(10));
+            assert_eq!(world.call(sys_rt_sigaction, [10, action, 0, 8]), Ok(0));
+            assert_eq!(world.call(sys_rt_sigprocmask, [2, mask, 0, 8]), Ok(0));
+            assert_eq!(world.call(sys_kill, [1, 10]), Ok(0));
+            assert_eq!(CAME.load(Ordering::Relaxed), 0);
+            // The signal that ended the wait was taken by another thread.
+            let threads = &world.process.threads;
+            threads.current().signals.lock().mask_after = Some(0);
+            threads.attention.demand(attend);
+            assert_eq!(world.call(sys_gettid, []), Ok(1));
+            assert_eq!(CAME.load(Ordering::Relaxed), 1);
+        });
+    }
+}

@@ -58,6 +58,8 @@ pub struct Options {
     pub send_timeout_ns: Option<u64>,
     /// `SO_PASSCRED`: messages say who sent them.
     pub passes_credentials: bool,
+    /// `SO_PEEK_OFF`: where a look at what has come begins. Below 0: always at the front.
+    peek_offset: i32,
     linger: Linger,
     /// Those that are only kept, by their numbers.
     kept: Vec<(i32, i32)>,
@@ -72,6 +74,7 @@ impl Default for Options {
             receive_timeout_ns: None,
             send_timeout_ns: None,
             passes_credentials: false,
+            peek_offset: -1,
             linger: Linger::default(),
             kept: Vec::new(),
         }
@@ -84,6 +87,28 @@ impl Options {
         Self {
             passes_credentials: self.passes_credentials,
             ..Self::default()
+        }
+    }
+
+    /// Where a look begins.
+    pub fn peek_offset(&self) -> usize {
+        self.peek_offset.max(0) as usize
+    }
+
+    /// So many bytes have been looked at: the next look goes on behind them.
+    pub fn looked_at(&mut self, count: usize) {
+        if self.peek_offset >= 0 {
+            self.peek_offset = self.peek_offset.saturating_add_unsigned(count as u32);
+        }
+    }
+
+    /// So many bytes are gone from the front.
+    pub fn received(&mut self, count: usize) {
+        if self.peek_offset >= 0 {
+            self.peek_offset = self
+                .peek_offset
+                .saturating_sub_unsigned(count as u32)
+                .max(0);
         }
     }
 
@@ -136,6 +161,7 @@ pub fn sys_setsockopt(context: &Context<'_>, args: &SyscallArgs) -> SyscallResul
             end.state().options.linger = linger;
         }
         SO_PASSCRED => end.state().options.passes_credentials = number != 0,
+        SO_PEEK_OFF => end.state().options.peek_offset = number,
         SO_SNDBUF | SO_SNDBUFFORCE => {
             end.state().options.send_bytes = doubled(number).max(SEND_BYTES_MIN);
             end.queue.wake(crate::files::Readiness::WRITABLE);
@@ -208,6 +234,7 @@ fn value_of(context: &Context<'_>, end: &Endpoint, option: i32) -> Result<Vec<u8
         SO_RCVBUF => state.options.receive_bytes as i32,
         SO_PASSCRED => i32::from(state.options.passes_credentials),
         SO_RCVLOWAT => state.options.receive_least_bytes as i32,
+        SO_PEEK_OFF => state.options.peek_offset,
         SO_SNDLOWAT => 1,
         SO_PEERCRED => return Ok(bytes_of_value(&state.peer_credentials.unwrap_or(NOBODY))),
         SO_LINGER => return Ok(bytes_of_value(&state.options.linger)),

@@ -1,5 +1,6 @@
 //! Receives one message, or what has come of a stream.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -126,19 +127,29 @@ impl Receiving<'_> {
     ) -> Result<bool, Errno> {
         let peeks = self.flags & MSG_PEEK != 0;
         let mut index = 0;
+        let mut has_looked = false;
+        let mut skip = match peeks {
+            true => self.end.state().options.peek_offset(),
+            false => 0,
+        };
         loop {
             let mut state = self.end.state();
             let passes_credentials = state.options.passes_credentials;
             let Some(message) = state.messages.get_mut(index) else {
-                return Ok(peeks && index > 0);
+                return Ok(has_looked);
             };
+            if skip > 0 && skip >= message.rest().len() {
+                skip -= message.rest().len();
+                index += 1;
+                continue;
+            }
             if passes_credentials {
                 let credentials = message.credentials.unwrap_or(NOBODY);
                 if *received.credentials.get_or_insert(credentials) != credentials {
                     return Ok(true);
                 }
             }
-            let rest = message.rest();
+            let rest = &message.rest()[core::mem::take(&mut skip)..];
             let count = rest.len().min(self.target.len() - *done);
             match self.target.put(context, *done, &rest[..count]) {
                 Ok(()) => {}
@@ -153,12 +164,15 @@ impl Receiving<'_> {
             if peeks {
                 received.files.extend(files_of(message));
                 index += 1;
+                has_looked = true;
+                state.options.looked_at(count);
             } else {
                 message.take(count);
                 cargo = message.cargo.take();
                 if is_all {
                     finished = state.messages.pop_front();
                 }
+                state.options.received(count);
             }
             drop(state);
             received.from = address_of(&from);
@@ -181,7 +195,11 @@ impl Receiving<'_> {
             state.take_error()?;
             let is_shut = state.is_shut_for_reading;
             let passes_credentials = state.options.passes_credentials;
-            let Some(message) = state.messages.front() else {
+            let (index, skip) = match peeks {
+                true => behind(&state.messages, state.options.peek_offset()),
+                false => (0, 0),
+            };
+            let Some(message) = state.messages.get(index) else {
                 drop(state);
                 let is_over = self.end.kind == Kind::Packets || self.patience != Patience::None;
                 if is_shut && is_over {
@@ -190,7 +208,7 @@ impl Receiving<'_> {
                 self.patience.wait(context, &self.end.queue, "a datagram")?;
                 continue;
             };
-            let rest = message.rest();
+            let rest = &message.rest()[skip..];
             let (len, count) = (rest.len(), rest.len().min(self.target.len()));
             let copied = self.target.put(context, 0, &rest[..count]);
             received.credentials =
@@ -202,8 +220,10 @@ impl Receiving<'_> {
             let mut taken = None;
             if peeks {
                 received.files = files_of(message);
+                state.options.looked_at(count);
             } else {
                 taken = state.messages.pop_front();
+                state.options.received(len);
             }
             drop(state);
             received.from = address_of(&from);
@@ -219,6 +239,19 @@ impl Receiving<'_> {
             });
         }
     }
+}
+
+/// The message in which the byte at `offset` is, and where there. None is there if the offset is behind all.
+fn behind(messages: &VecDeque<Message>, offset: usize) -> (usize, usize) {
+    let mut skip = offset;
+    for (index, message) in messages.iter().enumerate() {
+        let len = message.rest().len();
+        if skip == 0 || skip < len {
+            return (index, skip);
+        }
+        skip -= len;
+    }
+    (messages.len(), 0)
 }
 
 fn files_of(message: &Message) -> Vec<Arc<File>> {

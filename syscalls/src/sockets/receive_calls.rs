@@ -27,7 +27,7 @@ use crate::user_mem::{self, RW_BYTES_MAX};
 /// `O_NONBLOCK`, `MSG_DONTWAIT` or `SO_RCVTIMEO` · `ECONNRESET` the peer was closed with bytes unread ·
 /// `EFAULT`.
 /// # Differs from Linux
-/// `MSG_OOB` is `EOPNOTSUPP`; `MSG_PEEK` always begins at the front.
+/// `MSG_OOB` is `EOPNOTSUPP`.
 /// # Source
 /// recv(2), unix(7)
 pub fn sys_recvfrom(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {

@@ -23,6 +23,9 @@ pub static CALL_PLACE: AtomicUsize = AtomicUsize::new(0);
 /// are made on.
 static KERNEL_STACK: AtomicUsize = AtomicUsize::new(0);
 
+/// What such a stack of the first thread has.
+pub const KERNEL_STACK_BYTES: usize = 32 * 1024;
+
 /// A call is being answered.
 static IS_INSIDE: AtomicBool = AtomicBool::new(false);
 
@@ -125,6 +128,11 @@ unsafe extern "C" fn nothing_code(
 
 fn nothing(_: &Context<'_>, _: &SyscallArgs) -> SyscallResult {
     Ok(0)
+}
+
+/// Calls of the first thread are answered on the stack with this top from now on.
+pub fn answer_on(top: usize) {
+    KERNEL_STACK.store(top, Ordering::Relaxed);
 }
 
 /// Whether a call is being answered: what goes wrong then is the library OS's doing.

@@ -55,6 +55,13 @@ pub fn begin() {
         platform: host(),
         process,
     });
+    // Where memory comes on first touch, the first thread's calls may be made on such memory, too: on the
+    // alternate stack of a signal, for one.
+    if host().memory().paging().is_some()
+        && let Some(stack) = take_pages(answer::KERNEL_STACK_BYTES, Owner::Kernel)
+    {
+        answer::answer_on(stack as usize + answer::KERNEL_STACK_BYTES);
+    }
 }
 
 /// `arch_prctl(ARCH_SET_FS)`.

@@ -7,8 +7,8 @@ use muslin_abi::layout::{Itimerspec, Sigevent, Siginfo, Timespec};
 use muslin_platform::Clock;
 
 use super::stage::{
-    AWAITED, BLOCKED, INTERRUPTING, OWN, RESTARTING, TICK, TIMED, WAKING, bit, mask, own, play,
-    send, send_any, set_mask, tid, took_awaited,
+    AWAITED, BLOCKED, INTERRUPTING, OWN, Player, RESTARTING, TICK, TIMED, WAKING, bit, count, mask,
+    own, play, send, send_any, set_mask, tid, took_awaited,
 };
 use super::{Worker, random};
 use crate::files::{sys_close, sys_pipe2, sys_read, sys_write};
@@ -71,27 +71,27 @@ impl Worker {
 
     /// A plain signal that is blocked comes once, however often it was sent, and when it is blocked no more.
     pub fn block_one(&mut self, world: &World) {
-        let count = |world: &World| own(world, |own| own.by_signal.get(&OWN).copied());
-        let before = count(world).unwrap_or(0);
+        let times = |world: &World| own(world, |own| own.by_signal.get(&OWN).copied());
+        let before = times(world).unwrap_or(0);
         let more = [bit(RESTARTING), bit(INTERRUPTING), u64::MAX, 0][self.random(4) as usize];
         set_mask(world, BLOCKED | bit(OWN) | more);
-        let times = self.random(4);
-        for _ in 0..times {
+        let sent = self.random(4);
+        for _ in 0..sent {
             send(world, tid(world), OWN);
             self.dawdle(world);
             if self.random(3) == 0 {
                 send_any(world);
             }
         }
-        assert_eq!(count(world).unwrap_or(0), before, "it was blocked");
+        assert_eq!(times(world).unwrap_or(0), before, "it was blocked");
         let mut set = 0_u64;
         let pending = world.call(sys_rt_sigpending, [&raw mut set as usize, 8]);
         assert_eq!(pending, Ok(0));
         // The kernel wrote there.
         let set: u64 = world.get_value(address(&set));
-        assert_eq!(set & bit(OWN) != 0, times > 0);
+        assert_eq!(set & bit(OWN) != 0, sent > 0);
         set_mask(world, BLOCKED);
-        assert_eq!(count(world).unwrap_or(0), before + times.min(1));
+        assert_eq!(times(world).unwrap_or(0), before + sent.min(1));
     }
 
     /// Waits with another mask, for ever: only the signal that this lets in ends it.
@@ -105,18 +105,18 @@ impl Worker {
                 send(world, parent, WAKING);
             });
         });
-        let count = |world: &World| own(world, |own| own.by_signal.get(&WAKING).copied());
-        let before = count(world).unwrap_or(0);
+        let times = |world: &World| own(world, |own| own.by_signal.get(&WAKING).copied());
+        let before = times(world).unwrap_or(0);
         let more = [0, bit(RESTARTING) | bit(INTERRUPTING)][self.random(2) as usize];
         let meanwhile = BLOCKED & !bit(WAKING) | more;
         own(world, |own| own.meanwhile = Some(meanwhile));
-        while count(world).unwrap_or(0) == before {
+        while times(world).unwrap_or(0) == before {
             let result = world.call(sys_rt_sigsuspend, [address(&meanwhile), 8]);
             assert_eq!(result, Err(Errno::EINTR));
             assert_eq!(mask(world), BLOCKED, "the mask did not come back");
         }
         own(world, |own| own.meanwhile = None);
-        assert_eq!(count(world).unwrap_or(0), before + 1);
+        assert_eq!(times(world).unwrap_or(0), before + 1);
         world.join(word);
     }
 
@@ -145,12 +145,20 @@ impl Worker {
         });
         let byte = AtomicU32::new(0);
         loop {
-            let before = own(world, |own| own.interrupting);
-            match world.call(sys_read, [end, address(&byte), 1]) {
-                Ok(count) => break assert_eq!(count, 1),
+            let functions = |own: &mut Player| (own.functions, own.interrupting);
+            let before = own(world, functions);
+            let result = world.call(sys_read, [end, address(&byte), 1]);
+            let after = own(world, functions);
+            match result {
+                Ok(length) => {
+                    assert_eq!(length, 1);
+                    count(|tally| tally.restarted += u64::from(after.0 > before.0));
+                    break;
+                }
                 Err(errno) => assert_eq!(errno, Errno::EINTR),
             }
-            assert!(own(world, |own| own.interrupting) > before, "no reason");
+            assert!(after.1 > before.1, "no reason");
+            count(|tally| tally.interrupted += 1);
         }
         assert_eq!(byte.load(Ordering::Relaxed), 77);
         world.join(word);

@@ -100,8 +100,23 @@ struct Stage {
     awaited: BTreeSet<u64>,
     last_value: u64,
     random: u64,
-    /// For the line at the end of the long test.
-    functions: u64,
+    tally: Tally,
+}
+
+/// What a run has had, so that it can be seen that there was something.
+#[derive(Clone, Copy, Default)]
+pub struct Tally {
+    /// Functions of signals.
+    pub functions: u64,
+    /// Reads that answered `EINTR` behind one.
+    pub interrupted: u64,
+    /// Reads that went on behind one.
+    pub restarted: u64,
+}
+
+/// Adds to what this run has had.
+pub fn count(work: impl FnOnce(&mut Tally)) {
+    with(|stage| work(&mut stage.tally));
 }
 
 std::thread_local! {
@@ -160,8 +175,8 @@ pub fn open(world: &World, seed: u64) {
     set_mask(world, BLOCKED);
 }
 
-/// The end of a run: nothing is left. How many functions there were.
-pub fn close(world: &World) -> u64 {
+/// The end of a run: nothing is left. What there was.
+pub fn close(world: &World) -> Tally {
     with(|stage| {
         assert!(stage.players.is_empty());
         assert!(!stage.is_owed_to_all, "a signal for all was lost");
@@ -170,7 +185,7 @@ pub fn close(world: &World) -> u64 {
     });
     let left = crate::signals::pending_among(&world.context(), u64::MAX);
     assert_eq!(left, 0, "signals are left that nobody sent");
-    with(|stage| stage.functions)
+    with(|stage| stage.tally)
 }
 
 /// A thread to which others send signals.
@@ -367,7 +382,7 @@ extern "C" fn function(signal: i32, info: &Siginfo, context: &mut Context) {
     }
     assert_eq!(of_program(mask(world)), of_program(mask_inside));
     own(world, |own| own.depth -= 1);
-    with(|stage| stage.functions += 1);
+    count(|tally| tally.functions += 1);
 }
 
 /// What functions do besides.
