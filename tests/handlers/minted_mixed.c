@@ -306,9 +306,37 @@ static void objects(void)
 	GIVES(muslin_fd_mint(&echo_ops, &echo, O_APPEND, 0, &file), -EINVAL);
 }
 
+static long refuse(const struct muslin_call *call, void *context)
+{
+	(void)call, (void)context;
+	return -EPERM;
+}
+
+/* What answers for minted descriptors is a part of the platform: it is below all handlers. */
+static void handlers(void)
+{
+	static struct echo echo;
+	char text[8];
+	const struct muslin_handler *before;
+	int fd = echo_mint(&echo, O_NONBLOCK);
+	GIVES(write(fd, "abc", 3), 3);
+	GIVES(muslin_register(SYS_read, refuse, 0, 0, &before), 0);
+	FAILS(read(fd, text, 1), EPERM);
+	GIVES(muslin_passthrough(SYS_read, (long[6]){ fd, (long)text, 1 }), 1);
+	GIVES(muslin_call(before, SYS_read, (long[6]){ fd, (long)text, 1 }), 1);
+	GIVES(muslin_call(0, SYS_read, (long[6]){ fd, (long)text, 1 }), 1);
+	GIVES(muslin_restore(SYS_read), 0);
+	FAILS(read(fd, text, 1), EAGAIN);
+	GIVES(muslin_restore(SYS_read), 0);
+	FAILS(read(fd, text, 1), EAGAIN);
+	close(fd);
+	muslin_file_release(echo.file);
+}
+
 int main(void)
 {
 	bytes();
+	handlers();
 	readiness();
 	numbers();
 	files();

@@ -361,6 +361,24 @@ unsafe extern "C" fn muslin_call(
     }
 }
 
+/// In a registration's flags: it is the runtime's own, at the bottom of its chain for ever, and a part of
+/// the platform.
+#[cfg(feature = "platform-linux")]
+pub const OF_PLATFORM: usize = 1 << 16;
+
+/// The handler of the runtime's own below the program's, if there is one.
+#[cfg(feature = "platform-linux")]
+pub fn of_platform(mut handler: *const Handler) -> Option<&'static Handler> {
+    loop {
+        // SAFETY: registrations live for ever.
+        let candidate = unsafe { handler.as_ref() }?;
+        if candidate.flags & OF_PLATFORM != 0 {
+            return Some(candidate);
+        }
+        handler = candidate.next.load(Ordering::Relaxed);
+    }
+}
+
 /// Makes a call at the bottom, past all handlers.
 ///
 /// # Safety
@@ -372,6 +390,11 @@ unsafe extern "C" fn muslin_passthrough(nr: isize, args: *const [usize; 6]) -> i
     let top = __muslin_chains
         .get(index)
         .and_then(|chain| unsafe { chain.load(Ordering::Acquire).as_ref() });
+    #[cfg(feature = "platform-linux")]
+    if let Some(handler) = top.and_then(|top| of_platform(top)) {
+        // SAFETY: as the caller promises.
+        return unsafe { run(handler, index, *args, 0) };
+    }
     let code = top.map_or(dispatch::__muslin_dispatch as Code, bottom);
     // SAFETY: as the caller promises.
     unsafe { from_handler(code, index, &*args) }

@@ -91,7 +91,7 @@ const fn handler(nr: Sysno, answer: Answer) -> Handler {
         function: enter,
         context: answer as *mut c_void,
         nr: nr.0 as usize,
-        flags: REENTRANT as usize,
+        flags: REENTRANT as usize | chain::OF_PLATFORM,
         next: AtomicPtr::new(ptr::null_mut()),
         bottom: AtomicUsize::new(0),
         direct: 0,
