@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 
 static struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "\0signals" };
 #define NAME (struct sockaddr *)&address, offsetof(struct sockaddr_un, sun_path) + 8
@@ -20,18 +19,13 @@ static void set_handler(int flags)
 	seen = 0;
 }
 
-static void pause_a_little(void)
-{
-	struct timespec moment = { 0, 60000000 };
-	nanosleep(&moment, NULL);
-}
-
 static void start(struct call *call)
 {
 	begin_call(call);
-	pause_a_little();
+	until_it_waits(call->tid);
 	pthread_kill(call->thread, SIGUSR1);
-	pause_a_little();
+	/* What the call makes of it is decided then. */
+	while (!seen) usleep(1000);
 }
 static void ends(const char *what, struct call *call)
 {
