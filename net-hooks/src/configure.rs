@@ -152,7 +152,8 @@ pub fn say_why_unreachable() {
     if IS_ALONE.swap(false, Ordering::Relaxed) {
         muslin::print!(
             "muslin: the program wants to reach another machine, and has no network device: \
-             ENETUNREACH; link it with --device service=net and start it with --net service=tap0"
+             ENETUNREACH; a guest gets one by muslin cc --device service=net and muslin run --net \
+             service=tap0, a process by MUSLIN_NET=service=tap0"
         );
     }
 }

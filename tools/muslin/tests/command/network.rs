@@ -389,7 +389,8 @@ fn a_guest_without_a_device_is_told_why_it_reaches_nobody() {
     assert_eq!(
         stdout(&output),
         "muslin: the program wants to reach another machine, and has no network device: ENETUNREACH; \
-         link it with --device service=net and start it with --net service=tap0\n\
+         a guest gets one by muslin cc --device service=net and muslin run --net service=tap0, a process by \
+         MUSLIN_NET=service=tap0\n\
          connect: Network unreachable\nconnect: Network unreachable\n"
     );
 }
