@@ -3,7 +3,7 @@
 use muslin::{Context, SyscallArgs, SyscallResult, Sysno};
 
 use crate::configure::MakeStack;
-use crate::{configure, connect, interfaces, make, names, options, receive, send, texts};
+use crate::{configure, connect, exit, interfaces, make, names, options, receive, send, texts};
 
 /// A handler.
 pub type CallFn = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
@@ -29,6 +29,7 @@ const CALLS: &[(Sysno, CallFn)] = &[
     (Sysno::recvmsg, receive::recvmsg),
     (Sysno::recvmmsg, receive::recvmmsg),
     (Sysno::ioctl, interfaces::ioctl_of_others),
+    (Sysno::exit_group, exit::exit_group),
     (Sysno::open, texts::open),
     (Sysno::openat, texts::openat),
 ];

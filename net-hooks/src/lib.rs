@@ -4,7 +4,7 @@
 //! - `calls`: the list of handlers; what is not the network's is handed on
 //! - `make`, `connect`, `names`, `send`, `receive`, `options`: the calls of one purpose each
 //! - `socket`: a socket as an open file; `net`: the stack, its sockets and the lock around both
-//! - `wait`: calls that wait
+//! - `wait`: calls that wait; `exit`: what is left to send when the program is over
 //! - `address`, `control`: what the program's bytes say
 //! - `configure`: addresses and routes by the words of who starts the program; `device`: frames
 //! - `interfaces`, `netlink`, `texts`: what programs ask about the network itself
@@ -24,6 +24,7 @@ mod configure;
 mod connect;
 mod control;
 mod device;
+mod exit;
 mod interfaces;
 mod make;
 mod missing;

@@ -132,7 +132,10 @@ pub fn descriptor_flags(flags: u32) -> Result<u32, Errno> {
 }
 
 /// Gives a socket of the stack a descriptor; without one it is closed.
-fn give_descriptor(socket: Socket, flags: u32, kept: Kept) -> Result<i32, Errno> {
+///
+/// # Errors
+/// `EMFILE` · `ENOMEM`.
+pub fn give_descriptor(socket: Socket, flags: u32, kept: Kept) -> Result<i32, Errno> {
     let id: SocketId = socket.id;
     match SOCKETS.mint(Arc::new(socket), flags, 0) {
         Ok((fd, file)) => {

@@ -178,6 +178,19 @@ impl Net {
         self.stack.close(id);
     }
 
+    /// The program is over: closes all that it has open.
+    pub fn leave_all(&mut self) {
+        let ids: Vec<SocketId> = self
+            .entries
+            .iter()
+            .flatten()
+            .map(|entry| entry.id)
+            .collect();
+        for id in ids {
+            self.leave(id);
+        }
+    }
+
     /// The open file of a socket, to wait for.
     ///
     /// # Errors

@@ -361,6 +361,19 @@ impl Stack for SmolStack {
             .collect()
     }
 
+    fn unfinished(&self) -> usize {
+        let left = |socket: &Socket| {
+            let info = self.stream_info(socket);
+            let is_end_on_its_way = matches!(
+                info.state,
+                State::FinWait1 | State::Closing | State::LastAck
+            );
+            info.send_queue + usize::from(is_end_on_its_way)
+        };
+        let orphans = self.sockets.iter().filter(|socket| socket.is_orphan());
+        orphans.map(left).sum()
+    }
+
     fn links(&self) -> Vec<LinkInfo> {
         let lo = LinkInfo {
             index: LO,

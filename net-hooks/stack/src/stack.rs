@@ -254,6 +254,10 @@ pub trait Stack {
     /// All sockets, for `/proc/net/tcp` and its like. A connection in TIME_WAIT has none.
     fn sockets(&self) -> Vec<(SocketId, Family, Kind)>;
 
+    /// What is left to do of connections that were closed: bytes, and ends, that their peers have not
+    /// acknowledged.
+    fn unfinished(&self) -> usize;
+
     /// The links, in the order of their numbers.
     fn links(&self) -> Vec<LinkInfo>;
 
