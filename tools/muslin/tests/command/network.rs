@@ -275,7 +275,7 @@ fn devices_of_a_process_are_there_if_they_are_named() {
     }
 }
 
-/// Sends every line back until one says "end".
+/// Sends every line back until one says "end"; then much, and ends while that is on its way.
 const SERVER: &str = "#include <netinet/in.h>\n#include <string.h>\n#include <sys/socket.h>\n#include <unistd.h>\n\
     int main(void) {\n\
     struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(7) };\n\
@@ -285,7 +285,10 @@ const SERVER: &str = "#include <netinet/in.h>\n#include <string.h>\n#include <sy
         char text[100];\n\
         int fd = accept(listener, 0, 0);\n\
         for (long got; (got = read(fd, text, sizeof text)) > 0; write(fd, text, got))\n\
-            if (!strncmp(text, \"end\", 3)) return 0;\n\
+            if (!strncmp(text, \"end\", 3)) {\n\
+                static char much[1000000];\n\
+                return write(fd, much, sizeof much) != sizeof much;\n\
+            }\n\
         close(fd);\n\
     }\n}\n";
 
@@ -307,6 +310,8 @@ const OVER_A_TAP: &str = "\
     read -r line <&3\n\
     echo \"$line\"\n\
     echo end >&3\n\
+    sleep 0.5\n\
+    wc -c <&3\n\
     wait $!\n";
 
 /// A command that runs the script; `None` where networks of one's own cannot be had.
@@ -349,7 +354,7 @@ fn a_guest_is_reached_over_a_tap() {
     succeed(driver.args(["--device", "service=net", "server.c", "-o", "server"]));
     network.arg(MUSLIN).args(["run", "--net", "service=tap0"]);
     network.args(["--env", "MUSLIN_IPV4=10.0.0.2/24", "server"]);
-    assert_eq!(succeed(network.current_dir(&dir)), "over a tap\n");
+    assert_eq!(succeed(network.current_dir(&dir)), "over a tap\n1000000\n");
 }
 
 #[test]
@@ -367,7 +372,7 @@ fn a_process_is_reached_over_a_tap_without_the_kernels_sockets() {
     network
         .env("MUSLIN_NET", "service=tap0")
         .env("MUSLIN_IPV4", "10.0.0.2/24");
-    assert_eq!(succeed(&mut network), "over a tap\n");
+    assert_eq!(succeed(&mut network), "over a tap\n1000000\n");
 }
 
 #[test]
