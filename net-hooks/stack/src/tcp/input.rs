@@ -120,12 +120,25 @@ impl SmolStack {
             return;
         }
         let data_end = segment.seq.wrapping_add(segment.data_len());
+        let had_data = segment.data_len() > 0;
         let mut segment = *segment;
-        if segment.has(FIN) && data_end == receive_next && segment.data_len() > 0 {
-            // All of it but the end is here: the transfer would not see the end behind it.
-            frame[segment.at + 4..segment.at + 8].copy_from_slice(&data_end.to_be_bytes());
-            segment.seq = data_end;
+        // Nothing in it is new but perhaps the end behind, and what it acknowledges: the transfer
+        // would see neither. A probe, of a window or for life, is one of these.
+        let is_probe = !had_data && segment.seq == receive_next.wrapping_sub(1);
+        let is_all_here = had_data && !is_before(receive_next, data_end);
+        let has_old_end = segment.has(FIN) && data_end != receive_next;
+        let is_repeated = (is_probe || is_all_here) && !has_old_end;
+        if is_repeated {
+            frame[segment.at + 4..segment.at + 8].copy_from_slice(&receive_next.to_be_bytes());
+            segment.seq = receive_next;
             segment.end = segment.data_at;
+        }
+        let is_question = is_repeated
+            && !segment.has(FIN)
+            && (had_data || !is_before(connection.congestion.acknowledged(), segment.ack));
+        // The byte of a window's probe was taken.
+        if segment.ack == connection.send_next.wrapping_add(1) && connection.unsent() > 0 {
+            connection.send_next = segment.ack;
         }
         let is_orphan = connection.orphaned_ns.is_some();
         if is_orphan && segment.data_len() > 0 && is_before(receive_next, data_end) {
@@ -135,14 +148,19 @@ impl SmolStack {
         let sent = connection.send_next;
         let congestion = &mut connection.congestion;
         // One that tells of another window is no duplicate, unless it tells of a hole too.
-        let says_nothing_new = segment.data_len() == 0
+        let says_nothing_new = !had_data
             && !segment.has(FIN)
             && (segment.window == connection.peer_window || segment.has_sack(frame));
         let is_duplicate = congestion.is_duplicate(segment.ack, sent, says_nothing_new);
+        let is_silent = segment.data_len() == 0
+            && !segment.has(FIN)
+            && segment.ack == congestion.acknowledged()
+            && is_before(segment.ack, sent);
         let is_first_duplicates = is_duplicate && !congestion.is_recovering();
         let meaning = congestion.on_ack(segment.ack, sent, says_nothing_new);
-        // With nothing but the end on its way, a duplicate would keep the transfer from repeating it.
-        let is_useless = is_duplicate && connection.transfer.send_queue() == 0;
+        // With nothing but the end on its way, what looks like a duplicate would keep the transfer
+        // from repeating it.
+        let is_useless = is_silent && connection.transfer.send_queue() == 0;
         connection.hold_small(None, segment.ack, no_delay);
         let is_old = is_before(segment.ack, connection.congestion.acknowledged());
         if !is_old {
@@ -178,6 +196,8 @@ impl SmolStack {
         self.scratch = scratch;
         if is_answered {
             self.emit(name);
+        } else if is_question {
+            self.send_acknowledgement(name, 0);
         }
         if new_queue != queue || is_ended {
             self.mark_changed(name);

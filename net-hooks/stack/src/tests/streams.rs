@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use muslin_abi::Errno;
 use muslin_abi::flags::{POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP};
 
-use super::cable::Faults;
+use super::cable::{Faults, Numbers};
 use super::world::{A, B, SECOND, World, byte_at, receive, send};
 use crate::options::Setting;
 use crate::smol::SmolStack;
@@ -630,5 +630,146 @@ fn a_connection_that_is_still_gives_its_buffer_back() {
         assert!(size(&mut world.hosts[1]) > before);
         world.run(5 * SECOND);
         assert_eq!(size(&mut world.hosts[1]), before);
+    }
+}
+
+/// Writes and reads as the numbers say: a little, nothing, all. Whether both directions are over.
+fn dawdle(
+    directions: &mut [Direction; 2],
+    hosts: &mut [SmolStack; 2],
+    numbers: &mut Numbers,
+) -> bool {
+    for direction in directions.iter_mut() {
+        let (sender, receiver) = (direction.from, 1 - direction.from);
+        if numbers.below(3) == 0 && direction.sent < direction.total {
+            let scale = [9, 2000, 70_000][numbers.below(3) as usize];
+            let most = 1 + numbers.below(scale) as usize;
+            let end = direction.total.min(direction.sent + most);
+            let bytes: Vec<u8> = (direction.sent..end)
+                .map(|place| byte_at(direction.salt, place))
+                .collect();
+            let to = crate::SendTo::default();
+            let has_more = numbers.below(8) == 0;
+            match hosts[sender].send(direction.sender, &[&bytes], &to, has_more) {
+                Ok(len) => direction.sent += len,
+                Err(errno) => assert_eq!(errno, Errno::EAGAIN),
+            }
+        }
+        if direction.sent == direction.total && !direction.is_shut {
+            direction.is_shut = true;
+            hosts[sender]
+                .shutdown(direction.sender, Shutdown::Write)
+                .unwrap();
+        }
+        if numbers.below(4) == 0 && !direction.is_over {
+            let mut bytes = alloc::vec![0; 1 + numbers.below(30_000) as usize];
+            let how = ReceiveHow {
+                peek: numbers.below(5) == 0,
+            };
+            match hosts[receiver].receive(direction.receiver, &mut [&mut bytes], how) {
+                Ok(got) => {
+                    for (step, &byte) in bytes[..got.bytes].iter().enumerate() {
+                        assert_eq!(byte, byte_at(direction.salt, direction.received + step));
+                    }
+                    direction.is_over = got.bytes == 0;
+                    if !how.peek {
+                        direction.received += got.bytes;
+                    }
+                }
+                Err(errno) => assert_eq!(errno, Errno::EAGAIN),
+            }
+        }
+    }
+    directions.iter().all(|direction| direction.is_over)
+}
+
+#[test]
+fn programs_that_dawdle() {
+    for seed in 0..150 {
+        let mut numbers = Numbers::new(seed + 77);
+        let mut world = World::with_mtu(seed, [1500, 1500, 600, 9000][seed as usize % 4]);
+        world.greet();
+        let listener = world.listen(80, 5);
+        let (client, server) = world.connect(listener);
+        world.cable.lock().unwrap().faults = Faults {
+            lost: seed % 4 * 15,
+            repeated: seed % 3 * 10,
+            reordered: seed % 5 * 30,
+        };
+        for (host, id) in [(0, client), (1, server)] {
+            let settings = [
+                Setting::NoDelay(numbers.below(2) == 0),
+                Setting::SendBuffer(2048 << numbers.below(9)),
+                Setting::ReceiveBuffer(2048 << numbers.below(9)),
+            ];
+            for setting in settings {
+                world.hosts[host].set(id, setting).unwrap();
+            }
+        }
+        let mut total = || {
+            let scale = [10, 5000, 200_000][numbers.below(3) as usize];
+            numbers.below(scale) as usize
+        };
+        let mut directions = [
+            Direction::new(0, client, server, 1, total()),
+            Direction::new(1, server, client, 2, total()),
+        ];
+        let end = world.now + 4000 * SECOND;
+        while !dawdle(&mut directions, &mut world.hosts, &mut numbers) {
+            assert!(world.now < end, "seed {seed}");
+            // The programs have something to do soon, whatever the network does.
+            world.step(world.now + SECOND / 100);
+        }
+        for direction in &directions {
+            assert_eq!(direction.received, direction.total, "seed {seed}");
+        }
+        world.hosts[0].close(client);
+        world.hosts[1].close(server);
+        world.run(200 * SECOND);
+        for host in &world.hosts {
+            assert_eq!(host.tcp.flows.len(), 0, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn connections_that_are_dropped_in_the_middle() {
+    for seed in 0..150 {
+        let mut numbers = Numbers::new(seed + 177);
+        let mut world = World::new(seed);
+        world.greet();
+        let listener = world.listen(80, 5);
+        let (client, server) = world.connect(listener);
+        world.cable.lock().unwrap().faults.lost = seed % 4 * 15;
+        for (host, id) in [(0, client), (1, server)] {
+            // A reset may be lost, and who only reads hears nothing more.
+            for setting in [Setting::KeepIdleSeconds(60), Setting::KeepAlive(true)] {
+                world.hosts[host].set(id, setting).unwrap();
+            }
+        }
+        let mut directions = [
+            Direction::new(0, client, server, 1, 100_000),
+            Direction::new(1, server, client, 2, 100_000),
+        ];
+        for _ in 0..numbers.below(300) {
+            world.step(world.now + SECOND);
+            dawdle(&mut directions, &mut world.hosts, &mut numbers);
+        }
+        let (first, id) = [(0, client), (1, server)][numbers.below(2) as usize];
+        world.hosts[first].close(id);
+        // The other one hears of it, sooner or later, and what it writes then is nobody's.
+        let (other, id) = if first == 0 { (1, server) } else { (0, client) };
+        world.until("an end", |hosts| {
+            let _ = send(&mut hosts[other], id, &[1; 100]);
+            while receive(&mut hosts[other], id).is_ok_and(|bytes| !bytes.is_empty()) {}
+            hosts[other].readiness(id) & POLLHUP != 0
+        });
+        world.hosts[other].close(id);
+        world.hosts[1].close(listener);
+        world.run(200 * SECOND);
+        for host in &world.hosts {
+            assert_eq!(host.sockets.len(), 0, "seed {seed}");
+            assert_eq!(host.tcp.flows.len(), 0, "seed {seed}");
+        }
     }
 }
