@@ -4,6 +4,7 @@
 //! one without an IPv6 address listens to routers (SLAAC); `none` is neither.
 
 use alloc::boxed::Box;
+use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::net::IpAddr;
@@ -46,9 +47,28 @@ enum Choice {
     Static(IpAddr, u8),
 }
 
-/// Says what makes the stack.
+/// The words that count.
+const WORDS: [&CStr; 5] = [c"ipv4", c"ipv6", c"ipv4-gateway", c"ipv6-gateway", c"dns"];
+
+/// What was said of each at the start: programs that set their own titles write over their arguments and
+/// their environment.
+static GIVEN: Lock<[Option<&'static CStr>; WORDS.len()]> = Lock::new([None; WORDS.len()]);
+
+/// Says what makes the stack, and remembers what the person who started the program says.
 pub fn choose(make_stack: MakeStack) {
+    let given = WORDS.map(|name| {
+        let value = CString::from(muslin::option(name)?);
+        Some(&*Box::leak(value.into_boxed_c_str()))
+    });
+    *GIVEN.lock() = given;
     *MAKE_STACK.lock() = Some(make_stack);
+}
+
+/// What was said of a word.
+fn option(name: &CStr) -> Option<&'static CStr> {
+    let given = *GIVEN.lock();
+    let index = WORDS.iter().position(|&word| word == name)?;
+    given[index]
 }
 
 /// A stack with its devices, as it was configured.
@@ -139,7 +159,7 @@ pub fn wait_for_address(context: &Context<'_>, file: &File) {
 
 /// The name servers: those of the word, or those that the network gave.
 pub fn name_servers() -> Vec<IpAddr> {
-    match muslin::option(c"dns") {
+    match option(c"dns") {
         Some(value) => list(value)
             .filter_map(|word| parse::<IpAddr>(c"dns", word))
             .collect(),
@@ -159,7 +179,7 @@ pub fn say_why_unreachable() {
 }
 
 fn addresses(name: &CStr, is_v6: bool) -> Vec<Choice> {
-    let Some(value) = muslin::option(name) else {
+    let Some(value) = option(name) else {
         return Vec::new();
     };
     list(value)
@@ -188,7 +208,7 @@ fn choice(word: &str, is_v6: bool) -> Option<Choice> {
 }
 
 fn gateway(stack: &mut (dyn Stack + Send), name: &CStr, destination: IpAddr) {
-    let Some(value) = muslin::option(name) else {
+    let Some(value) = option(name) else {
         return;
     };
     for (link, word) in (FIRST_LINK..).zip(list(value)) {

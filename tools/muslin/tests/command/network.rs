@@ -277,7 +277,11 @@ fn devices_of_a_process_are_there_if_they_are_named() {
 
 /// Sends every line back until one says "end"; then much, and ends while that is on its way.
 const SERVER: &str = "#include <netinet/in.h>\n#include <string.h>\n#include <sys/socket.h>\n#include <unistd.h>\n\
+    extern char **environ;\n\
     int main(void) {\n\
+    /* As programs do that set their own title. */\n\
+    for (char **word = environ; *word; word++)\n\
+        if (!strncmp(*word, \"MUSLIN_IPV4\", 11)) memset(*word, 'x', strlen(*word));\n\
     struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(7) };\n\
     int listener = socket(AF_INET, SOCK_STREAM, 0);\n\
     if (bind(listener, (void *)&any, sizeof any) || listen(listener, 5)) return 1;\n\
