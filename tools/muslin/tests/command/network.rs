@@ -152,6 +152,49 @@ fn handlers_move_frames_of_linux() {
 }
 
 #[test]
+fn a_server_on_linux_answers_over_an_interface() {
+    let test = "network_server_of_linux";
+    let Some(sysroot) = sysroot(test) else {
+        return;
+    };
+    if !has(test, "ip") || !has(test, "unshare") {
+        return;
+    }
+    let dir = directory(test);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/echoes.c");
+    for (network, name) in [("--net", "server"), ("--no-net", "client")] {
+        let mut driver = driver(sysroot, &dir);
+        succeed(
+            driver
+                .args(["-O2", network])
+                .arg(&source)
+                .args(["-o", name]),
+        );
+    }
+    let script = "\
+        ip tuntap add tap7 mode tap && ip link set tap7 up && ip address add 10.77.0.1/24 dev tap7 || exit 77
+        export MUSLIN_NET=service=tap7 MUSLIN_IPV4=10.77.0.2/24 MUSLIN_IPV6=none
+        timeout 60 ./server >served & server=$!
+        timeout 60 ./client ask && wait $server && cat served";
+    let mut command = clean(Command::new("unshare"));
+    command
+        .current_dir(&dir)
+        .args(["--net", "sh", "-c", script]);
+    let output = command.output().unwrap();
+    if output.status.code() == Some(77) || stderr(&output).contains("unshare") {
+        return skip(test, "this user may not make interfaces");
+    }
+    assert_eq!(
+        (stdout(&output), stderr(&output), output.status.code()),
+        (
+            "the same came back\nserved\n".to_owned(),
+            String::new(),
+            Some(0)
+        )
+    );
+}
+
+#[test]
 fn devices_of_linux_are_there_if_they_are_named() {
     let test = "network_devices_of_linux";
     let Some(sysroot) = sysroot(test) else {
