@@ -358,7 +358,7 @@ impl Pages {
     }
 
     /// Changes what may be done with pages. `Ok(false)`: the platform cannot.
-    pub(super) fn protect(
+    pub(crate) fn protect(
         &self,
         addresses: Range<usize>,
         protection: Protection,
@@ -371,7 +371,7 @@ impl Pages {
     }
 
     /// Address translation, where there is some.
-    pub(super) fn paging(&self) -> Option<&'static dyn Paging> {
+    pub(crate) fn paging(&self) -> Option<&'static dyn Paging> {
         self.memory.paging()
     }
 

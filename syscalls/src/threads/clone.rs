@@ -68,7 +68,7 @@ pub fn sys_clone(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     }
     let kernel_stack = match has(CLONE_SETTLS) && has_room(context, tls) {
         true => None,
-        false => Some(KernelStack::new()?),
+        false => Some(KernelStack::new(context)?),
     };
     let scheduler = threads.scheduler;
     let thread = scheduler.add(|tid| Box::leak(Box::new(Thread::new(scheduler, tid))))?;

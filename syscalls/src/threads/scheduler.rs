@@ -501,8 +501,13 @@ pub struct Machine {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use std::vec::Vec;
 
+    use muslin_sim::Sim;
+
+    use super::super::thread::KernelStack;
     use crate::testing::World;
 
     #[test]
@@ -519,5 +524,21 @@ mod tests {
         assert!(over.all(|thread| thread.take_kernel_stack().is_none()));
         // The last one ran on it to its end.
         assert!(state.left_stack.is_some());
+    }
+
+    #[test]
+    fn below_such_a_stack_nobody_may_write() {
+        let sim = Sim::new(4096, 1).with_paging().with_protection();
+        let world = World::with(sim, None);
+        let stack = KernelStack::new(&world.context()).unwrap();
+        let may_write = |address| {
+            let protection = world.sim.protection_of(address);
+            protection.is_none_or(|protection| protection.write)
+        };
+        let (bottom, top) = (stack.bottom(), stack.top());
+        assert!(may_write(bottom) && may_write(top - 1));
+        assert!(!may_write(bottom - 1));
+        drop(stack);
+        assert!(may_write(bottom - 1));
     }
 }

@@ -26,7 +26,9 @@ use muslin_sim::Sim;
 use self::signals::{address, nanoseconds};
 use self::stage::{Tally, own, play, send_any};
 use super::sys_futex;
+use super::thread::KernelStack;
 use crate::context::Context;
+use crate::memory::Owner;
 use crate::process::sys_sched_yield;
 use crate::testing::{World, frames, say_on_panic};
 use crate::time::{Due, Target};
@@ -309,7 +311,9 @@ fn play_all(world: &World, seed: u64) -> Tally {
         truth: Rc::default(),
         random: seed,
     };
-    let pages_before = world.pages.count();
+    let kernel_bytes = || world.pages.held(Owner::Kernel) * world.pages.page_bytes();
+    let free_bytes = || world.pages.count().1 * world.pages.page_bytes() + kernel_bytes();
+    let free_before = free_bytes();
     first.set(world, SEMAPHORE, SEMAPHORE_MAX);
     play(world, || first.lead(world));
     let threads = &world.process.threads;
@@ -318,7 +322,9 @@ fn play_all(world: &World, seed: u64) -> Tally {
     assert_eq!(first.word(world, SEMAPHORE), SEMAPHORE_MAX);
     assert_eq!(first.word(world, TURN), first.truth.borrow().turns);
     assert!(threads.is_quiet(), "somebody still waits");
-    assert_eq!(world.pages.count(), pages_before, "memory is gone");
+    assert_eq!(free_bytes(), free_before, "memory is gone");
+    // The last thread's stack for calls is kept until the next one ends.
+    assert!(kernel_bytes() <= KernelStack::BYTES, "stacks are left");
     let files = world.process.files.table().lock().open().count();
     assert_eq!(files, 3, "descriptors are left");
     stage::close(world)

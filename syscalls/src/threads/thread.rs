@@ -1,16 +1,30 @@
 //! A thread, as long as it lives and afterwards: threads are used again, so that a reference to one
 //! always names a thread, though perhaps not the one that was meant.
 
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
+use muslin_platform::Protection;
 
 use super::futex_queue::Place;
 use super::scheduler::{Scheduler, Woken};
 use super::traits::Traits;
+use crate::context::Context;
 use crate::lock::Mutex;
+use crate::memory::{Owner, Pages};
 use crate::signals::ThreadSignals;
+
+/// What may be done with a page that nobody is to touch, and with one of data.
+const NOTHING: Protection = Protection {
+    read: false,
+    write: false,
+    execute: false,
+};
+const DATA: Protection = Protection {
+    read: true,
+    write: true,
+    execute: false,
+};
 
 /// What a thread waits for, for a report.
 #[derive(Clone, Copy, Debug)]
@@ -76,23 +90,56 @@ pub struct Thread {
     pub signals: Mutex<ThreadSignals>,
 }
 
-/// A stack of the kernel's heap, for calls of a thread whose own is too small for them.
-pub(super) struct KernelStack(Vec<u128>);
+/// A stack of the library OS's, for calls of a thread whose own is too small for them. Where memory can be
+/// protected alone, a page below it is nobody's.
+pub(super) struct KernelStack {
+    start: usize,
+    guard_bytes: usize,
+    pages: &'static Pages,
+}
 
 impl KernelStack {
-    /// Words of 16 bytes: 32 KiB. Code that is not optimised takes more.
-    const WORDS: usize = if cfg!(debug_assertions) { 16 } else { 1 } * 2048;
+    /// Code that is not optimised takes more.
+    pub const BYTES: usize = if cfg!(debug_assertions) { 512 } else { 32 } * 1024;
 
-    pub fn new() -> Result<Self, Errno> {
-        let mut words = Vec::new();
-        words
-            .try_reserve_exact(Self::WORDS)
-            .map_err(|_| Errno::ENOMEM)?;
-        Ok(Self(words))
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new(context: &Context<'_>) -> Result<Self, Errno> {
+        let pages = context.process.memory.pages();
+        let guard_bytes = match pages.paging() {
+            Some(_) => pages.page_bytes(),
+            None => 0,
+        };
+        let count = (guard_bytes + Self::BYTES) / pages.page_bytes();
+        let start = pages.allocate(count, Owner::Kernel)?;
+        if guard_bytes > 0 {
+            // Where it cannot be, nothing is lost but the guard.
+            let _ = pages.protect(start..start + guard_bytes, NOTHING);
+        }
+        Ok(Self {
+            start,
+            guard_bytes,
+            pages,
+        })
     }
 
-    fn top(&self) -> usize {
-        self.0.as_ptr().wrapping_add(Self::WORDS) as usize
+    /// Its lowest byte.
+    pub fn bottom(&self) -> usize {
+        self.start + self.guard_bytes
+    }
+
+    pub fn top(&self) -> usize {
+        self.bottom() + Self::BYTES
+    }
+}
+
+impl Drop for KernelStack {
+    fn drop(&mut self) {
+        let guard = self.start..self.bottom();
+        if !guard.is_empty() {
+            let _ = self.pages.protect(guard, DATA);
+        }
+        self.pages.free(self.start..self.top(), Owner::Kernel);
     }
 }
 
