@@ -23,6 +23,40 @@ fn a_hello_without_files_holds_no_file_system() {
     is_at_most(&dir.join("hello"), HELLO_BYTES_MAX);
 }
 
+/// A program that mints no descriptors, begins no service and moves no frames holds nothing of those.
+#[test]
+fn threads_and_waits_hold_nothing_that_handlers_make() {
+    let test = "size_minted";
+    let (Some(sysroot), true) = (solo5(test), has(test, "nm")) else {
+        return;
+    };
+    let dir = directory(test);
+    let source = "#include <poll.h>\n#include <pthread.h>\n#include <unistd.h>\n\
+        static void *tell(void *end) { return (void *)write(*(int *)end, \"x\", 1); }\n\
+        int main(void) {\n\
+        int ends[2];\n\
+        pthread_t thread;\n\
+        pipe(ends);\n\
+        struct pollfd asked = { ends[0], POLLIN, 0 };\n\
+        pthread_create(&thread, 0, tell, &ends[1]);\n\
+        return poll(&asked, 1, -1) - 1 + pthread_join(thread, 0);\n\
+        }\n";
+    let minting = "#include <muslin.h>\n\
+        int main(void) { return muslin_fd_mint(0, 0, 0, 0, 0) + muslin_service(0, 0); }\n";
+    write(&dir, &[("waits.c", source), ("mints.c", minting)]);
+    let holds = |program: &str| {
+        succeed(driver(sysroot, &dir).args(["-pthread", program, "-o", "image"]));
+        let symbols = succeed(Command::new("nm").current_dir(&dir).arg("image"));
+        let is_of_handlers = |line: &&str| {
+            let words = ["minted", "muslin_fd_", "service", "muslin_net_"];
+            words.iter().any(|word| line.contains(word))
+        };
+        symbols.lines().filter(is_of_handlers).count()
+    };
+    assert!(holds("mints.c") > 3);
+    assert_eq!(holds("waits.c"), 0);
+}
+
 /// Bytes that a stripped hello of Rust may have, most of which are the standard library's. The library
 /// asks for waiting in `poll`, and for a function that faults run: threads and signals are in it.
 const RUST_HELLO_BYTES_MAX: u64 = 600 * 1024;
