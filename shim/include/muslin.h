@@ -184,7 +184,9 @@ long muslin_fd_flags(int fd);
 
 /* The object is now ready as `readiness` says (POLL* bits), and `events` of these happened anew even
  * if they were set before: more has come to read. Wakes who waits for either. Calls no function of
- * the object, so the caller may hold its lock; it should, so that changes are told in their order. */
+ * the object, so the caller may hold its lock; it should, so that changes are told in their order.
+ * What is no longer there is told as well: after a read or write that answered -EAGAIN the bit has to be
+ * away until it would go on, or its return is no news and wakes nobody. */
 void muslin_file_changed(struct muslin_file *file, unsigned readiness, unsigned events);
 
 /* How often something has happened to a file: see muslin_file_wait. */

@@ -216,6 +216,9 @@ impl File {
     /// The object is now ready as `readiness` says (`POLL*` bits), and `events` of these happened anew
     /// even if they were set before. Wakes who waits for either; calls nothing of the object, so locks
     /// may be held, and should be, so that changes are told in their order.
+    ///
+    /// What is no longer there is told as well: after a read or write that answered `EAGAIN` the bit has to
+    /// be away until it would go on, or its return is no news and wakes nobody.
     pub fn changed(&self, readiness: u32, events: u32) {
         // SAFETY: the file is this one's until it is dropped.
         unsafe { ffi::muslin_file_changed(self.0.as_ptr(), readiness, events) };
