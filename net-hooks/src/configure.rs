@@ -144,7 +144,7 @@ pub fn wait_for_address(context: &Context<'_>, file: &File) {
         if now_ns >= ends_at_ns {
             muslin::print!(
                 "muslin: nobody gave the network device an address (DHCP, {} s): give it one by \
-                 --ipv4=ADDRESS/BITS and --ipv4-gateway=ADDRESS",
+                 MUSLIN_IPV4=ADDRESS/BITS (muslin run --env), or --ipv4=ADDRESS/BITS on its command line",
                 PATIENCE_NS / 1_000_000_000
             );
             return;

@@ -362,7 +362,7 @@ const OVER_A_TAP: &str = "\
     wait $!\n";
 
 /// A command that runs the script; `None` where networks of one's own cannot be had.
-fn in_a_network(test: &str) -> Option<Command> {
+fn in_a_network(test: &str, script: &str) -> Option<Command> {
     let trial = "ip tuntap add dev tap0 mode tap";
     let mut unshare = Command::new("unshare");
     unshare.args(["--map-root-user", "--net", "--", "bash", "-c", trial]);
@@ -383,7 +383,7 @@ fn in_a_network(test: &str) -> Option<Command> {
         "--",
         "bash",
         "-c",
-        OVER_A_TAP,
+        script,
         "bash",
     ]);
     Some(command)
@@ -391,8 +391,10 @@ fn in_a_network(test: &str) -> Option<Command> {
 
 #[test]
 fn a_guest_is_reached_over_a_tap() {
-    let (Some(sysroot), Some(mut network)) = (solo5("network_tap"), in_a_network("network_tap"))
-    else {
+    let (Some(sysroot), Some(mut network)) = (
+        solo5("network_tap"),
+        in_a_network("network_tap", OVER_A_TAP),
+    ) else {
         return;
     };
     let dir = directory("network_tap");
@@ -408,7 +410,7 @@ fn a_guest_is_reached_over_a_tap() {
 fn a_process_is_reached_over_a_tap_without_the_kernels_sockets() {
     let (Some(sysroot), Some(mut network)) = (
         sysroot("network_tap_linux"),
-        in_a_network("network_tap_linux"),
+        in_a_network("network_tap_linux", OVER_A_TAP),
     ) else {
         return;
     };
@@ -444,5 +446,30 @@ fn a_guest_without_a_device_is_told_why_it_reaches_nobody() {
          a guest gets one by muslin cc --device service=net and muslin run --net service=tap0, a process by \
          MUSLIN_NET=service=tap0\n\
          connect: Network unreachable\nconnect: Network unreachable\n"
+    );
+}
+
+#[test]
+fn a_guest_without_an_address_asks_for_one_and_goes_on() {
+    let script = "ip tuntap add dev tap0 mode tap && ip link set tap0 up && \"$@\"";
+    let (Some(sysroot), Some(mut network)) = (
+        solo5("network_no_lease"),
+        in_a_network("network_no_lease", script),
+    ) else {
+        return;
+    };
+    let dir = directory("network_no_lease");
+    let source = "#include <stdio.h>\n#include <sys/socket.h>\n\
+        int main(void) { printf(\"%d\\n\", socket(AF_INET, SOCK_DGRAM, 0)); }\n";
+    write(&dir, &[("program.c", source)]);
+    let mut driver = driver(sysroot, &dir);
+    succeed(driver.args(["--device", "service=net", "program.c", "-o", "program"]));
+    network
+        .arg(MUSLIN)
+        .args(["run", "--net", "service=tap0", "program"]);
+    assert_eq!(
+        succeed(network.current_dir(&dir)),
+        "muslin: nobody gave the network device an address (DHCP, 5 s): give it one by \
+         MUSLIN_IPV4=ADDRESS/BITS (muslin run --env), or --ipv4=ADDRESS/BITS on its command line\n3\n"
     );
 }
