@@ -15,6 +15,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use seccompiler::{BpfProgram, apply_filter};
 
 use crate::boot_info::{BOOT_INFO_ADDRESS, BootInfo, MEMORY_BASE};
+use crate::cable::beside;
 use crate::filter;
 use crate::image::{Image, PAGE_BYTES, Segment};
 use crate::initrd::Initrd;
@@ -89,7 +90,9 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
             (patience.tell)(&Report::of_stuck(stuck, registers, launch));
         }),
     });
-    let end = trace::follow(pid, watch).map_err(|error| refused("wait for the guest", &error))?;
+    let end = beside(&launch.opened.cables, pid, || trace::follow(pid, watch))
+        .map_err(|error| refused("carry the guest's frames", &error))?
+        .map_err(|error| refused("wait for the guest", &error))?;
     let mut problem = String::new();
     let _ = reader.read_to_string(&mut problem);
     if !problem.is_empty() {
@@ -99,10 +102,12 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
         trace::End::Exited(status) => Outcome {
             status,
             report: None,
+            traffic: Vec::new(),
         },
         trace::End::Signalled(signal, fault) => Outcome {
             status: 128 + (signal & 0x7f) as u8,
             report: Some(Report::new(signal, fault.as_deref(), image, memory_bytes)),
+            traffic: Vec::new(),
         },
     })
 }

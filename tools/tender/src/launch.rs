@@ -1,9 +1,11 @@
 //! Starting a guest: what the image and the options say, checked, and then the tender it asks for.
 
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use crate::boot_info::check_command_line;
-use crate::devices::{BlockFile, NetAddress, NetTap, Opened, attach};
+use crate::cable::{Cable, Traffic};
+use crate::devices::{BlockFile, NetAddress, NetLayers, NetTap, Opened, attach};
 use crate::image::{Image, Target};
 use crate::initrd::Initrd;
 use crate::manifest::Manifest;
@@ -28,6 +30,8 @@ pub struct Options {
     pub nets: Vec<NetTap>,
     /// Addresses for these.
     pub addresses: Vec<NetAddress>,
+    /// What is done to their frames on the way.
+    pub layers: NetLayers,
     /// An archive that lies behind the guest's memory and is named on its command line. For images
     /// of Muslin alone.
     pub initrd: Option<PathBuf>,
@@ -45,6 +49,8 @@ pub struct Outcome {
     pub status: u8,
     /// What happened, if it did not exit, or exited by a fault.
     pub report: Option<Report>,
+    /// What went over those network devices that are not tap interfaces themselves.
+    pub traffic: Vec<Traffic>,
 }
 
 /// What both tenders need.
@@ -72,10 +78,14 @@ pub(crate) struct Launch<'image> {
 pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
     let image = Image::parse(bytes)?;
     let launch = launch(&image, options)?;
-    match image.target {
+    let mut outcome = match image.target {
         Target::Hvt => hvt::run(&launch),
         _ => guest::run(&launch),
-    }
+    }?;
+    let cables = launch.opened.cables.lock();
+    let cables = cables.unwrap_or_else(PoisonError::into_inner);
+    outcome.traffic = cables.iter().map(Cable::traffic).collect();
+    Ok(outcome)
 }
 
 /// The instructions that a guest of hvt executes from its entry to its first arrival at an address.
@@ -115,6 +125,7 @@ fn launch<'image>(
         &options.blocks,
         &options.nets,
         &options.addresses,
+        &options.layers,
     )?;
     Ok(Launch {
         image,

@@ -13,6 +13,7 @@
 #[allow(unsafe_code, reason = "timers and signals have no safe words")]
 mod alarm;
 mod boot_info;
+mod cable;
 #[cfg(test)]
 mod damage;
 mod devices;
@@ -26,10 +27,13 @@ pub mod hvt;
 pub mod image;
 mod initrd;
 mod launch;
+mod link;
 pub mod manifest;
 mod refusal;
 mod report;
 mod retarget;
+#[allow(unsafe_code, reason = "masks of signals have no safe words")]
+mod signals;
 mod symbols;
 #[allow(unsafe_code, reason = "ioctl has no safe words for interfaces")]
 mod tap;
@@ -38,10 +42,13 @@ mod trace;
 mod unwind;
 mod wait_set;
 mod watchdog;
+mod wire;
 
 pub use boot_info::COMMAND_LINE_BYTES_MAX;
-pub use devices::{BlockFile, NetAddress, NetTap, SECTOR_BYTES};
+pub use cable::Traffic;
+pub use devices::{BlockFile, NetAddress, NetCapture, NetLayers, NetTap, SECTOR_BYTES};
 pub use launch::{Options, Outcome, run, steps};
+pub use muslin_net_layers::{BadFaults, Counters, Faults};
 pub use refusal::Refusal;
 pub use report::Report;
 pub use retarget::retarget;

@@ -93,24 +93,9 @@ pub(crate) fn open(interface: &str) -> Result<(OwnedFd, u16), Problem> {
     Ok((fd, mtu))
 }
 
-/// A descriptor that this process was started with.
+/// An interface by a descriptor that this process was started with.
 fn inherited(number: &str, socket: &OwnedFd) -> Result<(OwnedFd, u16), Problem> {
-    let number: RawFd = number
-        .parse()
-        .ok()
-        .filter(|&fd| fd >= 0)
-        .ok_or(Problem::BadName)?;
-    // SAFETY: F_DUPFD_CLOEXEC only looks whether the number is open. The copy is ours.
-    let fd = unsafe {
-        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
-        if copy < 0 {
-            return Err(Problem::Other(
-                "that descriptor",
-                io::Error::last_os_error(),
-            ));
-        }
-        OwnedFd::from_raw_fd(copy)
-    };
+    let fd = duplicate(number)?;
     let mut request = empty();
     ask(&fd, libc::TUNGETIFF as _, &mut request).map_err(|_| Problem::NotTap)?;
     let name: String = request
@@ -124,6 +109,26 @@ fn inherited(number: &str, socket: &OwnedFd) -> Result<(OwnedFd, u16), Problem> 
         .map_err(|error| Problem::Other("making it not block", error.into()))?;
     let mtu = mtu(socket, &name)?;
     Ok((fd, mtu))
+}
+
+/// A copy of a descriptor that this process was started with.
+pub(crate) fn duplicate(number: &str) -> Result<OwnedFd, Problem> {
+    let number: RawFd = number
+        .parse()
+        .ok()
+        .filter(|&fd| fd >= 0)
+        .ok_or(Problem::BadName)?;
+    // SAFETY: F_DUPFD_CLOEXEC only looks whether the number is open. The copy is ours.
+    unsafe {
+        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
+        if copy < 0 {
+            return Err(Problem::Other(
+                "that descriptor",
+                io::Error::last_os_error(),
+            ));
+        }
+        Ok(OwnedFd::from_raw_fd(copy))
+    }
 }
 
 fn mtu(socket: &OwnedFd, interface: &str) -> Result<u16, Problem> {

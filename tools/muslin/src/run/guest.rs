@@ -1,6 +1,7 @@
 //! Guests: images that the tender starts, and the command line by which a guest gets its words.
 
 mod directory;
+mod layers;
 mod process;
 
 use std::ffi::{OsStr, OsString};
@@ -11,7 +12,9 @@ use std::time::Duration;
 use clap::Args;
 use muslin_tender::hvt::MEMORY_STEP_MIB;
 use muslin_tender::image::{Target, target_of};
-use muslin_tender::{BlockFile, NetAddress, NetTap, Options, Patience, Refusal, SECTOR_BYTES};
+use muslin_tender::{
+    BlockFile, NetAddress, NetTap, Options, Patience, Refusal, SECTOR_BYTES, Traffic,
+};
 
 use super::{CANNOT_RUN, stock};
 use crate::archive::Archive;
@@ -51,13 +54,28 @@ pub struct GuestArgs {
     #[arg(long, value_name = "NAME=BYTES")]
     pub(super) block_sector_size: Vec<OsString>,
 
-    /// A tap interface for a network device that the image declares
+    /// A tap interface for a network device that the image declares; or link:PATH, a socket by which
+    /// two guests are linked without any privilege; or fd:N, a connected socket of packets
     #[arg(long, value_name = "NAME=TAP")]
     pub(super) net: Vec<OsString>,
 
     /// The hardware address of a network device; one is made up where none is given
     #[arg(long, value_name = "NAME=ADDRESS")]
     pub(super) net_mac: Vec<OsString>,
+
+    /// Write the frames of a network device to a file for tcpdump or Wireshark, as the guest sees
+    /// them; NAME can be left out where there is one device
+    #[arg(long, value_name = "[NAME=]FILE")]
+    pub(super) pcap: Vec<OsString>,
+
+    /// Print what went over each network device when the guest has ended
+    #[arg(long)]
+    pub(super) stats: bool,
+
+    /// Spoil frames of all network devices: of a thousand so many, by kind (loss, reorder, duplicate,
+    /// corrupt, delay); the seed decides which
+    #[arg(long, value_name = "SEED,loss=10,...")]
+    pub(super) net_faults: Option<OsString>,
 
     /// A stock solo5-spt or solo5-hvt that runs the image instead of the built-in tender
     #[arg(long, value_name = "PATH")]
@@ -95,6 +113,9 @@ impl GuestArgs {
             (!self.block_sector_size.is_empty(), "--block-sector-size"),
             (!self.net.is_empty(), "--net"),
             (!self.net_mac.is_empty(), "--net-mac"),
+            (!self.pcap.is_empty(), "--pcap"),
+            (self.stats, "--stats"),
+            (self.net_faults.is_some(), "--net-faults"),
             (self.tender.is_some(), "--tender"),
             (!self.env.is_empty(), "--env"),
             (self.initrd.is_some(), "--initrd"),
@@ -118,8 +139,21 @@ impl GuestArgs {
             (!self.block_sector_size.is_empty(), "--block-sector-size"),
             (!self.net.is_empty(), "--net"),
             (!self.net_mac.is_empty(), "--net-mac"),
+            (!self.pcap.is_empty(), "--pcap"),
+            (self.stats, "--stats"),
+            (self.net_faults.is_some(), "--net-faults"),
             (self.tender.is_some(), "--tender"),
             (self.watchdog.is_some(), "--watchdog"),
+        ];
+        given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
+    }
+
+    /// The first option that stock tenders do not have, of those that none of theirs stands for.
+    fn for_built_in_tender(&self) -> Option<&'static str> {
+        let given = [
+            (!self.pcap.is_empty(), "--pcap"),
+            (self.stats, "--stats"),
+            (self.net_faults.is_some(), "--net-faults"),
         ];
         given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
     }
@@ -187,7 +221,14 @@ pub fn run(
             mac: mac(address.to_str()?)?,
         })
     })?;
+    let layers = layers::layers(args, &nets)?;
     if let Some(tender) = &args.tender {
+        if let Some(option) = args.for_built_in_tender() {
+            return Err(Failure::usage(
+                format_args!("{option} is an option of the built-in tender alone"),
+                "leave it out, or --tender",
+            ));
+        }
         if args.watchdog.is_some() {
             return Err(Failure::usage(
                 "a stock tender has no watchdog",
@@ -204,6 +245,7 @@ pub fn run(
         blocks,
         nets,
         addresses,
+        layers,
         initrd: initrd.as_ref().map(|archive| archive.path().to_owned()),
         command_line,
         patience: patience(args)?,
@@ -214,7 +256,22 @@ pub fn run(
         complain(&format!("{}: {}", shown(image), report.line));
         print_error(&report.details);
     }
+    tell(&outcome.traffic, args.stats);
     Ok(outcome.status)
+}
+
+/// Says what went over the network devices, if that is wanted, and what went wrong there.
+fn tell(traffic: &[Traffic], is_wanted: bool) {
+    for device in traffic {
+        let name = &device.name;
+        if let Some(problem) = &device.problem {
+            complain(&format!("the capture of '{name}' is not whole: {problem}"));
+        }
+        if is_wanted {
+            let (received, sent) = (device.received, device.sent);
+            complain(&format!("{name}: received {received}; sent {sent}"));
+        }
+    }
 }
 
 /// How long a thread may keep the processor.
@@ -284,7 +341,7 @@ fn devices<T>(
                         "--block-sector-size" => {
                             "name the image's device and a power of two from 512 to 32768"
                         }
-                        "--net" => "name the image's device and a tap interface",
+                        "--net" => "name the image's device and a tap interface, link:PATH or fd:N",
                         _ => "name the image's device and six bytes, as in a=02:00:00:00:00:01",
                     },
                 )

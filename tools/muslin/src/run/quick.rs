@@ -26,6 +26,7 @@ pub fn parse(words: &[OsString]) -> Option<RunArgs> {
             None => match name(word)? {
                 "--count" => once(&mut args.count)?,
                 "--catch-stray" => once(&mut args.catch_stray)?,
+                "--stats" => once(&mut args.guest.stats)?,
                 name => args.set(name, value(words.next()?.as_bytes())?)?,
             },
         }
@@ -110,7 +111,7 @@ mod tests {
             "-- hello -- x",
             "--mem 8 hello --mem=9",
             "--mem=18446744073709551615 --platform linux hello",
-            "--platform=solo5-hvt --count --catch-stray --count-json f hello x y",
+            "--platform=solo5-hvt --count --catch-stray --count-json f --stats hello x y",
             "--block a=b --block=c=d --net e=f --net=g=h --env A=b --env=C --env D= hello",
             "--initrd dir --cwd /tmp --hostname h hello --",
         ] {

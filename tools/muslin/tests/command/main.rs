@@ -20,6 +20,7 @@ mod hostile;
 mod hosts;
 mod hvt_files;
 mod lab;
+mod links;
 mod memory;
 mod network;
 mod run;

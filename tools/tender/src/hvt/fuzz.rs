@@ -73,6 +73,7 @@ fn attack(seed: u64, rounds: u64) -> BTreeMap<&'static str, u64> {
     let manifest = manifest(disk.as_raw_fd(), tap.as_raw_fd());
     let opened = Opened {
         files: vec![disk, File::from(OwnedFd::from(tap))],
+        ..Opened::default()
     };
     let wait_set = WaitSet::new(&manifest, &opened).unwrap();
     let nowhere = File::options().write(true).open("/dev/null").unwrap();

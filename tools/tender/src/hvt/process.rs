@@ -20,6 +20,7 @@ use super::report;
 use super::service::Service;
 use super::tables;
 use crate::alarm::Alarm;
+use crate::cable::beside;
 use crate::guest::{drop_habits, refused};
 use crate::launch::{Launch, Outcome};
 use crate::refusal::{Refusal, words};
@@ -53,13 +54,18 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
     }
     drop(writer);
     let mut bytes = Vec::new();
-    let told = reader.read_to_end(&mut bytes);
-    let status = loop {
-        match waitpid(Pid::from_raw(pid), WaitOptions::empty()) {
-            Err(rustix::io::Errno::INTR) => {}
-            other => break other,
-        }
+    let wait = || {
+        let told = reader.read_to_end(&mut bytes);
+        let status = loop {
+            match waitpid(Pid::from_raw(pid), WaitOptions::empty()) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other,
+            }
+        };
+        (told, status)
     };
+    let (told, status) = beside(&launch.opened.cables, pid, wait)
+        .map_err(|error| refused("carry the guest's frames", &error))?;
     let status = status.map_err(|error| refused("wait for the guest", &error.into()))?;
     told.map_err(|error| refused("hear of the guest", &error))?;
     let Some(message) = Message::parse(&bytes) else {
@@ -68,6 +74,7 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
         return Ok(Outcome {
             status: 128 + (signal & 0x7f) as u8,
             report: Some(Report::of_signal(signal)),
+            traffic: Vec::new(),
         });
     };
     if message.kind == Kind::Refused {

@@ -39,6 +39,7 @@ pub(crate) fn outcome(message: &Message, launch: &Launch<'_>) -> Outcome {
             // As a process's status: the lowest byte.
             status: message.status as u8,
             report,
+            traffic: Vec::new(),
         };
     }
     let fault = fault(registers_in(message), message.stack.clone());
@@ -53,6 +54,7 @@ pub(crate) fn outcome(message: &Message, launch: &Launch<'_>) -> Outcome {
     Outcome {
         status: STOPPED,
         report: Some(report),
+        traffic: Vec::new(),
     }
 }
 

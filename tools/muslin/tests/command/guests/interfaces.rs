@@ -1,6 +1,8 @@
 //! Interfaces that play network devices.
 
 use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 
@@ -49,6 +51,28 @@ fn an_interface_plays_a_network_device() {
     let [type_, size] = devices;
     let image = guests.make_with("frame.hvt", MACHINE_FRAME, &[("TARGET", 1), type_, size]);
     sends_a_frame(test, &image);
+}
+
+#[test]
+fn a_socket_plays_a_network_device() {
+    let Some(guests) = guests("guest-net-socket") else {
+        return;
+    };
+    let devices = [("DEVICES", 1), ("DEVICE_TYPE", 2)];
+    let image = guests.make_with("frame", FRAME, &devices);
+    let (ours, guests_end) = UnixDatagram::pair().unwrap();
+    let words = "run --mem 8 --net storage=fd:0 --net-mac storage=02:0:0:0:0:9 --stats";
+    let mut command = with(words.split(' '));
+    command.arg(&image).stdin(OwnedFd::from(guests_end));
+    let output = command.output().unwrap();
+    assert_eq!(
+        stderr(&output),
+        "muslin: storage: received 0 frames, 0 bytes, 0 dropped; sent 1 frames, 60 bytes, 0 dropped\n"
+    );
+    assert_eq!(output.status.code(), Some(60));
+    let mut frame = [0; 100];
+    assert_eq!(ours.recv(&mut frame).unwrap(), 60);
+    assert_eq!(frame[..60], [255; 60]);
 }
 
 /// The same by hypercalls; and there is a frame to be read, or there is none yet.
