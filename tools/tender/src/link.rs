@@ -181,3 +181,113 @@ fn locked_folder(path: &Path) -> Result<File, Problem> {
         remedy: "give a path in a folder of yours",
     })
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use muslin_net_layers::Delivery;
+
+    use super::*;
+    use crate::wire::{Received, Wire};
+
+    fn open(path: &Path) -> Link {
+        Link::open(path).unwrap_or_else(|problem| panic!("{}", problem.what))
+    }
+
+    fn refused(path: &Path) -> String {
+        Link::open(path).err().map(|it| it.what).unwrap()
+    }
+
+    /// What arrives at an end now.
+    fn arrives(wire: &mut Wire) -> Option<Vec<u8>> {
+        let mut frame = [0; 100];
+        match wire.receive(&mut frame) {
+            Received::Frame(len) => Some(frame[..len].to_vec()),
+            Received::Nothing | Received::HungUp => None,
+        }
+    }
+
+    #[test]
+    fn frames_keep_their_borders_and_an_empty_one_is_not_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("link");
+        let mut first = Wire::Link(open(&path));
+        assert_eq!(first.send(b"nobody hears it"), Delivery::Lost);
+        let mut second = Wire::Link(open(&path));
+        for frame in [&b"one"[..], b"", b"three"] {
+            assert_eq!(second.send(frame), Delivery::Done);
+        }
+        for frame in [&b"one"[..], b"", b"three"] {
+            assert_eq!(arrives(&mut first).as_deref(), Some(frame));
+        }
+        assert_eq!(arrives(&mut first), None);
+        assert_eq!(first.send(b"back"), Delivery::Done);
+        assert_eq!(arrives(&mut second).as_deref(), Some(&b"back"[..]));
+    }
+
+    #[test]
+    fn who_takes_nothing_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("link");
+        let mut first = Wire::Link(open(&path));
+        let mut second = Wire::Link(open(&path));
+        while second.send(&[7; 100]) == Delivery::Done {}
+        assert_eq!(second.send(&[7; 100]), Delivery::Later);
+        while arrives(&mut first).is_some() {}
+        assert_eq!(second.send(&[7; 100]), Delivery::Done);
+    }
+
+    #[test]
+    fn who_is_left_is_the_first_of_the_next_two() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("link");
+        let first = open(&path);
+        let mut second = Wire::Link(open(&path));
+        drop(first);
+        assert_eq!(arrives(&mut second), None);
+        assert!(path.exists());
+        let mut third = Wire::Link(open(&path));
+        assert_eq!(third.send(b"hello"), Delivery::Done);
+        assert_eq!(arrives(&mut second).as_deref(), Some(&b"hello"[..]));
+        // And when the one that connected goes, the next may come.
+        drop(third);
+        assert_eq!(arrives(&mut second), None);
+        let mut fourth = Wire::Link(open(&path));
+        assert_eq!(fourth.send(b"again"), Delivery::Done);
+        assert_eq!(arrives(&mut second).as_deref(), Some(&b"again"[..]));
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_end_of_a_link_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stream");
+        let _listener = UnixListener::bind(&path).unwrap();
+        assert!(refused(&path).contains("SOCK_SEQPACKET"));
+        let path = dir.path().join("file");
+        fs::write(&path, "text").unwrap();
+        assert_eq!(refused(&path), "that file is not a socket");
+        assert_eq!(fs::read(&path).unwrap(), b"text");
+        let long = dir.path().join("x".repeat(120));
+        assert_eq!(refused(&long), "its path is too long for a socket");
+    }
+
+    #[test]
+    fn a_link_has_two_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("link");
+        let mut first = open(&path);
+        let _second = open(&path);
+        assert!(first.peer().is_some());
+        // One may wait, the next is told.
+        let _third = open(&path);
+        assert_eq!(refused(&path), "it has two ends, and others wait for one");
+    }
+}
