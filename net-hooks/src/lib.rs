@@ -9,7 +9,7 @@
 //! - `configure`: addresses and routes by the words of who starts the program; `device`: frames
 //! - `interfaces`, `netlink`, `texts`: what programs ask about the network itself
 //! - `missing`: what is asked for and not there, said once
-//! - `object`: what makes an object for libc.a of all this
+//! - `object`: what makes an object for libc.a of all this; `spare`: its allocator
 //!
 //! The stack itself is behind one trait, in `net-hooks/stack`. One lock is around it and all tables;
 //! nothing waits while it is held, and it is the only one.
@@ -40,6 +40,9 @@ mod send;
 #[allow(unsafe_code, reason = "a function of libc")]
 mod signal;
 mod socket;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code, reason = "an allocator")]
+mod spare;
 mod texts;
 mod wait;
 

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 
 use muslin_net_stack::{Link, SmolStack, Stack};
 
-use crate::calls;
+use crate::{calls, spare};
 
 #[global_allocator]
-static HEAP: muslin::Heap = muslin::Heap;
+static HEAP: spare::Heap = spare::Heap;
 
 /// What the runtime runs before the process's first call, if the linker kept it: see
 /// `tools/sysroot/src/net.rs`. It has two names.
@@ -29,6 +29,7 @@ extern "C" fn start() {
 
 fn make_stack(seed: [u8; 16], links: Vec<Box<dyn Link + Send>>) -> Box<dyn Stack + Send> {
     let mut stack = SmolStack::new(seed);
+    stack.set_memory(spare::has_memory);
     for link in links {
         stack.add_link(link);
     }

@@ -154,7 +154,7 @@ impl Stack for SmolStack {
     }
 
     fn socket(&mut self, family: Family, kind: Kind) -> Result<SocketId, Errno> {
-        if self.sockets.len() >= SOCKETS_MAX {
+        if self.sockets.len() >= SOCKETS_MAX || !self.has_memory() {
             return Err(Errno::ENOBUFS);
         }
         let name = self.sockets.insert(|name| {

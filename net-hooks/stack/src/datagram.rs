@@ -62,7 +62,10 @@ impl Datagrams {
     fn push(&mut self, datagram: Datagram, limit_bytes: usize) -> bool {
         let bytes = datagram.content.len() + OVERHEAD_BYTES;
         // One message always fits.
-        if self.is_deaf || (!self.queue.is_empty() && self.queued_bytes + bytes > limit_bytes) {
+        if self.is_deaf
+            || self.queue.try_reserve(1).is_err()
+            || (!self.queue.is_empty() && self.queued_bytes + bytes > limit_bytes)
+        {
             return false;
         }
         self.queued_bytes += bytes;
@@ -168,17 +171,20 @@ impl SmolStack {
                 None => Some(fit),
             }
         };
-        let datagram = |content: &[u8]| Datagram {
+        let datagram = |content: Vec<u8>| Datagram {
             from: (flow.peer, flow.peer_port),
             to: flow.local,
             link: arrived.link,
             hop_limit: arrived.head.hop_limit,
             class: arrived.head.class,
-            content: content.into(),
+            content,
         };
         if arrived.cast == Cast::Unicast {
             match self.best(protocol, flow, score) {
-                Some(name) => self.push_message(name, datagram(content)),
+                Some(name) => match copy(content) {
+                    Some(content) => self.push_message(name, datagram(content)),
+                    None => self.count_drop(arrived.link),
+                },
                 None if protocol == Protocol::Udp => self.port_unreachable(arrived, frame),
                 None => {}
             }
@@ -196,7 +202,10 @@ impl SmolStack {
             })
             .collect();
         for name in names {
-            self.push_message(name, datagram(content));
+            match copy(content) {
+                Some(content) => self.push_message(name, datagram(content)),
+                None => self.count_drop(arrived.link),
+            }
         }
     }
 
@@ -209,7 +218,14 @@ impl SmolStack {
         let is_taken = datagrams(socket).is_ok_and(|queue| queue.push(datagram, limit_bytes));
         if is_taken {
             self.mark_changed(name);
-        } else if let Some(port) = self.port_mut(link) {
+        } else {
+            self.count_drop(link);
+        }
+    }
+
+    /// A datagram is lost for want of room.
+    fn count_drop(&mut self, link: u32) {
+        if let Some(port) = self.port_mut(link) {
             port.traffic.received_drops += 1;
         } else {
             self.lo.traffic.received_drops += 1;
@@ -397,7 +413,8 @@ impl SmolStack {
                 (way.source, local_port),
                 (to, to_port),
                 way.link == LO,
-            ),
+            )
+            .ok_or(Errno::ENOBUFS)?,
         };
         let head = Head {
             from: way.source,
@@ -514,8 +531,8 @@ pub(crate) fn udp(
     from: Endpoint,
     to: Endpoint,
     is_plain: bool,
-) -> Packet {
-    let mut packet = Packet::new(HEADER_BYTES + total);
+) -> Option<Packet> {
+    let mut packet = Packet::try_new(HEADER_BYTES + total)?;
     let bytes = packet.bytes_mut();
     bytes[..2].copy_from_slice(&from.1.to_be_bytes());
     bytes[2..4].copy_from_slice(&to.1.to_be_bytes());
@@ -529,7 +546,7 @@ pub(crate) fn udp(
         };
         bytes[6..8].copy_from_slice(&sum.to_be_bytes());
     }
-    packet
+    Some(packet)
 }
 
 /// A request for an echo, with our identifier.
@@ -543,7 +560,10 @@ fn echo(
     from: IpAddr,
     to: IpAddr,
 ) -> Result<Packet, Errno> {
-    let mut content = alloc::vec![0; total];
+    let mut content = Vec::new();
+    let room = content.try_reserve_exact(total);
+    room.map_err(|_| Errno::ENOBUFS)?;
+    content.resize(total, 0);
     gather(&mut content, pieces);
     let kind = match to {
         IpAddr::V4(_) => icmp::V4_ECHO_REQUEST,
@@ -553,13 +573,15 @@ fn echo(
         [this, 0, _, _, _, _, _, _, ..] if this == kind => {}
         _ => return Err(Errno::EINVAL),
     }
-    Ok(icmp::message(
-        from,
-        to,
-        kind,
-        0,
-        &[&id.to_be_bytes(), &content[6..]],
-    ))
+    icmp::try_message(from, to, kind, 0, &[&id.to_be_bytes(), &content[6..]]).ok_or(Errno::ENOBUFS)
+}
+
+/// A copy, if there is memory for it.
+fn copy(content: &[u8]) -> Option<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(content.len()).ok()?;
+    copy.extend_from_slice(content);
+    Some(copy)
 }
 
 fn gather(mut into: &mut [u8], pieces: &[&[u8]]) {

@@ -267,13 +267,17 @@ impl SmolStack {
             IpAddr::V4(own),
             server.unwrap_or(Ipv4Addr::BROADCAST).into(),
         );
-        let mut packet = udp(
+        let packet = udp(
             &[&message],
             message.len(),
             (from, CLIENT),
             (to, SERVER),
             false,
         );
+        let Some(mut packet) = packet else {
+            // As if it had been lost.
+            return;
+        };
         let head = Head::new(from, to, ip::UDP);
         if server.is_some() {
             // Without a way there is the broadcast, later.

@@ -62,7 +62,30 @@ impl ErrorLimit {
 /// A message: four bytes of head, and the rest. With its checksum.
 pub(crate) fn message(from: IpAddr, to: IpAddr, kind: u8, code: u8, rest: &[&[u8]]) -> Packet {
     let len: usize = rest.iter().map(|piece| piece.len()).sum();
-    let mut packet = Packet::new(4 + len);
+    write_message(Packet::new(4 + len), from, to, kind, code, rest)
+}
+
+/// As [`message`], of any length. `None`: there is no memory.
+pub(crate) fn try_message(
+    from: IpAddr,
+    to: IpAddr,
+    kind: u8,
+    code: u8,
+    rest: &[&[u8]],
+) -> Option<Packet> {
+    let len: usize = rest.iter().map(|piece| piece.len()).sum();
+    let packet = Packet::try_new(4 + len)?;
+    Some(write_message(packet, from, to, kind, code, rest))
+}
+
+fn write_message(
+    mut packet: Packet,
+    from: IpAddr,
+    to: IpAddr,
+    kind: u8,
+    code: u8,
+    rest: &[&[u8]],
+) -> Packet {
     let bytes = packet.bytes_mut();
     bytes[..4].copy_from_slice(&[kind, code, 0, 0]);
     let mut at = 4;
@@ -190,7 +213,9 @@ impl SmolStack {
         let Ok(way) = self.topology.way(from, source, self.near(arrived, from)) else {
             return;
         };
-        let mut packet = message(way.source, from, kind, 0, &[&bytes[4..]]);
+        let Some(mut packet) = try_message(way.source, from, kind, 0, &[&bytes[4..]]) else {
+            return;
+        };
         let head = Head {
             class: arrived.head.class,
             ..Head::new(way.source, from, arrived.head.protocol)

@@ -84,7 +84,13 @@ impl Port {
             self.traffic.sent_drops += 1;
             return;
         }
-        self.queue.push_back(frame.into());
+        let mut copy = Vec::new();
+        if copy.try_reserve_exact(frame.len()).is_err() || self.queue.try_reserve(1).is_err() {
+            self.traffic.sent_drops += 1;
+            return;
+        }
+        copy.extend_from_slice(frame);
+        self.queue.push_back(copy);
     }
 
     /// Offers the device what waits.
@@ -126,7 +132,7 @@ pub(crate) struct Loopback {
 impl Loopback {
     pub fn push(&mut self, packet: Packet) {
         let traffic = &mut self.traffic;
-        if self.queue.len() >= QUEUE_MAX {
+        if self.queue.len() >= QUEUE_MAX || self.queue.try_reserve(1).is_err() {
             traffic.sent_drops += 1;
             return;
         }

@@ -67,6 +67,10 @@ impl Neighbours {
     pub fn find(&mut self, link: u32, address: IpAddr, now_ns: u64) -> Found {
         let Some(entry) = self.entries.get_mut(&(link, address)) else {
             self.make_room();
+            if self.entries.try_reserve(1).is_err() || self.asked.try_reserve(1).is_err() {
+                // What would wait is dropped.
+                return Found::Asked;
+            }
             self.entries.insert(
                 (link, address),
                 Entry {
@@ -104,7 +108,9 @@ impl Neighbours {
             if entry.waiting.len() >= WAITING_MAX {
                 entry.waiting.pop_front();
             }
-            entry.waiting.push_back(packet);
+            if entry.waiting.try_reserve(1).is_ok() {
+                entry.waiting.push_back(packet);
+            }
         }
     }
 
@@ -124,6 +130,9 @@ impl Neighbours {
                 return VecDeque::new();
             }
             self.make_room();
+            if self.entries.try_reserve(1).is_err() {
+                return VecDeque::new();
+            }
         }
         let entry = self.entries.entry(key).or_insert_with(|| Entry {
             mac: None,

@@ -56,7 +56,11 @@ impl SmolStack {
         let content = core::mem::take(packet);
         let mut offset = 0;
         for part in content.bytes().chunks(part_bytes) {
-            let mut packet = Packet::with(part);
+            let Some(mut packet) = Packet::try_new(part.len()) else {
+                // As if it had been lost.
+                return;
+            };
+            packet.bytes_mut().copy_from_slice(part);
             let is_last = offset + part.len() == content.len();
             let part = Part {
                 id,

@@ -20,6 +20,21 @@ impl Packet {
         packet
     }
 
+    /// As [`Packet::new`]. `None`: there is no memory.
+    pub fn try_new(len: usize) -> Option<Self> {
+        let mut packet = Self::default();
+        packet.has_memory(len).then(|| {
+            packet.reset(len);
+            packet
+        })
+    }
+
+    /// Whether there is memory for `len` bytes, and for one more behind.
+    pub fn has_memory(&mut self, len: usize) -> bool {
+        let more = (HEADROOM + len + 1).saturating_sub(self.bytes.len());
+        self.bytes.try_reserve(more).is_ok()
+    }
+
     /// A packet with these bytes.
     pub fn with(content: &[u8]) -> Self {
         let mut packet = Self::new(content.len());

@@ -122,11 +122,16 @@ impl SmolStack {
             };
             self.free_port(protocol, is_free).ok_or(Errno::EADDRINUSE)?
         };
-        self.ports
-            .bound
-            .entry((protocol, port))
-            .or_default()
-            .push(name);
+        let bound = &mut self.ports.bound;
+        bound.try_reserve(1).map_err(|_| Errno::ENOBUFS)?;
+        let names = bound.entry((protocol, port)).or_default();
+        if names.try_reserve(1).is_err() {
+            if names.is_empty() {
+                bound.remove(&(protocol, port));
+            }
+            return Err(Errno::ENOBUFS);
+        }
+        names.push(name);
         if let Some(socket) = self.sockets.get_mut(name) {
             socket.is_bound = true;
             socket.local = (address, port);
@@ -214,7 +219,7 @@ impl SmolStack {
 
     /// Whether there is memory to remember one more.
     pub(crate) fn has_room_for_flow(&mut self) -> bool {
-        self.tcp.flows.try_reserve(1).is_ok()
+        self.tcp.flows.try_reserve(1).is_ok() && self.ports.flows.try_reserve(1).is_ok()
     }
 
     /// Remembers what a flow's segments are for.

@@ -117,6 +117,10 @@ impl Incomplete {
             }
             self.len = Some(end);
         }
+        let more = end.saturating_sub(self.content.len());
+        if self.content.try_reserve_exact(more).is_err() || self.parts.try_reserve(1).is_err() {
+            return Added::Wrong;
+        }
         if self.content.len() < end {
             self.content.resize(end, 0);
         }

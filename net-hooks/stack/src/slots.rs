@@ -38,7 +38,13 @@ impl<T> Slots<T> {
         self.slots.len()
     }
 
-    /// Puts what `make` gives for its name into a free place.
+    /// Whether there is memory for one more, and for its end.
+    pub fn has_room(&mut self) -> bool {
+        let more = self.slots.len() + 1 - self.free.len();
+        self.slots.try_reserve(1).is_ok() && self.free.try_reserve(more).is_ok()
+    }
+
+    /// Puts what `make` gives for its name into a free place. See [`Slots::has_room`].
     pub fn insert(&mut self, make: impl FnOnce(Name) -> T) -> Name {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {

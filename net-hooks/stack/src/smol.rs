@@ -15,7 +15,7 @@ use crate::ports::Ports;
 use crate::reassembly::Reassembly;
 use crate::secret::Secret;
 use crate::slots::{Name, Slots};
-use crate::socket::Socket;
+use crate::socket::{Body, Socket};
 use crate::tcp::Tcp;
 use crate::timers::{Timer, Timers};
 use crate::topology::{LO, Topology};
@@ -24,6 +24,8 @@ use crate::topology::{LO, Topology};
 const FRAMES_AT_ONCE: usize = 128;
 /// How many packets of the loopback are taken at once.
 const LO_AT_ONCE: usize = 512;
+/// How many timers of what is gone are kept at least.
+const STALE_TIMERS: usize = 256;
 /// How soon a device that was full is offered its frames again.
 const FULL_NS: u64 = 200_000;
 
@@ -49,6 +51,8 @@ pub struct SmolStack {
     pub(crate) ip_id: u32,
     /// The segment that is being made.
     pub(crate) scratch: Packet,
+    /// Whether there is memory for more than what is there: see [`SmolStack::set_memory`].
+    has_memory: fn() -> bool,
     changed: VecDeque<Name>,
     frame: Vec<u8>,
     /// Frames were left where they are, so that others have their turn.
@@ -75,10 +79,62 @@ impl SmolStack {
             icmp_errors: ErrorLimit::default(),
             ip_id: secret.number() as u32,
             scratch: Packet::default(),
+            has_memory: || true,
             changed: VecDeque::new(),
             frame: Vec::new(),
             is_busy: false,
             secret,
+        }
+    }
+
+    /// Has the stack ask whether there is memory before it takes anything new: a socket, a
+    /// connection. What is there goes on without, with what it has.
+    pub fn set_memory(&mut self, has_memory: fn() -> bool) {
+        self.has_memory = has_memory;
+    }
+
+    /// Whether there is memory for one more socket, and a connection of it, in all tables.
+    pub(crate) fn has_memory(&mut self) -> bool {
+        let sockets = self.sockets.len() + 1;
+        let names = |len: usize| sockets.saturating_sub(len);
+        let (changed, waiting, blocked) = (
+            names(self.changed.len()),
+            names(self.tcp.waiting.len()),
+            names(self.tcp.blocked.len()),
+        );
+        (self.has_memory)()
+            && self.sockets.has_room()
+            && self.tcp.handshakes.has_room()
+            && self.changed.try_reserve(changed).is_ok()
+            && self.tcp.waiting.try_reserve(waiting).is_ok()
+            && self.tcp.blocked.try_reserve(blocked).is_ok()
+            && self.has_room_for_flow()
+            && self
+                .timers
+                .has_room(sockets + self.tcp.handshakes.len() + 1)
+    }
+
+    /// Puts the timers of what is there in anew: without entries of what is gone.
+    fn renew_timers(&mut self) {
+        let most = 2 * (self.sockets.len() + self.tcp.handshakes.len()) + STALE_TIMERS;
+        if !self.timers.is_lossy && self.timers.len() <= most {
+            return;
+        }
+        self.timers.clear();
+        let timers = &mut self.timers;
+        for socket in self.sockets.iter() {
+            if let Body::Connected(connection) = &socket.body
+                && connection.armed_ns != u64::MAX
+            {
+                timers.arm(connection.armed_ns, Timer::Socket(socket.name));
+            }
+        }
+        for index in 0..self.tcp.handshakes.places() as u32 {
+            if let Some(name) = self.tcp.handshakes.at(index)
+                && let Some(handshake) = self.tcp.handshakes.get(name)
+            {
+                timers.arm(handshake.due_ns(), Timer::Handshake(name));
+            }
         }
     }
 
@@ -118,6 +174,7 @@ impl SmolStack {
     pub(crate) fn mark_changed(&mut self, name: Name) {
         if let Some(socket) = self.sockets.get_mut(name)
             && !socket.is_changed
+            && self.changed.try_reserve(1).is_ok()
         {
             socket.is_changed = true;
             self.changed.push_back(name);
@@ -168,7 +225,10 @@ impl SmolStack {
 
     /// Connections that had to wait for their links.
     fn run_blocked(&mut self) {
-        for name in core::mem::take(&mut self.tcp.blocked) {
+        // Those that are blocked again are behind them; the memory of the list stays.
+        let count = self.tcp.blocked.len();
+        for index in 0..count {
+            let name = self.tcp.blocked[index];
             if let Some(connection) = self
                 .sockets
                 .get_mut(name)
@@ -178,11 +238,13 @@ impl SmolStack {
                 self.drive(name);
             }
         }
+        self.tcp.blocked.drain(..count);
     }
 
     /// Moves frames, and runs what is due.
     pub(crate) fn run(&mut self) {
         self.is_busy = false;
+        self.renew_timers();
         for index in 0..self.links.len() {
             self.links[index].flush();
             self.receive(index);

@@ -141,7 +141,7 @@ impl SmolStack {
         if self.tcp.flows.contains_key(&flow) {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        if !self.has_room_for_flow() {
+        if !self.has_memory() {
             return Err(Errno::ENOBUFS);
         }
         let first = self.tcp.first_sequence(&flow, self.now);
@@ -549,7 +549,11 @@ fn peek(pieces: &mut [&mut [u8]], mut give: impl FnMut(&mut [u8]) -> usize, len:
     if let [piece] = pieces {
         return give(piece);
     }
-    let mut all = alloc::vec![0; len];
+    let mut all = alloc::vec::Vec::new();
+    if all.try_reserve_exact(len).is_err() {
+        return pieces.first_mut().map_or(0, |piece| give(piece));
+    }
+    all.resize(len, 0);
     let len = give(&mut all);
     let mut at = 0;
     for piece in pieces {

@@ -15,6 +15,8 @@ use crate::packet::Packet;
 /// How large the buffers are at the beginning.
 pub(crate) const RECEIVE_FIRST: usize = 8 * 1024;
 const SEND_FIRST: usize = 4 * 1024;
+/// Room for the headers, with all options, of IPv4 and TCP.
+const PACKET_HEADERS: usize = 120;
 /// By how much a buffer grows at once. To grow, a sender has to wait for the peer.
 const RECEIVE_GROWTH: usize = 4;
 const SEND_GROWTH: usize = 32;
@@ -167,6 +169,11 @@ impl Connection {
         )
     }
 
+    /// The length of the longest packet that the transfer may make.
+    pub fn longest_packet(&self) -> usize {
+        usize::from(self.offer.mss).min(self.transfer.send_bytes()) + PACKET_HEADERS
+    }
+
     /// The number of the next byte that we expect.
     pub fn receive_next(&self) -> u32 {
         self.read_next
@@ -317,9 +324,16 @@ impl Connection {
         wish.min(options.send_buffer).max(now)
     }
 
-    /// What was not read.
+    /// What was not read; nothing, where there is no memory to keep it.
     pub fn unread(&mut self) -> Vec<u8> {
-        let mut unread = alloc::vec![0; self.transfer.receive_queue()];
+        let mut unread = Vec::new();
+        if unread
+            .try_reserve_exact(self.transfer.receive_queue())
+            .is_err()
+        {
+            return unread;
+        }
+        unread.resize(self.transfer.receive_queue(), 0);
         let len = self.transfer.receive(&mut unread);
         unread.truncate(len);
         unread

@@ -83,6 +83,11 @@ impl Handshake {
         }
     }
 
+    /// When it is looked at again.
+    pub fn due_ns(&self) -> u64 {
+        self.sent_ns + (RETRY_NS << self.tries.saturating_sub(1))
+    }
+
     fn retries(&self) -> u32 {
         if self.told.is_some() {
             ANSWER_RETRIES
@@ -195,7 +200,7 @@ impl SmolStack {
         frame: &[u8],
         segment: &Segment,
     ) {
-        let is_full = self.tcp.handshakes.len() >= HANDSHAKES_MAX || !self.has_room_for_flow();
+        let is_full = self.tcp.handshakes.len() >= HANDSHAKES_MAX || !self.has_memory();
         let first = self.tcp.first_sequence(flow, self.now);
         let (now, link) = (self.now, self.near(arrived, flow.peer));
         let Some(listener) = self.listener(owner) else {
@@ -265,6 +270,9 @@ impl SmolStack {
         let now = self.now;
         let listener = self.listener(owner)?;
         if now >= listener.cookies_until_ns || listener.ready.len() > listener.backlog {
+            return None;
+        }
+        if !self.has_memory() {
             return None;
         }
         let cookie = segment.ack.wrapping_sub(1);
@@ -363,6 +371,9 @@ impl SmolStack {
         if !is_acknowledged || is_early || is_before(window_end, segment.seq) {
             return;
         }
+        if !self.has_memory() {
+            return;
+        }
         if !handshake.is_ours {
             // Without room it stays a handshake, and the peer hears our answer once more.
             let is_full = self
@@ -380,14 +391,44 @@ impl SmolStack {
 
     /// Makes a connection of a handshake that is done.
     fn establish(&mut self, handshake: &Handshake, peer_window: u16) -> Option<Name> {
+        let connection = self.begin_connection(handshake, peer_window);
+        if connection.is_none()
+            && handshake.is_ours
+            && let Some(socket) = self.sockets.get_mut(handshake.owner)
+        {
+            // The peer hears it when it says something.
+            socket.error = Some(Errno::ENOBUFS);
+            socket.body = Body::Ended(Ended {
+                is_refused: true,
+                ..Ended::default()
+            });
+            self.mark_changed(handshake.owner);
+        }
+        connection
+    }
+
+    fn begin_connection(&mut self, handshake: &Handshake, peer_window: u16) -> Option<Name> {
         let flow = handshake.flow;
         let told = handshake.told?;
+        // The place of the handshake's entry is not free for sure.
+        if !self.has_room_for_flow() {
+            return None;
+        }
         let options = self.sockets.get(handshake.owner)?.options;
         let way = self
             .topology
             .way(flow.peer, Some(flow.local), handshake.link)
             .ok()?;
         let mss = told.offer.mss.min(self.mss(&flow, way.link));
+        if !handshake.is_ours
+            && self
+                .listener(handshake.owner)?
+                .ready
+                .try_reserve(1)
+                .is_err()
+        {
+            return None;
+        }
         let mut scratch = core::mem::take(&mut self.scratch);
         let connection = Connection::begin(
             &mut self.tcp.engine,

@@ -1,5 +1,7 @@
 //! Segments that arrive, and what follows from them.
 
+use alloc::vec::Vec;
+
 use muslin_abi::Errno;
 
 use super::congestion::{DUPLICATES, Meaning};
@@ -244,7 +246,14 @@ impl SmolStack {
             };
             let over = connection.over;
             let is_blocked = connection.is_blocked;
-            let has_room = self.has_room(over);
+            let longest = connection.longest_packet();
+            let is_orphan = connection.orphaned_ns.is_some();
+            let has_memory = self.scratch.has_memory(longest);
+            if !has_memory && is_orphan {
+                // Nobody here waits for its end, and its buffers are needed.
+                return self.reset(name, None);
+            }
+            let has_room = self.has_room(over) && has_memory;
             let Some(connection) = self
                 .sockets
                 .get_mut(name)
@@ -520,7 +529,14 @@ impl SmolStack {
         };
         let flow = connection.flow;
         let peer = (flow.peer, flow.peer_port);
-        let unread = connection.unread();
+        let queue = connection.transfer.receive_queue();
+        let unread = if is_orphan {
+            Vec::new()
+        } else {
+            connection.unread()
+        };
+        // What the peer sent is lost: the program hears of it.
+        let errno = errno.or((!is_orphan && unread.len() < queue).then_some(Errno::ENOBUFS));
         socket.body = Body::Ended(Ended {
             unread,
             peer: Some(peer),
@@ -542,7 +558,12 @@ impl SmolStack {
             .flows
             .iter()
             .filter(|(flow, _)| flow.local == address);
-        let targets: alloc::vec::Vec<Target> = flows.map(|(_, &target)| target).collect();
+        let mut targets = Vec::new();
+        if targets.try_reserve_exact(flows.clone().count()).is_err() {
+            // Without their address they end in time.
+            return;
+        }
+        targets.extend(flows.map(|(_, &target)| target));
         for target in targets {
             match target {
                 Target::Connection(name) => self.end(name, Some(Errno::ECONNABORTED)),

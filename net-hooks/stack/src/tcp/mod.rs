@@ -48,6 +48,8 @@ pub(crate) struct Tcp {
     pub engine: Engine,
     /// Flows in TIME_WAIT, and when they end, in that order.
     pub time_waits: VecDeque<(u64, Flow)>,
+    /// How many there may be.
+    pub time_waits_max: usize,
     /// Connections that segments came for, and that were not driven since.
     pub waiting: Vec<Name>,
     /// Connections with something to send, when their links have room again.
@@ -63,6 +65,7 @@ impl Tcp {
             handshakes: Slots::new(),
             engine: Engine::new(secret.number()),
             time_waits: VecDeque::new(),
+            time_waits_max: time_wait::TIME_WAITS_FIRST,
             waiting: Vec::new(),
             blocked: Vec::new(),
             sequence_keys: secret.keys(2),

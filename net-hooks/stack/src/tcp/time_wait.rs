@@ -1,5 +1,7 @@
 //! TIME_WAIT: what is remembered of a connection when nothing is left of it.
 
+use alloc::vec::Vec;
+
 use super::segment::{ACK, Bare, FIN, RST, SYN, Segment, is_before};
 use super::{Flow, Target};
 use crate::input::Arrived;
@@ -9,6 +11,11 @@ use crate::smol::SmolStack;
 const TIME_WAIT_NS: u64 = 60_000_000_000;
 /// How many at most: the oldest one gives way.
 const TIME_WAITS_MAX: usize = 16_384;
+
+/// How many at most before it is seen whether there is memory for more.
+pub(super) const TIME_WAITS_FIRST: usize = 256;
+/// How much memory is to be free for each of them: four times what the tables take.
+const FREE_BYTES: usize = 1024;
 
 /// A connection in TIME_WAIT.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +28,10 @@ pub(crate) struct TimeWait {
 impl SmolStack {
     /// A connection ended with this side first: its flow is remembered.
     pub(crate) fn enter_time_wait(&mut self, flow: Flow, send_next: u32, receive_next: u32) {
-        while self.tcp.time_waits.len() >= TIME_WAITS_MAX {
+        if self.tcp.time_waits.len() >= self.tcp.time_waits_max {
+            self.allow_more_time_waits();
+        }
+        while self.tcp.time_waits.len() >= self.tcp.time_waits_max {
             if let Some((until_ns, flow)) = self.tcp.time_waits.pop_front() {
                 self.leave_time_wait(&flow, until_ns);
             }
@@ -41,6 +51,15 @@ impl SmolStack {
         };
         self.add_flow(flow, Target::TimeWait(time_wait));
         self.tcp.time_waits.push_back((until_ns, flow));
+    }
+
+    /// Lets there be twice as many, where much memory is free: tables that grew stay large.
+    fn allow_more_time_waits(&mut self) {
+        let most = (2 * self.tcp.time_waits_max).min(TIME_WAITS_MAX);
+        let mut probe = Vec::<u8>::new();
+        if probe.try_reserve_exact(most * FREE_BYTES).is_ok() {
+            self.tcp.time_waits_max = most;
+        }
     }
 
     /// Forgets those whose time is over.

@@ -12,7 +12,6 @@
 //! Its clock runs five times as fast as the world's: its shortest retransmission timeout, one
 //! second, so becomes the 200 ms of Linux.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -162,6 +161,14 @@ pub(crate) struct Transfer {
     window_shift: u8,
 }
 
+/// A buffer, if there is memory for it.
+fn buffer(bytes: usize) -> Option<Vec<u8>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(bytes).ok()?;
+    buffer.resize(bytes, 0);
+    Some(buffer)
+}
+
 fn instant(now_ns: u64) -> Instant {
     Instant::from_micros((now_ns / NS_PER_MICROSECOND) as i64 + BEGIN_MICROSECONDS)
 }
@@ -185,7 +192,7 @@ fn dress(header: &mut [u8], segment_len: usize) {
 
 impl Transfer {
     /// Begins at a point of a connection. Afterwards `out` is a segment that tells the peer our
-    /// window. `None`: smoltcp did not go along.
+    /// window. `None`: there is no memory, or smoltcp did not go along.
     pub fn start(
         engine: &mut Engine,
         now_ns: u64,
@@ -193,8 +200,8 @@ impl Transfer {
         out: &mut Packet,
     ) -> Option<Self> {
         let mut socket = tcp::Socket::new(
-            tcp::SocketBuffer::new(vec![0; start.receive_bytes]),
-            tcp::SocketBuffer::new(vec![0; start.send_bytes]),
+            tcp::SocketBuffer::new(buffer(start.receive_bytes)?),
+            tcp::SocketBuffer::new(buffer(start.send_bytes)?),
         );
         socket.set_congestion_control(CongestionControl::None);
         socket.set_nagle_enabled(false);
