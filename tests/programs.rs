@@ -21,6 +21,8 @@ mod http_client;
 mod lists;
 #[path = "programs/machines.rs"]
 mod machines;
+#[path = "programs/over_a_tap.rs"]
+mod over_a_tap;
 #[path = "programs/rust.rs"]
 mod rust;
 #[path = "programs/rust_tests.rs"]
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     trials.extend(lists::trials());
     trials.extend(rust_tests::trials());
     trials.extend(servers::trials());
+    trials.extend(over_a_tap::trials());
     trials.extend(stress::trials());
     trials.extend(suites::trials());
     trials.extend(same::self_trials());

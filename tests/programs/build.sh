@@ -7,6 +7,8 @@
 # executables is printed on stdout; what the build says goes to a log. Exit code 77, with the reason
 # as the last line on stderr: this machine lacks what the program needs.
 #
+# MUSLIN_DEVICES names the devices that guests declare, as for `muslin cc`.
+#
 # All sysroots have the same headers, so a program is compiled once and linked once for each: a
 # change in libc.a costs a link, not a build. Results are kept in the cache by content.
 set -euo pipefail
@@ -120,7 +122,7 @@ build() (
     done
 
     source_key=$(cat "$recipe" <(grep "^$program " "$here/sources.txt"))
-    link_key=$libraries_key
+    link_key=$libraries_key${MUSLIN_DEVICES:+-$MUSLIN_DEVICES}
     if [ "$registry" = crates ]; then
         source_key="$source_key $(cd "$here" && rustc --version)"
     fi

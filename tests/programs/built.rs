@@ -42,6 +42,11 @@ pub fn repository() -> &'static Path {
 
 /// The directory with the executables of a program, built if need be.
 pub fn program(name: &str, flavour: Flavour) -> Step<PathBuf> {
+    program_with(name, flavour, "")
+}
+
+/// The same, for guests that declare these devices.
+pub fn program_with(name: &str, flavour: Flavour, devices: &str) -> Step<PathBuf> {
     let sysroot = flavour.sysroot();
     if !sysroot.join("lib/libc.a").is_file() {
         return Err(Failure::new(format_args!(
@@ -53,6 +58,7 @@ pub fn program(name: &str, flavour: Flavour) -> Step<PathBuf> {
     let output = Command::new(&script)
         .arg(&sysroot)
         .arg(name)
+        .env("MUSLIN_DEVICES", devices)
         .output()
         .map_err(|why| Failure::io("starting", &script, &why))?;
     let said = String::from_utf8_lossy(&output.stderr);

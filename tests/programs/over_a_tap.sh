@@ -1,0 +1,41 @@
+# In a network of its own: a server over a TAP, asked by Linux from the other end, then the same server as a
+# process over the loopback. Says what both replied in files, and what they came to in a second.
+#
+#   over_a_tap.sh MUSLIN GUEST STOCK COMMANDS
+#
+# GUEST and STOCK are directories with Redis. Exit code 77: this user may not make interfaces.
+set -u
+muslin=$1 guest=$2 stock=$3 commands=$4
+address=10.77.0.2
+
+ip tuntap add tap7 mode tap && ip link set tap7 up && ip address add 10.77.0.1/24 dev tap7 && ip link set lo up || exit 77
+
+# ask HOST NAME: the replies, the benchmark, and the end.
+ask() {
+    tries=0
+    until [ "$(timeout 1 "$stock/redis-cli" -h "$1" ping 2>/dev/null)" = PONG ]; do
+        tries=$((tries + 1))
+        if [ $tries -gt 100 ] || ! kill -0 "$server"; then
+            echo "$2: nobody answers"
+            cat "$2.log"
+            exit 1
+        fi
+        sleep 0.1
+    done
+    timeout 30 "$stock/redis-cli" -h "$1" <"$commands" >"$2.replies" 2>&1
+    timeout 60 "$stock/redis-benchmark" -h "$1" -P 16 -c 30 -n 20000 --csv -t ping,set,get,incr,lpush,mset >"$2.rates" 2>&1 \
+        || { echo "$2: redis-benchmark: $?"; cat "$2.rates" "$2.log"; exit 1; }
+    timeout 10 "$stock/redis-cli" -h "$1" dbsize >>"$2.replies" 2>&1
+    timeout 10 "$stock/redis-cli" -h "$1" shutdown nosave >>"$2.replies" 2>&1
+    wait "$server" || { echo "$2: the server ended with $?"; cat "$2.log"; exit 1; }
+    sed "s/^/$2: /" "$2.rates" | cut -d , -f 1,2
+}
+
+timeout 120 "$muslin" run --mem 128 --net service=tap7 --env "MUSLIN_IPV4=$address/24" --env MUSLIN_IPV6=none \
+    "$guest/redis-server" --bind "$address" --save '' --protected-mode no >guest.log 2>&1 &
+server=$!
+ask "$address" guest
+
+timeout 120 "$stock/redis-server" --bind 127.0.0.1 --save '' --protected-mode no >stock.log 2>&1 &
+server=$!
+ask 127.0.0.1 stock
