@@ -193,6 +193,18 @@ impl Connection {
         peer_window.min(u16::try_from(open).unwrap_or(u16::MAX))
     }
 
+    /// The number of a segment without data. The peer takes nothing that lies behind its window, not even
+    /// what it acknowledges, and its window may have shrunk while bytes were on their way.
+    pub fn empty_seq(&self) -> u32 {
+        let window = u32::from(self.peer_window) << self.offer.shift.unwrap_or(0);
+        let end = self.congestion.acknowledged().wrapping_add(window);
+        if is_before(end, self.send_next) {
+            end
+        } else {
+            self.send_next
+        }
+    }
+
     /// From the window in a segment of the transfer to that on the wire.
     pub fn wire_window(&self, field: u16) -> u16 {
         let bytes = u32::from(field) << self.transfer.window_shift();

@@ -300,6 +300,10 @@ impl SmolStack {
         let sequence_len = segment.sequence_len();
         let seq_end = segment.seq.wrapping_add(sequence_len);
         let is_probe = connection.shown_window == 0;
+        let empty_seq = connection.empty_seq();
+        if sequence_len == 0 && is_before(empty_seq, segment.seq) {
+            bytes[4..8].copy_from_slice(&empty_seq.to_be_bytes());
+        }
         let mut is_timeout = false;
         if sequence_len > 0 {
             connection.owed_ns.get_or_insert(now);
@@ -349,7 +353,7 @@ impl SmolStack {
         let bare = Bare {
             from_port: connection.flow.local_port,
             to_port: connection.flow.peer_port,
-            seq: connection.send_next.wrapping_sub(back),
+            seq: connection.empty_seq().wrapping_sub(back),
             ack: connection.receive_next(),
             flags: ACK,
             window: connection.bare_window(),
@@ -506,7 +510,7 @@ impl SmolStack {
             let bare = Bare {
                 from_port: connection.flow.local_port,
                 to_port: connection.flow.peer_port,
-                seq: connection.send_next,
+                seq: connection.empty_seq(),
                 ack: connection.receive_next(),
                 flags: RST | ACK,
                 window: 0,

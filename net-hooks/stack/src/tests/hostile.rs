@@ -215,3 +215,36 @@ fn a_reset_has_to_hit_the_mark() {
         assert_eq!(world.hosts[0].peer(client).is_err(), is_over, "{seq}");
     }
 }
+
+#[test]
+fn who_shrank_its_window_is_acknowledged_within_it() {
+    let mut world = World::new(3);
+    let listener = world.listen(80, 5);
+    let (client, _) = world.connect(listener);
+    let flow = *world.hosts[0].tcp.flows.keys().next().unwrap();
+    let socket = world.hosts[0].sockets.get_mut(client.into()).unwrap();
+    let connection = socket.connection().unwrap();
+    let (first, expected) = (connection.send_next, connection.receive_next());
+    send(&mut world.hosts[0], client, &[7; 2000]).unwrap();
+    world.cable.lock().unwrap().record = Some(Vec::new());
+    // One byte, and a window of nothing: what is on its way will not be taken.
+    let mut packet = crate::packet::Packet::new(21);
+    let bytes = packet.bytes_mut();
+    bytes[..2].copy_from_slice(&flow.peer_port.to_be_bytes());
+    bytes[2..4].copy_from_slice(&flow.local_port.to_be_bytes());
+    bytes[4..8].copy_from_slice(&expected.to_be_bytes());
+    bytes[8..12].copy_from_slice(&first.to_be_bytes());
+    bytes[12..14].copy_from_slice(&[0x50, 16]);
+    ip::write(&mut packet, &ip::Head::new(B, A, ip::TCP), 0, None);
+    let mac = [2, 0, 0, 0, 0, 1];
+    crate::ethernet::write(&mut packet, mac, mac, crate::ethernet::IPV4);
+    let mut frame = packet.bytes().to_vec();
+    mend(&mut frame);
+    let host = &mut world.hosts[0];
+    host.frame_input(2, &mut frame);
+    host.poll(world.now + 50_000_000);
+    let frames = world.cable.lock().unwrap().record.take().unwrap();
+    let answer = frames.iter().rfind(|frame| frame.len() == 54).unwrap();
+    let number = |at: usize| u32::from_be_bytes(*answer[at..].first_chunk().unwrap());
+    assert_eq!((number(38), number(42)), (first, expected.wrapping_add(1)));
+}

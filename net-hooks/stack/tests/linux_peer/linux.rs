@@ -77,6 +77,10 @@ pub fn run(plan: &Plan, way: Way, gate: &Arc<Gate>) -> Result<usize, String> {
             (Err(error), Ending::Refused) if error.kind() == ErrorKind::ConnectionRefused => {
                 return Ok(0);
             }
+            // A reset may come before the program looks.
+            (Err(error), Ending::EngineResets) if error.kind() == ErrorKind::ConnectionReset => {
+                return Ok(0);
+            }
             (stream, _) => stream.map_err(|error| text("connect", error))?,
         },
         Way::From(listener) => {
