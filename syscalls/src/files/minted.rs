@@ -21,7 +21,7 @@ use super::pipe::SIGPIPE;
 use super::waiting::ALWAYS;
 use crate::context::Context;
 use crate::signals;
-use crate::threads::{WaitQueue, Waiter, Waiting, Woken, block};
+use crate::threads::{WaitQueue, Waiting, wait_with_limit};
 use crate::user_mem::{UserBuf, UserBufMut};
 
 /// What ends waits to write, but for what ends all.
@@ -140,21 +140,15 @@ impl State {
         if self.has_happened(seen, events) {
             return Ok(());
         }
-        let key = self.queue.add(Waiter::Thread {
-            thread: context.process.threads.current(),
-            interest: bits(events).with(ALWAYS),
-            is_exclusive: false,
-        });
+        let interest = bits(events).with(ALWAYS);
         let object = core::ptr::from_ref(self).addr();
-        let woken = block(context, Waiting { what, object }, deadline_ns);
-        let was_woken = !self.queue.remove(key);
-        match woken {
-            _ if was_woken => Ok(()),
-            Woken::ByWake => Ok(()),
-            Woken::ByTime => Err(Errno::EAGAIN),
-            Woken::BySignal if deadline_ns.is_some() => Err(Errno::EINTR),
-            Woken::BySignal => Err(Errno::RESTART),
-        }
+        wait_with_limit(
+            context,
+            &self.queue,
+            interest,
+            deadline_ns,
+            Waiting { what, object },
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use super::endpoint::Endpoint;
 use crate::context::Context;
 use crate::files::Readiness;
 use crate::files::file::File;
-use crate::threads::{WaitQueue, Waiter, Waiting, Woken, block};
+use crate::threads::{WaitQueue, Waiting, wait_with_limit};
 
 /// All that ends a wait: who waits looks again.
 const ANYTHING: Readiness = Readiness(!0);
@@ -60,20 +60,13 @@ impl Patience {
             Self::Endless => None,
         };
         // Not one alone: who is woken may leave something to others.
-        let key = queue.add(Waiter::Thread {
-            thread: context.process.threads.current(),
-            interest: ANYTHING,
-            is_exclusive: false,
-        });
         let object = core::ptr::from_ref(queue).addr();
-        let woken = block(context, Waiting { what, object }, deadline_ns);
-        let was_woken = !queue.remove(key);
-        match woken {
-            _ if was_woken => Ok(()),
-            Woken::ByWake => Ok(()),
-            Woken::ByTime => Err(Errno::EAGAIN),
-            Woken::BySignal if deadline_ns.is_some() => Err(Errno::EINTR),
-            Woken::BySignal => Err(Errno::RESTART),
-        }
+        wait_with_limit(
+            context,
+            queue,
+            ANYTHING,
+            deadline_ns,
+            Waiting { what, object },
+        )
     }
 }

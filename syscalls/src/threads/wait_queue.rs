@@ -216,6 +216,26 @@ pub fn wait_with_others(
     wait(context, queue, (interest, false), None, waiting)
 }
 
+/// The same with time, and with the errnos of calls whose waits have limits of their own.
+///
+/// # Errors
+/// `EAGAIN` the time is over · `EINTR` a signal came to a wait with a limit of time ·
+/// [`Errno::RESTART`] to one without.
+pub fn wait_with_limit(
+    context: &Context<'_>,
+    queue: &WaitQueue,
+    interest: Readiness,
+    deadline_ns: Option<u64>,
+    waiting: Waiting,
+) -> Result<(), Errno> {
+    let ended = wait(context, queue, (interest, false), deadline_ns, waiting);
+    ended.map_err(|errno| match errno {
+        Errno::ETIMEDOUT => Errno::EAGAIN,
+        Errno::RESTART if deadline_ns.is_some() => Errno::EINTR,
+        errno => errno,
+    })
+}
+
 /// For what a thread waits, and whether it takes the wake alone.
 type Interest = (Readiness, bool);
 
