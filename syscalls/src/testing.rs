@@ -26,6 +26,17 @@ use crate::threads::{Attention, Call, Kept, Machine, Scheduler, Thread, sys_clon
 use crate::user_mem::{self, UserBuf, UserBufMut};
 use muslin_platform::{Platform, Protection};
 
+/// Numbers below what is asked for, in an order that a seed above 0 decides (xorshift).
+pub fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    }
+}
+
 /// A scheduler and its first thread, which know each other.
 fn first_thread(attention: &'static Attention) -> (&'static Scheduler, &'static Thread) {
     let place: &'static mut MaybeUninit<(Scheduler, Thread)> = Box::leak(Box::new_uninit());

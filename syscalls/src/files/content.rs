@@ -373,6 +373,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::testing::numbers;
     use alloc::vec;
 
     fn all(content: &Content) -> Vec<u8> {
@@ -396,13 +397,7 @@ mod tests {
     fn agrees_with_a_plain_vector_over_seeded_operations() {
         static BASE: [u8; 10_000] = [7; 10_000];
         for seed in 1..20_u64 {
-            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let mut next = |below: u64| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                state % below
-            };
+            let mut next = numbers(seed);
             let mut content = Content::from_base(&BASE);
             let mut model = BASE.to_vec();
             for step in 0..400 {

@@ -114,17 +114,12 @@ mod tests {
 
     use super::super::inode::{Body, Time};
     use super::*;
+    use crate::testing::numbers;
     use std::collections::BTreeMap;
 
     #[test]
     fn agree_with_an_ordered_map_over_seeded_operations() {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = |below: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % below
-        };
+        let mut next = numbers(1);
         let inode = Inode::new(Body::Symlink(Vec::new()), 0, Time::default());
         let (mut entries, mut model) = (Entries::default(), BTreeMap::new());
         let mut most = 0;

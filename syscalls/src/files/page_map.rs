@@ -230,17 +230,12 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::testing::numbers;
     use std::collections::BTreeMap;
 
     #[test]
     fn agrees_with_an_ordered_map_over_seeded_operations() {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = |below: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % below
-        };
+        let mut next = numbers(1);
         let (mut pages, mut model) = (PageMap::default(), BTreeMap::new());
         for step in 0..4000_u64 {
             // Some far away, as in a file with holes.

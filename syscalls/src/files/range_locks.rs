@@ -115,6 +115,7 @@ impl RangeLocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::numbers;
 
     /// For each byte and holder: 0 free, 1 to read, 2 to write.
     type Model = [[u8; 3]; 40];
@@ -129,13 +130,7 @@ mod tests {
     #[test]
     fn agrees_with_a_table_of_bytes_over_seeded_operations() {
         for seed in 1..30_u64 {
-            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let mut next = |below: u64| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                state % below
-            };
+            let mut next = numbers(seed);
             let mut locks = RangeLocks::default();
             let mut model: Model = [[0; 3]; 40];
             for step in 0..300 {

@@ -14,7 +14,7 @@ use muslin_sim::Sim;
 
 use super::*;
 use crate::context::{Context, Given};
-use crate::testing::World;
+use crate::testing::{World, numbers};
 
 type Handler = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
 
@@ -841,13 +841,8 @@ fn nonsense_by_seed_is_never_more_than_an_errno() {
         room + 4095,
         room + 4096,
     ]);
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as usize % below
-    };
+    let mut numbers = numbers(1);
+    let mut next = |below: usize| numbers(below as u64) as usize;
     let mut answers = std::collections::BTreeMap::new();
     for _ in 0..60_000 {
         let which = next(CALLS.len());
@@ -889,13 +884,8 @@ fn a_block_device_takes_any_place_and_any_length() {
     let world = World::with(Sim::new(4096, 1).with_disk(SECTORS), None);
     let fd = open(&world, "/dev/storage", O_RDWR, 0).unwrap();
     let mut model = std::vec![0; SECTORS * 512];
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    };
+    let mut numbers = numbers(1);
+    let mut next = |below: usize| numbers(below as u64) as usize;
     for step in 0..600 {
         let (at, len) = (next(model.len() + 600), next(9000));
         let inside = at.min(model.len())..(at + len).min(model.len());

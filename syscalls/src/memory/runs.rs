@@ -213,6 +213,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::testing::numbers;
     use std::boxed::Box;
     use std::vec;
     use std::vec::Vec;
@@ -232,13 +233,8 @@ mod tests {
 
     #[test]
     fn the_highest_run_is_found_whatever_the_bits() {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as usize % below
-        };
+        let mut numbers = numbers(1);
+        let mut next = |below: usize| numbers(below as u64) as usize;
         for words_count in [1, 2, 3, 5, 8, 13] {
             let mut words: Vec<u64> = vec![0; words_count];
             let nodes = vec![Lack::default(); Runs::nodes_count(words_count)];

@@ -149,6 +149,7 @@ mod tests {
 
     use super::super::map::{Kind, READ_WRITE};
     use super::*;
+    use crate::testing::numbers;
     use std::collections::BTreeMap;
 
     fn depth(link: &Link) -> usize {
@@ -160,13 +161,8 @@ mod tests {
 
     #[test]
     fn agrees_with_an_ordered_map_over_seeded_operations() {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = |below: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state % below) as usize
-        };
+        let mut numbers = numbers(1);
+        let mut next = |below| numbers(below) as usize;
         let (mut treap, mut model) = (Treap::default(), BTreeMap::new());
         for step in 0..40_000 {
             let key = next(600) * 4096;

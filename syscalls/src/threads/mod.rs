@@ -40,9 +40,7 @@ pub use scheduler::{Machine, Scheduler, THREADS_MAX, Woken};
 pub use service::Serve;
 pub use thread::{Kept, Thread, Waiting};
 pub use traits::{COMM_BYTES, Traits};
-pub use wait_queue::{
-    Key, WaitQueue, Waiter, Watch, wait_on, wait_with_limit, wait_with_others,
-};
+pub use wait_queue::{Key, WaitQueue, Waiter, Watch, wait_on, wait_with_limit, wait_with_others};
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
