@@ -229,11 +229,7 @@ impl SmolStack {
         let count = self.tcp.blocked.len();
         for index in 0..count {
             let name = self.tcp.blocked[index];
-            if let Some(connection) = self
-                .sockets
-                .get_mut(name)
-                .and_then(|socket| socket.connection())
-            {
+            if let Some(connection) = self.sockets.connection(name) {
                 connection.is_blocked = false;
                 self.drive(name);
             }

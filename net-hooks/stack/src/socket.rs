@@ -10,7 +10,7 @@ use muslin_abi::Errno;
 use crate::datagram::Datagrams;
 use crate::ip;
 use crate::options::Options;
-use crate::slots::Name;
+use crate::slots::{Name, Slots};
 use crate::stack::{Family, Kind, SocketId};
 use crate::tcp::connection::Connection;
 
@@ -130,6 +130,13 @@ impl Socket {
     /// Its descriptor was closed; it lives on for its peer.
     pub fn is_orphan(&self) -> bool {
         matches!(&self.body, Body::Connected(connection) if connection.orphaned_ns.is_some())
+    }
+}
+
+impl Slots<Socket> {
+    /// The connection of a socket that has one.
+    pub fn connection(&mut self, name: Name) -> Option<&mut Connection> {
+        self.get_mut(name)?.connection()
     }
 }
 

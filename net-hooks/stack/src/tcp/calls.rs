@@ -250,10 +250,7 @@ impl SmolStack {
         }
         self.drive(name);
         if taken < total
-            && let Some(connection) = self
-                .sockets
-                .get_mut(name)
-                .and_then(|socket| socket.connection())
+            && let Some(connection) = self.sockets.connection(name)
             && connection.is_all_sent()
             && wish > connection.transfer.send_bytes()
         {

@@ -7,7 +7,7 @@ use muslin_abi::Errno;
 use super::Flow;
 use super::congestion::Congestion;
 use super::handshake::Handshake;
-use super::segment::{Offer, is_before};
+use super::segment::{ACK, Bare, Offer, is_before};
 use super::transfer::{Engine, Start, State, Transfer};
 use crate::options::Options;
 use crate::packet::Packet;
@@ -215,6 +215,17 @@ impl Connection {
     pub fn bare_window(&self) -> u16 {
         let room = self.transfer.receive_bytes() - self.transfer.receive_queue();
         u16::try_from(room >> self.our_shift).unwrap_or(u16::MAX)
+    }
+
+    /// A segment without data that says what has come.
+    pub fn acknowledgement(&self, seq: u32) -> Bare {
+        Bare::of(
+            &self.flow,
+            seq,
+            self.receive_next(),
+            ACK,
+            self.bare_window(),
+        )
     }
 
     /// Whether there is room worth telling: a third of the buffer, as in Linux.

@@ -121,13 +121,9 @@ impl SmolStack {
             return;
         };
         let offer = told.map(|told| told.offer);
+        let ack = told.map_or(0, |told| told.receive_next);
+        let flags = if told.is_some() { SYN | ACK } else { SYN };
         let bare = Bare {
-            from_port: flow.local_port,
-            to_port: flow.peer_port,
-            seq: first,
-            ack: told.map_or(0, |told| told.receive_next),
-            flags: if told.is_some() { SYN | ACK } else { SYN },
-            window: RECEIVE_FIRST as u16,
             offer: Some(Offer {
                 mss: self.mss(flow, way.link),
                 // We take what the other side takes.
@@ -136,6 +132,7 @@ impl SmolStack {
                     .then_some(WINDOW_SHIFT),
                 sack: offer.is_none_or(|offer| offer.sack),
             }),
+            ..Bare::of(flow, first, ack, flags, RECEIVE_FIRST as u16)
         };
         self.send_bare(flow, link, &bare);
     }

@@ -210,10 +210,7 @@ impl SmolStack {
     /// Has a connection driven when all packets that are there have been taken: one
     /// acknowledgement then answers many segments.
     fn drive_later(&mut self, name: Name) {
-        if let Some(connection) = self
-            .sockets
-            .get_mut(name)
-            .and_then(|socket| socket.connection())
+        if let Some(connection) = self.sockets.connection(name)
             && !core::mem::replace(&mut connection.is_waiting, true)
         {
             self.tcp.waiting.push(name);
@@ -223,11 +220,7 @@ impl SmolStack {
     /// Drives the connections that segments came for.
     pub(crate) fn drive_waiting(&mut self) {
         while let Some(name) = self.tcp.waiting.pop() {
-            if let Some(connection) = self
-                .sockets
-                .get_mut(name)
-                .and_then(|socket| socket.connection())
-            {
+            if let Some(connection) = self.sockets.connection(name) {
                 connection.is_waiting = false;
                 self.drive(name);
             }
@@ -237,11 +230,7 @@ impl SmolStack {
     /// Sends what a connection has to send, and looks what became of it.
     pub(crate) fn drive(&mut self, name: Name) {
         loop {
-            let Some(connection) = self
-                .sockets
-                .get_mut(name)
-                .and_then(|socket| socket.connection())
-            else {
+            let Some(connection) = self.sockets.connection(name) else {
                 return;
             };
             let over = connection.over;
@@ -254,11 +243,7 @@ impl SmolStack {
                 return self.reset(name, None);
             }
             let has_room = self.has_room(over) && has_memory;
-            let Some(connection) = self
-                .sockets
-                .get_mut(name)
-                .and_then(|socket| socket.connection())
-            else {
+            let Some(connection) = self.sockets.connection(name) else {
                 return;
             };
             connection.is_blocked = !has_room;
@@ -343,22 +328,11 @@ impl SmolStack {
 
     /// Sends a segment without data; `back`: from how many sequence numbers ago.
     pub(super) fn send_acknowledgement(&mut self, name: Name, back: u32) {
-        let Some(connection) = self
-            .sockets
-            .get_mut(name)
-            .and_then(|socket| socket.connection())
-        else {
+        let Some(connection) = self.sockets.connection(name) else {
             return;
         };
-        let bare = Bare {
-            from_port: connection.flow.local_port,
-            to_port: connection.flow.peer_port,
-            seq: connection.empty_seq().wrapping_sub(back),
-            ack: connection.receive_next(),
-            flags: ACK,
-            window: connection.bare_window(),
-            offer: None,
-        };
+        let seq = connection.empty_seq().wrapping_sub(back);
+        let bare = connection.acknowledgement(seq);
         connection.told_next = bare.ack;
         let (flow, link) = (connection.flow, connection.link);
         self.send_bare(&flow, link, &bare);
@@ -367,22 +341,11 @@ impl SmolStack {
     /// Asks the peer for an acknowledgement: a byte it has already, as a keep-alive has, is always
     /// answered.
     fn send_question(&mut self, name: Name) {
-        let Some(connection) = self
-            .sockets
-            .get_mut(name)
-            .and_then(|socket| socket.connection())
-        else {
+        let Some(connection) = self.sockets.connection(name) else {
             return;
         };
-        let bare = Bare {
-            from_port: connection.flow.local_port,
-            to_port: connection.flow.peer_port,
-            seq: connection.congestion.acknowledged().wrapping_sub(1),
-            ack: connection.receive_next(),
-            flags: ACK,
-            window: connection.bare_window(),
-            offer: None,
-        };
+        let seq = connection.congestion.acknowledged().wrapping_sub(1);
+        let bare = connection.acknowledgement(seq);
         let (flow, link) = (connection.flow, connection.link);
         let mut packet = core::mem::take(&mut self.scratch);
         bare.write(&mut packet);
@@ -502,21 +465,10 @@ impl SmolStack {
 
     /// Resets a connection.
     pub(super) fn reset(&mut self, name: Name, errno: Option<Errno>) {
-        if let Some(connection) = self
-            .sockets
-            .get_mut(name)
-            .and_then(|socket| socket.connection())
-        {
-            let bare = Bare {
-                from_port: connection.flow.local_port,
-                to_port: connection.flow.peer_port,
-                seq: connection.empty_seq(),
-                ack: connection.receive_next(),
-                flags: RST | ACK,
-                window: 0,
-                offer: None,
-            };
+        if let Some(connection) = self.sockets.connection(name) {
             let (flow, link) = (connection.flow, connection.link);
+            let (seq, ack) = (connection.empty_seq(), connection.receive_next());
+            let bare = Bare::of(&flow, seq, ack, RST | ACK, 0);
             self.send_bare(&flow, link, &bare);
         }
         self.end(name, errno);
@@ -605,10 +557,7 @@ impl SmolStack {
                 }
             }
             Some(Target::Connection(name)) => {
-                if let Some(connection) = self
-                    .sockets
-                    .get_mut(name)
-                    .and_then(|socket| socket.connection())
+                if let Some(connection) = self.sockets.connection(name)
                     && !is_before(seq, connection.congestion.acknowledged())
                     && !is_before(connection.send_next, seq)
                 {

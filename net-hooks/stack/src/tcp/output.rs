@@ -55,25 +55,10 @@ impl SmolStack {
             return;
         }
         let bare = if segment.has(ACK) {
-            Bare {
-                from_port: flow.local_port,
-                to_port: flow.peer_port,
-                seq: segment.ack,
-                ack: 0,
-                flags: RST,
-                window: 0,
-                offer: None,
-            }
+            Bare::of(flow, segment.ack, 0, RST, 0)
         } else {
-            Bare {
-                from_port: flow.local_port,
-                to_port: flow.peer_port,
-                seq: 0,
-                ack: segment.seq.wrapping_add(segment.sequence_len()),
-                flags: RST | ACK,
-                window: 0,
-                offer: None,
-            }
+            let ack = segment.seq.wrapping_add(segment.sequence_len());
+            Bare::of(flow, 0, ack, RST | ACK, 0)
         };
         self.send_bare(flow, self.near(arrived, flow.peer), &bare);
     }

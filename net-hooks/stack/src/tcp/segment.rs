@@ -1,5 +1,6 @@
 //! TCP headers: read and written.
 
+use super::Flow;
 use crate::packet::Packet;
 
 pub(crate) const FIN: u8 = 0x01;
@@ -151,6 +152,19 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
+    /// Of a flow, without an offer.
+    pub fn of(flow: &Flow, seq: u32, ack: u32, flags: u8, window: u16) -> Self {
+        Self {
+            from_port: flow.local_port,
+            to_port: flow.peer_port,
+            seq,
+            ack,
+            flags,
+            window,
+            offer: None,
+        }
+    }
+
     /// Writes it, without a checksum.
     pub fn write(&self, packet: &mut Packet) {
         let mut options = [0u8; 12];

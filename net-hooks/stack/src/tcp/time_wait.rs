@@ -101,15 +101,8 @@ impl SmolStack {
             return self.stray_segment(flow, arrived, frame, segment);
         }
         if segment.sequence_len() > 0 || segment.has(FIN) {
-            let answer = Bare {
-                from_port: flow.local_port,
-                to_port: flow.peer_port,
-                seq: time_wait.send_next,
-                ack: time_wait.receive_next,
-                flags: ACK,
-                window: 0,
-                offer: None,
-            };
+            let (seq, ack) = (time_wait.send_next, time_wait.receive_next);
+            let answer = Bare::of(flow, seq, ack, ACK, 0);
             self.send_bare(flow, self.near(arrived, flow.peer), &answer);
         }
     }
