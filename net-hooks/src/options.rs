@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use muslin::{Context, Errno, SyscallArgs, SyscallResult, user};
 use muslin_abi::flags::*;
 use muslin_abi::layout::{Linger, Pod, Timeval, Ucred};
+use muslin_abi::time::{limit_ns, timeval_of_limit};
 use muslin_net_stack::{Family, Kind, Setting, State};
 
 use crate::address;
@@ -611,25 +612,11 @@ fn timeout_ns(value: &[u8]) -> Result<Option<u64>, Errno> {
     if value.len() < Timeval::BYTES {
         return Err(Errno::EINVAL);
     }
-    let time = Timeval::from_bytes(value);
-    if !(0..1_000_000).contains(&time.tv_usec) {
-        return Err(Errno::EDOM);
-    }
-    let Ok(seconds) = u64::try_from(time.tv_sec) else {
-        return Ok(Some(0));
-    };
-    let ns = seconds
-        .saturating_mul(1_000_000_000)
-        .saturating_add(time.tv_usec as u64 * 1000);
-    Ok((ns > 0).then_some(ns))
+    limit_ns(&Timeval::from_bytes(value))
 }
 
 fn timeval(timeout_ns: Option<u64>) -> Vec<u8> {
-    let us = timeout_ns.unwrap_or(0) / 1000;
-    bytes_of_value(&Timeval {
-        tv_sec: (us / 1_000_000) as i64,
-        tv_usec: (us % 1_000_000) as i64,
-    })
+    bytes_of_value(&timeval_of_limit(timeout_ns))
 }
 
 #[cfg(test)]

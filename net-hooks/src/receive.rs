@@ -6,7 +6,8 @@ use muslin::fd::POLLIN;
 use muslin::user::{self, Output, Targets};
 use muslin::{Context, Errno, SyscallArgs, SyscallResult, clock};
 use muslin_abi::flags::*;
-use muslin_abi::layout::{Mmsghdr, Msghdr, Pod, Timespec};
+use muslin_abi::layout::{Mmsghdr, Msghdr, Pod};
+use muslin_abi::time::{duration_ns, timespec_of_duration};
 use muslin_net_stack::{Kind, ReceiveHow, Received};
 
 use crate::address;
@@ -22,7 +23,6 @@ use crate::wait::{self, Patience};
 const NAMELEN_AT: usize = 8;
 const CONTROLLEN_AT: usize = 40;
 const FLAGS_AT: usize = 48;
-const NS: u64 = 1_000_000_000;
 
 /// `recvfrom(sockfd, buf, len, flags, src_addr, addrlen)`
 ///
@@ -74,7 +74,7 @@ pub fn recvmmsg(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let mut flags = args.int(3) as u32;
     let ends_at_ns = match args.addr(4) {
         0 => None,
-        place => Some(clock::now_ns().saturating_add(timeout_ns(user::read(place)?)?)),
+        place => Some(clock::now_ns().saturating_add(duration_ns(&user::read(place)?)?)),
     };
     let mut done = 0;
     while done < count {
@@ -98,20 +98,9 @@ pub fn recvmmsg(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     }
     if let Some(ends_at_ns) = ends_at_ns {
         let left_ns = ends_at_ns.saturating_sub(clock::now_ns());
-        let left = Timespec {
-            tv_sec: (left_ns / NS) as i64,
-            tv_nsec: (left_ns % NS) as i64,
-        };
-        user::write(args.addr(4), &left)?;
+        user::write(args.addr(4), &timespec_of_duration(left_ns))?;
     }
     Ok(done)
-}
-
-fn timeout_ns(time: Timespec) -> Result<u64, Errno> {
-    match (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec)) {
-        (Ok(seconds), Ok(ns)) if ns < NS => Ok(seconds.saturating_mul(NS).saturating_add(ns)),
-        _ => Err(Errno::EINVAL),
-    }
 }
 
 fn receive_header(

@@ -17,6 +17,7 @@ pub mod net_device;
 pub mod pulse;
 pub mod setting;
 pub mod sysno;
+pub mod time;
 
 pub use args::{SyscallArgs, SyscallResult};
 pub use errno::Errno;

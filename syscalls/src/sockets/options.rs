@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use muslin_abi::flags::*;
 use muslin_abi::layout::{Linger, Pod, Timeval, Ucred};
+use muslin_abi::time::{limit_ns, timeval_of_limit};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::address::bytes_of;
@@ -283,23 +284,9 @@ fn timeout_ns(context: &Context<'_>, address: usize, len: usize) -> Result<Optio
     if len < Timeval::BYTES {
         return Err(Errno::EINVAL);
     }
-    let time: Timeval = user_mem::read(context, address)?;
-    if !(0..1_000_000).contains(&time.tv_usec) {
-        return Err(Errno::EDOM);
-    }
-    let Ok(seconds) = u64::try_from(time.tv_sec) else {
-        return Ok(Some(0));
-    };
-    let ns = seconds
-        .saturating_mul(1_000_000_000)
-        .saturating_add(time.tv_usec as u64 * 1000);
-    Ok((ns > 0).then_some(ns))
+    limit_ns(&user_mem::read(context, address)?)
 }
 
 fn timeval(timeout_ns: Option<u64>) -> Vec<u8> {
-    let us = timeout_ns.unwrap_or(0) / 1000;
-    bytes_of_value(&Timeval {
-        tv_sec: (us / 1_000_000) as i64,
-        tv_usec: (us % 1_000_000) as i64,
-    })
+    bytes_of_value(&timeval_of_limit(timeout_ns))
 }

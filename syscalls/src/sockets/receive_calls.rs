@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 
 use muslin_abi::flags::*;
-use muslin_abi::layout::{Mmsghdr, Msghdr, Pod, Timespec};
+use muslin_abi::layout::{Mmsghdr, Msghdr, Pod};
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 
 use super::pieces::Pieces;
@@ -14,7 +14,7 @@ use super::wait::Patience;
 use super::{address, control};
 use crate::context::Context;
 use crate::files::file::File;
-use crate::time::duration_ns;
+use crate::time::{duration_ns, timespec_of_duration};
 use crate::user_mem::{self, RW_BYTES_MAX};
 
 /// `recvfrom(sockfd, buf, len, flags, src_addr, addrlen)` — receives a message, or what has come of a
@@ -115,11 +115,7 @@ pub fn sys_recvmmsg(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult 
         }
         if let Some(deadline_ns) = deadline_ns {
             let left_ns = deadline_ns.saturating_sub(clock.monotonic_ns());
-            let left = Timespec {
-                tv_sec: (left_ns / 1_000_000_000) as i64,
-                tv_nsec: (left_ns % 1_000_000_000) as i64,
-            };
-            user_mem::write(context, args.addr(4), &left)?;
+            user_mem::write(context, args.addr(4), &timespec_of_duration(left_ns))?;
             if left_ns == 0 {
                 break;
             }

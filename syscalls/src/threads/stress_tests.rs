@@ -23,7 +23,7 @@ use muslin_abi::Errno;
 use muslin_platform::Clock;
 use muslin_sim::Sim;
 
-use self::signals::{address, nanoseconds};
+use self::signals::address;
 use self::stage::{Tally, own, play, send_any};
 use super::sys_futex;
 use super::thread::KernelStack;
@@ -31,6 +31,7 @@ use crate::context::Context;
 use crate::memory::Owner;
 use crate::process::sys_sched_yield;
 use crate::testing::{World, frames, say_on_panic};
+use crate::time::timespec_of_duration;
 use crate::time::{Due, Target};
 use crate::user_mem;
 
@@ -111,7 +112,7 @@ impl Worker {
     /// Waits while a word has a value, for up to `ns` if that is not 0. Ends for no reason, too, and behind
     /// functions of signals.
     fn wait(&self, world: &World, offset: usize, value: u32, ns: u64) -> Result<(), Errno> {
-        let time = nanoseconds(ns);
+        let time = timespec_of_duration(ns);
         let timeout = if ns == 0 { 0 } else { address(&time) };
         let before_ns = world.sim.monotonic_ns();
         let count = |own: &mut stage::Player| match ns {

@@ -7,7 +7,7 @@ use super::Target;
 use super::clock_ids::*;
 use super::cpu_clock::{CpuClock, process_cpu_ns};
 use super::timer_clock::Place;
-use super::units::{NANOSECONDS, duration_ns, timespec_of, timeval_of};
+use super::units::{NANOSECONDS, duration_ns, timespec_of, timespec_of_duration, timeval_of};
 use crate::context::Context;
 use crate::gap::gap;
 use crate::signals::{unwatch_clock, watch_clock};
@@ -60,10 +60,7 @@ fn now(context: &Context<'_>, base: Base) -> Timespec {
         Base::Steady => clock.monotonic_ns(),
         Base::Cpu(clock) => clock.now_ns(context),
     };
-    Timespec {
-        tv_sec: (ns / NANOSECONDS as u64) as i64,
-        tv_nsec: (ns % NANOSECONDS as u64) as i64,
-    }
+    timespec_of_duration(ns)
 }
 
 fn now_ns(context: &Context<'_>, base: Base) -> i128 {

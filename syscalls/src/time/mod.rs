@@ -18,4 +18,4 @@ pub use posix_timers::*;
 pub use schedule::Schedule;
 pub use timer_queue::{Due, Target, TimerKey, TimerQueue};
 pub use timers::MaybeTimers;
-pub use units::{NANOSECONDS, duration_ns, timespec_of, timeval_of};
+pub use units::{NANOSECONDS, duration_ns, timespec_of, timespec_of_duration, timeval_of};

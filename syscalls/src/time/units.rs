@@ -1,24 +1,8 @@
 //! Nanoseconds and the structures that hold them.
 
-use muslin_abi::Errno;
 use muslin_abi::layout::{Timespec, Timeval};
 
-/// Nanoseconds of a second.
-pub const NANOSECONDS: i64 = 1_000_000_000;
-
-/// A duration, or a point after a clock's start, in nanoseconds. What is longer than the clock can
-/// count is as long as it can count, 584 years.
-///
-/// # Errors
-/// `EINVAL` negative seconds, or nanoseconds that are not a part of a second.
-pub fn duration_ns(time: &Timespec) -> Result<u64, Errno> {
-    if time.tv_sec < 0 || !(0..NANOSECONDS).contains(&time.tv_nsec) {
-        return Err(Errno::EINVAL);
-    }
-    Ok((time.tv_sec as u64)
-        .saturating_mul(NANOSECONDS as u64)
-        .saturating_add(time.tv_nsec as u64))
-}
+pub use muslin_abi::time::{NANOSECONDS, duration_ns, timespec_of_duration};
 
 /// Nanoseconds as the structure; before 1970 the seconds are negative, the nanoseconds never.
 pub fn timespec_of(ns: i128) -> Timespec {
@@ -44,16 +28,6 @@ mod tests {
 
     fn time(tv_sec: i64, tv_nsec: i64) -> Timespec {
         Timespec { tv_sec, tv_nsec }
-    }
-
-    #[test]
-    fn durations_are_checked_and_saturate() {
-        assert_eq!(duration_ns(&time(1, 5)), Ok(1_000_000_005));
-        assert_eq!(duration_ns(&time(0, 999_999_999)), Ok(999_999_999));
-        assert_eq!(duration_ns(&time(i64::MAX, 999_999_999)), Ok(u64::MAX));
-        for wrong in [time(-1, 0), time(0, -1), time(0, NANOSECONDS)] {
-            assert_eq!(duration_ns(&wrong), Err(Errno::EINVAL));
-        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use muslin_abi::Errno;
 use muslin_abi::layout::Pollfd;
 
-use super::signals::{address, nanoseconds};
+use super::signals::address;
 use super::stage::{BLOCKED, is_playing, play, send};
 use super::{Worker, random};
 use crate::files::{sys_close, sys_fcntl, sys_pipe2, sys_poll, sys_read, sys_write};
@@ -18,6 +18,7 @@ use crate::testing::World;
 use crate::testing::frames::{Block, Cancelled, SIGCANCEL, call_cancellable};
 use crate::threads::sys_futex;
 use crate::time::sys_nanosleep;
+use crate::time::timespec_of_duration;
 
 const LONG_NS: u64 = 1_000_000_000_000;
 const POLLIN: u16 = 1;
@@ -44,7 +45,7 @@ impl Victim {
                 result
             }
             1 => {
-                let time = nanoseconds(LONG_NS);
+                let time = timespec_of_duration(LONG_NS);
                 call_cancellable(sys_nanosleep, [address(&time), 0])?
             }
             2 => {

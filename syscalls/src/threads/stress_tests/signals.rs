@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use muslin_abi::Errno;
-use muslin_abi::layout::{Itimerspec, Sigevent, Siginfo, Timespec};
+use muslin_abi::layout::{Itimerspec, Sigevent, Siginfo};
 use muslin_platform::Clock;
 
 use super::stage::{
@@ -15,18 +15,11 @@ use crate::files::{sys_close, sys_pipe2, sys_read, sys_write};
 use crate::process::sys_sched_yield;
 use crate::signals::{sys_pause, sys_rt_sigpending, sys_rt_sigsuspend, sys_rt_sigtimedwait};
 use crate::testing::World;
+use crate::time::timespec_of_duration;
 use crate::time::{sys_nanosleep, sys_timer_create, sys_timer_delete, sys_timer_settime};
 
 const SIGEV_THREAD_ID: i32 = 4;
 const CLOCK_MONOTONIC: usize = 1;
-
-/// A time, for calls.
-pub fn nanoseconds(ns: u64) -> Timespec {
-    Timespec {
-        tv_sec: (ns / 1_000_000_000) as i64,
-        tv_nsec: (ns % 1_000_000_000) as i64,
-    }
-}
 
 pub fn address<T>(value: &T) -> usize {
     core::ptr::from_ref(value) as usize
@@ -35,7 +28,7 @@ pub fn address<T>(value: &T) -> usize {
 /// Waits for a signal of `set` for up to `ns`, or for ever.
 fn await_signal(world: &World, set: u64, ns: Option<u64>) -> Result<Siginfo, Errno> {
     let place = world.room(128);
-    let time = ns.map(nanoseconds);
+    let time = ns.map(timespec_of_duration);
     let time = time.as_ref().map_or(0, address);
     let functions = own(world, |own| own.functions);
     let result = world.call(sys_rt_sigtimedwait, [address(&set), place, time, 8]);
@@ -190,8 +183,8 @@ impl Worker {
         own(world, |own| own.ticks = 0);
         let start_ns = world.sim.monotonic_ns();
         let setting = Itimerspec {
-            it_interval: nanoseconds(period_ns),
-            it_value: nanoseconds(period_ns),
+            it_interval: timespec_of_duration(period_ns),
+            it_value: timespec_of_duration(period_ns),
         };
         let set = world.call(sys_timer_settime, [id, 0, address(&setting), 0]);
         assert_eq!(set, Ok(0));
@@ -226,7 +219,7 @@ impl Worker {
     pub fn sleep(&mut self, world: &World) {
         let ns = self.random(100_000);
         let end_ns = world.sim.monotonic_ns() + ns;
-        let mut time = nanoseconds(ns);
+        let mut time = timespec_of_duration(ns);
         loop {
             let functions = own(world, |own| own.functions);
             let place = &raw mut time as usize;
