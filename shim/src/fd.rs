@@ -38,7 +38,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicUsize;
 
 use muslin_abi::args::{from_raw, to_raw};
-use muslin_abi::file::{FileOps, Piece};
+use muslin_abi::file::{FOR_EVER_NS, FileOps, Piece};
 use muslin_abi::{Errno, SyscallResult};
 
 use crate::ffi;
@@ -56,9 +56,6 @@ pub const POLLERR: u32 = 0x008;
 pub const POLLHUP: u32 = 0x010;
 /// The other side will not write any more.
 pub const POLLRDHUP: u32 = 0x2000;
-
-/// For ever, where C has a number of nanoseconds.
-const FOR_EVER_NS: u64 = u64::MAX;
 
 /// What an object behind a descriptor can do.
 ///
@@ -253,20 +250,31 @@ impl Drop for File {
     }
 }
 
+/// What C names by addresses.
+///
 /// # Safety
 /// The object is of the kind whose function this is, and the pieces were checked. (So for all below.)
+unsafe fn of_c<'a, T>(
+    object: *mut c_void,
+    pieces: *const Piece,
+    count: usize,
+) -> (&'a T, &'a [Piece]) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        (
+            &*object.cast::<T>(),
+            core::slice::from_raw_parts(pieces, count),
+        )
+    }
+}
+
 unsafe extern "C" fn read<T: FileObject>(
     object: *mut c_void,
     pieces: *const Piece,
     count: usize,
 ) -> isize {
     // SAFETY: as the caller promises.
-    let (object, pieces) = unsafe {
-        (
-            &*object.cast::<T>(),
-            core::slice::from_raw_parts(pieces, count),
-        )
-    };
+    let (object, pieces) = unsafe { of_c::<T>(object, pieces, count) };
     // SAFETY: the runtime has checked them.
     let mut to = unsafe { Output::of_checked(pieces) };
     to_raw(object.read(&mut to))
@@ -278,12 +286,7 @@ unsafe extern "C" fn write<T: FileObject>(
     count: usize,
 ) -> isize {
     // SAFETY: as the caller promises.
-    let (object, pieces) = unsafe {
-        (
-            &*object.cast::<T>(),
-            core::slice::from_raw_parts(pieces, count),
-        )
-    };
+    let (object, pieces) = unsafe { of_c::<T>(object, pieces, count) };
     // SAFETY: the runtime has checked them.
     let mut from = unsafe { Input::of_checked(pieces) };
     to_raw(object.write(&mut from))

@@ -4,6 +4,7 @@ use core::ffi::c_void;
 
 use muslin_abi::Errno;
 use muslin_abi::args::from_raw;
+use muslin_abi::file::FOR_EVER_NS;
 
 use crate::ffi;
 
@@ -37,5 +38,5 @@ pub fn kick() {
 unsafe extern "C" fn serve(run: *mut c_void, now_ns: u64) -> u64 {
     // SAFETY: as the caller promises.
     let run = unsafe { core::mem::transmute::<*mut c_void, RunFn>(run) };
-    run(now_ns).unwrap_or(u64::MAX)
+    run(now_ns).unwrap_or(FOR_EVER_NS)
 }

@@ -143,6 +143,16 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
+    /// The beginning of one piece, once that is checked.
+    fn one(address: usize, len_bytes: usize, is_write: bool) -> Result<Self, Errno> {
+        let iovec = Iovec {
+            iov_base: address,
+            iov_len: len_bytes,
+        };
+        let piece = piece(&iovec, is_write)?;
+        Ok(Self::new(Pieces::One(piece)))
+    }
+
     fn new(pieces: Pieces<'a>) -> Self {
         Self {
             pieces,
@@ -199,14 +209,7 @@ impl<'a> Input<'a> {
     /// # Errors
     /// `EFAULT` they cannot be read.
     pub fn new(address: usize, len_bytes: usize) -> Result<Self, Errno> {
-        let iovec = Iovec {
-            iov_base: address,
-            iov_len: len_bytes,
-        };
-        let one = Pieces::One(piece(&iovec, false)?);
-        Ok(Self {
-            place: Place::new(one),
-        })
+        Place::one(address, len_bytes, false).map(|place| Self { place })
     }
 
     /// # Safety
@@ -250,14 +253,7 @@ impl<'a> Output<'a> {
     /// # Errors
     /// `EFAULT` they cannot be written.
     pub fn new(address: usize, len_bytes: usize) -> Result<Self, Errno> {
-        let iovec = Iovec {
-            iov_base: address,
-            iov_len: len_bytes,
-        };
-        let one = Pieces::One(piece(&iovec, true)?);
-        Ok(Self {
-            place: Place::new(one),
-        })
+        Place::one(address, len_bytes, true).map(|place| Self { place })
     }
 
     /// # Safety

@@ -2,6 +2,8 @@
 
 use core::ffi::{c_char, c_void};
 
+use crate::flags::{O_ACCMODE, O_CLOEXEC, O_NONBLOCK};
+
 /// A piece of the program's memory that has been checked: `struct muslin_piece`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -11,6 +13,9 @@ pub struct Piece {
     /// Its length.
     pub len_bytes: usize,
 }
+
+/// Where C has a number of nanoseconds: for ever.
+pub const FOR_EVER_NS: u64 = u64::MAX;
 
 /// Moves bytes between an object and pieces; how many, or a negative errno.
 pub type MoveFn = unsafe extern "C" fn(*mut c_void, *const Piece, usize) -> isize;
@@ -49,4 +54,11 @@ pub struct FileOps {
     pub retain: Option<TellFn>,
     /// Gives one back.
     pub release: Option<TellFn>,
+}
+
+impl FileOps {
+    /// Whether these are known, and a descriptor may have such flags.
+    pub fn can_be_minted(&self, flags: u32) -> bool {
+        self.size >= size_of::<Self>() && flags & !(O_NONBLOCK | O_CLOEXEC | O_ACCMODE) == 0
+    }
 }

@@ -104,26 +104,38 @@ pub fn handled(nr: usize) {
     }
 }
 
-/// The code of a call that does nothing.
-///
-/// # Safety
-/// As any code of a slot.
-#[unsafe(naked)]
-unsafe extern "C" fn nothing_code(
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-) -> isize {
-    naked_asm!(
-        "lea rax, [rip + {handler}]",
-        "jmp {answer}",
-        handler = sym nothing,
-        answer = sym answer_stub,
-    )
+/// The code of a call that the runtime makes itself, without a slot: its handler is answered as any other.
+macro_rules! own_call {
+    ($(#[doc = $text:literal])* $name:ident: $handler:path) => {
+        $(#[doc = $text])*
+        ///
+        /// # Safety
+        /// As any code of a slot.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            _: usize,
+            _: usize,
+            _: usize,
+            _: usize,
+            _: usize,
+            _: usize,
+            _: usize,
+        ) -> isize {
+            core::arch::naked_asm!(
+                "lea rax, [rip + {handler}]",
+                "jmp {answer}",
+                handler = sym $handler,
+                answer = sym $crate::answer::answer_stub,
+            )
+        }
+    };
+}
+
+pub(crate) use own_call;
+
+own_call! {
+    /// The code of a call that does nothing.
+    nothing_code: nothing
 }
 
 fn nothing(_: &Context<'_>, _: &SyscallArgs) -> SyscallResult {

@@ -3,14 +3,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::Any;
-use core::arch::naked_asm;
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
 use muslin_abi::args::{from_raw, to_raw};
-use muslin_abi::file::{FileOps, MoveFn, Piece, TimeoutFn};
-use muslin_abi::flags::{O_ACCMODE, O_CLOEXEC, O_NONBLOCK};
+use muslin_abi::file::{FOR_EVER_NS, FileOps, MoveFn, Piece, TimeoutFn};
 use muslin_abi::handler::Call;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 use muslin_syscalls::context::Context;
@@ -21,10 +19,6 @@ use crate::chain;
 use crate::console;
 use crate::process;
 
-/// For ever, where C has a number of nanoseconds.
-const FOR_EVER_NS: u64 = u64::MAX;
-/// The flags that a descriptor can be made with.
-const FLAGS: u32 = O_NONBLOCK | O_CLOEXEC | O_ACCMODE;
 /// What a program sees that has no call under way for a wait.
 const NO_CALL: usize = usize::MAX;
 
@@ -125,7 +119,7 @@ unsafe extern "C" fn muslin_fd_mint(
 ) -> c_int {
     // SAFETY: as the caller promises.
     let ops: &'static FileOps = unsafe { &*ops };
-    if ops.size < size_of::<FileOps>() || flags & !FLAGS != 0 {
+    if !ops.can_be_minted(flags) {
         return negative(Errno::EINVAL);
     }
     let foreign = Box::new(Foreign { ops, object });
@@ -230,26 +224,9 @@ unsafe extern "C" fn muslin_file_wait(
     unsafe { chain::at_bottom(call.as_ref().unwrap_or(&none), wait_code, &args) }
 }
 
-/// The code of that call.
-///
-/// # Safety
-/// As any code of a slot; the words are those of [`wait`].
-#[unsafe(naked)]
-unsafe extern "C" fn wait_code(
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-) -> isize {
-    naked_asm!(
-        "lea rax, [rip + {handler}]",
-        "jmp {answer}",
-        handler = sym wait,
-        answer = sym answer::answer_stub,
-    )
+answer::own_call! {
+    /// The code of that call; its words are those of [`wait`].
+    wait_code: wait
 }
 
 /// Waits for a file: its address, what was seen, what is waited for, until when.

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use muslin_abi::file::ServiceFn;
+use muslin_abi::file::{FOR_EVER_NS, ServiceFn};
 use muslin_solo5::net;
 use muslin_syscalls::threads::Serve;
 
@@ -25,7 +25,7 @@ impl Serve for Foreign {
     fn run(&self, now_ns: u64) -> Option<u64> {
         // SAFETY: the function takes its own context.
         let next_ns = unsafe { (self.run)(self.context, now_ns) };
-        (next_ns != u64::MAX).then_some(next_ns)
+        (next_ns != FOR_EVER_NS).then_some(next_ns)
     }
 }
 

@@ -5,8 +5,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::args::{from_raw, to_raw};
-use muslin_abi::file::FileOps;
-use muslin_abi::flags::{O_ACCMODE, O_CLOEXEC, O_NONBLOCK, O_RDWR};
+use muslin_abi::file::{FOR_EVER_NS, FileOps};
+use muslin_abi::flags::{O_CLOEXEC, O_NONBLOCK, O_RDWR};
 use muslin_abi::handler::Call;
 use muslin_abi::{Errno, Sysno};
 
@@ -18,9 +18,6 @@ use crate::hidden;
 use crate::kernel::{self, FUTEX_BITSET_MATCH_ANY, FUTEX_WAIT_BITSET_PRIVATE, futex_wake};
 use crate::lock;
 use crate::raw;
-
-/// Where C has a number of nanoseconds: for ever.
-pub const FOR_EVER_NS: u64 = u64::MAX;
 
 /// Makes what minted descriptors and the runtime's own need. Any number of times.
 pub fn start() -> Result<(), Errno> {
@@ -70,8 +67,7 @@ unsafe fn mint(
     readiness: u32,
 ) -> Result<(i32, &'static File), Errno> {
     // SAFETY: as the caller promises.
-    let is_known = unsafe { (*ops).size } >= size_of::<FileOps>();
-    if !is_known || flags & !(O_NONBLOCK | O_CLOEXEC | O_ACCMODE) != 0 {
+    if !unsafe { &*ops }.can_be_minted(flags) {
         return Err(Errno::EINVAL);
     }
     start()?;

@@ -3,11 +3,11 @@
 use core::sync::atomic::Ordering;
 
 use muslin_abi::args::from_raw;
-use muslin_abi::file::{MoveFn, Piece, TimeoutFn};
+use muslin_abi::file::{FOR_EVER_NS, MoveFn, Piece, TimeoutFn};
 use muslin_abi::handler::Call;
 use muslin_abi::{Errno, SyscallResult, Sysno};
 
-use crate::fd_api::{FOR_EVER_NS, wait};
+use crate::fd_api::wait;
 use crate::fd_calls::{minted, next};
 use crate::fd_table::{Entry, Held, look_up};
 use crate::heap;

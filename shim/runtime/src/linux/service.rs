@@ -5,7 +5,7 @@
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-use muslin_abi::file::ServiceFn;
+use muslin_abi::file::{FOR_EVER_NS, ServiceFn};
 use muslin_abi::flags::POLLIN;
 use muslin_abi::{Errno, Sysno};
 use muslin_arch::pthread;
@@ -119,7 +119,7 @@ struct Pollfd {
 }
 
 fn sleep(deadline_ns: u64) {
-    let timeout = if deadline_ns == fd_api::FOR_EVER_NS {
+    let timeout = if deadline_ns == FOR_EVER_NS {
         None
     } else {
         let rest_ns = deadline_ns.saturating_sub(kernel::now_ns());
