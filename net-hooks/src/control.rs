@@ -5,14 +5,13 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use muslin::{Errno, user};
+use muslin_abi::control::{ALIGNMENT, each_header};
 use muslin_abi::flags::*;
 use muslin_abi::layout::{Cmsghdr, Pod};
 use muslin_net_stack::{Family, Received, SendTo};
 
 use crate::address::{mapped_ip, unmapped_ip};
 
-/// Headers begin at multiples of this.
-const ALIGNMENT: usize = 8;
 /// The most bytes that a program may send beside the others (`net.core.optmem_max`).
 const BYTES_MAX: usize = 128 * 1024;
 /// Bytes of `struct in_pktinfo` and `struct in6_pktinfo`.
@@ -57,11 +56,7 @@ pub fn take(place: usize, len: usize) -> Result<Vec<u8>, Errno> {
 /// # Errors
 /// `EINVAL` not laid out right, or unknown.
 pub fn apply(bytes: &[u8], family: Family, to: &mut SendTo) -> Result<(), Errno> {
-    let mut rest = bytes;
-    while rest.len() >= Cmsghdr::BYTES {
-        let header = Cmsghdr::from_bytes(rest);
-        let data = rest.get(Cmsghdr::BYTES..header.cmsg_len);
-        let data = data.ok_or(Errno::EINVAL)?;
+    each_header(bytes, |header, data| {
         match (header.cmsg_level, header.cmsg_type) {
             (IPPROTO_IP, IP_PKTINFO) => {
                 let [link, _, _] = numbers::<PKTINFO_BYTES, 3>(data)?;
@@ -82,10 +77,8 @@ pub fn apply(bytes: &[u8], family: Family, to: &mut SendTo) -> Result<(), Errno>
             (SOL_SOCKET | IPPROTO_IP | IPPROTO_IPV6 | IPPROTO_UDP, _) => return Err(Errno::EINVAL),
             _ => {}
         }
-        let next = header.cmsg_len.next_multiple_of(ALIGNMENT);
-        rest = rest.get(next..).unwrap_or_default();
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// What a program is told of a datagram, as it lays it out.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod control;
 pub mod counters;
 pub mod errno;
 pub mod fault;

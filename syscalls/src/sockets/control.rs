@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use muslin_abi::Errno;
+use muslin_abi::control::{ALIGNMENT, each_header};
 use muslin_abi::flags::*;
 use muslin_abi::layout::{Cmsghdr, Pod, Ucred};
 
@@ -17,8 +18,6 @@ use crate::user_mem::{self, UserBuf, UserBufMut};
 
 /// Open files that one message can carry.
 const FILES_MAX: usize = 253;
-/// Headers begin at multiples of this.
-const ALIGNMENT: usize = 8;
 /// Bytes of a descriptor.
 const FD_BYTES: usize = 4;
 
@@ -48,11 +47,7 @@ pub fn read(context: &Context<'_>, address: usize, len: usize) -> Result<Control
         return Ok(control);
     }
     let bytes = UserBuf::new(context, address, len)?.to_vec()?;
-    let mut rest = &bytes[..];
-    while rest.len() >= Cmsghdr::BYTES {
-        let header = Cmsghdr::from_bytes(rest);
-        let data = rest.get(Cmsghdr::BYTES..header.cmsg_len);
-        let data = data.ok_or(Errno::EINVAL)?;
+    each_header(&bytes, |header, data| {
         if header.cmsg_level == SOL_SOCKET {
             match header.cmsg_type {
                 SCM_RIGHTS => add_files(context, data, &mut control.files)?,
@@ -64,9 +59,8 @@ pub fn read(context: &Context<'_>, address: usize, len: usize) -> Result<Control
                 _ => return Err(Errno::EINVAL),
             }
         }
-        let next = header.cmsg_len.next_multiple_of(ALIGNMENT);
-        rest = rest.get(next..).unwrap_or_default();
-    }
+        Ok(())
+    })?;
     Ok(control)
 }
 

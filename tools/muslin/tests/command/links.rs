@@ -104,6 +104,23 @@ impl Place {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
+
+    /// Two guests, one of which sends and the other sends it back; how both ended.
+    fn all_comes_back(&self, echo_options: &[&str], ask_options: &[&str]) -> (Output, Output) {
+        let mut echo = self.start("10.9.0.1", echo_options, &["echo"]);
+        assert_eq!(hear(&mut echo), "listening\n");
+        let ask = self.start("10.9.0.2", ask_options, &["ask", "10.9.0.1"]);
+        let ask = ask.wait_with_output().unwrap();
+        let echo = echo.wait_with_output().unwrap();
+        assert_eq!(
+            stdout(&ask),
+            "all came back\n",
+            "{}{}",
+            stderr(&ask),
+            stderr(&echo)
+        );
+        (echo, ask)
+    }
 }
 
 /// Waits for a line.
@@ -156,18 +173,7 @@ fn two_guests_talk_over_a_link_without_privilege() {
         return;
     };
     let capture = ["--stats", "--pcap", "echo.pcap"];
-    let mut echo = place.start("10.9.0.1", &capture, &["echo"]);
-    assert_eq!(hear(&mut echo), "listening\n");
-    let ask = place.start("10.9.0.2", &["--stats"], &["ask", "10.9.0.1"]);
-    let ask = ask.wait_with_output().unwrap();
-    let echo = echo.wait_with_output().unwrap();
-    assert_eq!(
-        stdout(&ask),
-        "all came back\n",
-        "{}{}",
-        stderr(&ask),
-        stderr(&echo)
-    );
+    let (echo, ask) = place.all_comes_back(&capture, &["--stats"]);
     assert!(ask.status.success() && echo.status.success());
 
     let [received, sent] = traffic(&echo);
@@ -202,20 +208,9 @@ fn a_stream_survives_faults() {
     let Some(place) = Place::new("links_faults") else {
         return;
     };
-    let mut echo = place.start("10.9.0.1", &["--stats"], &["echo"]);
-    assert_eq!(hear(&mut echo), "listening\n");
     let faults = "7,loss=20,reorder=20,duplicate=20,corrupt=10,delay=10";
     let options = ["--stats", "--net-faults", faults];
-    let ask = place.start("10.9.0.2", &options, &["ask", "10.9.0.1"]);
-    let ask = ask.wait_with_output().unwrap();
-    let echo = echo.wait_with_output().unwrap();
-    assert_eq!(
-        stdout(&ask),
-        "all came back\n",
-        "{}{}",
-        stderr(&ask),
-        stderr(&echo)
-    );
+    let (_, ask) = place.all_comes_back(&["--stats"], &options);
     let [received, sent] = traffic(&ask);
     assert!(received[2] > 0 && sent[2] > 0, "{}", stderr(&ask));
 }
