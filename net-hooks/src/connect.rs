@@ -25,25 +25,32 @@ pub fn connect(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     };
     let timeout_ns = net::attempt(|net| Ok(net.kept(socket.id)?.send_timeout_ns))?;
     let patience = Patience::of(args.fd(0), 0, timeout_ns)?;
-    let mut is_under_way = false;
+    let mut progress = None;
     let result = wait::until(context, &socket, POLLOUT, patience, |net| {
-        match net.stack.connect(socket.id, peer) {
+        let result = net.stack.connect(socket.id, peer);
+        let kept = net.kept(socket.id)?;
+        match result {
             Err(errno @ (Errno::EINPROGRESS | Errno::EALREADY)) => {
-                is_under_way = true;
-                match patience {
-                    Patience::None => Err(errno),
-                    Patience::Until(_) | Patience::Endless => Err(Errno::EAGAIN),
-                }
+                kept.is_connecting = true;
+                // A connection to this host itself may be over already; and one that was not begun was
+                // ready, too, so that alone would be no news.
+                net.tell_anew(socket.id);
+                progress.get_or_insert(errno);
+                Err(Errno::EAGAIN)
             }
-            Err(Errno::EISCONN) if is_under_way => Ok(()),
-            result => result,
+            // The first call that finds it connected says so.
+            Err(Errno::EISCONN) if core::mem::take(&mut kept.is_connecting) => Ok(()),
+            result => {
+                kept.is_connecting = false;
+                result
+            }
         }
     });
-    match result {
-        Ok(()) => Ok(0),
-        // The time is over, and the attempt goes on.
-        Err(Errno::EAGAIN) if is_under_way => Err(Errno::EINPROGRESS),
-        Err(errno) => {
+    match (result, progress) {
+        (Ok(()), _) => Ok(0),
+        // It may not wait, or no longer, and the attempt goes on.
+        (Err(Errno::EAGAIN), Some(errno)) => Err(errno),
+        (Err(errno), _) => {
             configure_hint(errno);
             Err(errno)
         }

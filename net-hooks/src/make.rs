@@ -59,7 +59,11 @@ pub fn socket(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     };
     net::begin()?;
     let id = net::attempt(|net| net.stack.socket(family, kind))?;
-    let fd = give_descriptor(Socket { id, family, kind }, flags, Kept::default())?;
+    let fd = give_descriptor(Socket { id, family, kind }, flags, Kept::default());
+    let fd = fd.inspect_err(|_| {
+        // Nobody could close it later.
+        let _ = net::with(|net| net.leave(id));
+    })?;
     let file = net::attempt(|net| net.file(id))?;
     configure::wait_for_address(context, &file);
     Ok(fd as usize)
@@ -106,7 +110,11 @@ fn accept_with(context: &Context<'_>, args: &SyscallArgs, flags: u32) -> Syscall
         net::with(|net| net.leave(id))?;
         return Err(errno);
     }
-    give_descriptor(accepted, flags, kept).map(|fd| fd as usize)
+    let fd = give_descriptor(accepted, flags, kept).inspect_err(|_| {
+        // Whoever asks next may have a descriptor for it.
+        let _ = net::with(|net| net.stack.put_back(listener.id, id));
+    })?;
+    Ok(fd as usize)
 }
 
 /// `socketpair(domain, …)`: pairs are within the machine only.
@@ -131,20 +139,14 @@ pub fn descriptor_flags(flags: u32) -> Result<u32, Errno> {
     Ok(flags | O_RDWR)
 }
 
-/// Gives a socket of the stack a descriptor; without one it is closed.
+/// Gives a socket of the stack a descriptor. Without one it is still the stack's.
 ///
 /// # Errors
-/// `EMFILE` · `ENOMEM`.
+/// `EMFILE` · `ENOMEM` `ENOBUFS`.
 pub fn give_descriptor(socket: Socket, flags: u32, kept: Kept) -> Result<i32, Errno> {
     let id: SocketId = socket.id;
-    match SOCKETS.mint(Arc::new(socket), flags, 0) {
-        Ok((fd, file)) => {
-            net::attempt(|net| net.enter(id, Arc::new(file), kept))?;
-            Ok(fd)
-        }
-        Err(errno) => {
-            net::with(|net| net.leave(id))?;
-            Err(errno)
-        }
-    }
+    net::attempt(|net| net.make_room(id))?;
+    let (fd, file) = SOCKETS.mint(Arc::new(socket), flags, 0)?;
+    net::with(|net| net.enter(id, Arc::new(file), kept))?;
+    Ok(fd)
 }

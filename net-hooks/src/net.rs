@@ -142,16 +142,24 @@ impl Net {
         }
     }
 
+    /// Tells all that a socket is ready for as if it had just become so.
+    pub fn tell_anew(&self, id: SocketId) {
+        if let Some(entry) = self.entry(id) {
+            let readiness = self.stack.readiness(id).into();
+            entry.file.changed(readiness, readiness);
+        }
+    }
+
     fn entry(&self, id: SocketId) -> Option<&Entry> {
         let entry = self.entries.get(id.index as usize)?.as_ref()?;
         (entry.id == id).then_some(entry)
     }
 
-    /// Remembers a socket that has got its descriptor.
+    /// Makes a place for a socket that will get a descriptor.
     ///
     /// # Errors
     /// `ENOBUFS`.
-    pub fn enter(&mut self, id: SocketId, file: Arc<File>, kept: Kept) -> Result<(), Errno> {
+    pub fn make_room(&mut self, id: SocketId) -> Result<(), Errno> {
         let index = id.index as usize;
         if index >= self.entries.len() {
             let more = index + 1 - self.entries.len();
@@ -159,12 +167,16 @@ impl Net {
             room.map_err(|_| Errno::ENOBUFS)?;
             self.entries.resize_with(index + 1, || None);
         }
+        Ok(())
+    }
+
+    /// Remembers a socket that has got its descriptor, and for which there is a place.
+    pub fn enter(&mut self, id: SocketId, file: Arc<File>, kept: Kept) {
         let readiness = u32::from(self.stack.readiness(id));
         file.changed(readiness, readiness);
-        if let Some(place) = self.entries.get_mut(index) {
+        if let Some(place) = self.entries.get_mut(id.index as usize) {
             *place = Some(Entry { id, file, kept });
         }
-        Ok(())
     }
 
     /// Its last descriptor is closed.

@@ -86,6 +86,8 @@ pub struct Kept {
     pub send_timeout_ns: Option<u64>,
     /// What is told beside the bytes.
     pub wishes: Wishes,
+    /// An attempt to connect was begun, and no call of `connect` has answered how it ended.
+    pub is_connecting: bool,
     /// `TCP_NODELAY`, as the program set it.
     no_delay: bool,
     /// `TCP_CORK`, or a message with `MSG_MORE` was sent.

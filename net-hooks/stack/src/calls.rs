@@ -212,6 +212,12 @@ impl Stack for SmolStack {
         Ok((id, peer))
     }
 
+    fn put_back(&mut self, listener: SocketId, connection: SocketId) {
+        if !self.stream_put_back(listener.into(), connection.into()) {
+            self.close(connection);
+        }
+    }
+
     fn connect(&mut self, id: SocketId, peer: SocketAddr) -> Result<(), Errno> {
         match self.find_kind(id)? {
             (name, Kind::Stream) => self.stream_connect(name, peer),

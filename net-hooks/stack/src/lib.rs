@@ -25,9 +25,6 @@
 //! most 4 MiB; it begins with 8 KiB (4 KiB to send) and grows to 512 KiB, or to what the program
 //! set.
 //!
-//! A connection to this host itself is open, or refused, when `connect` answers; Linux says
-//! `EINPROGRESS` first.
-//!
 //! IPv4: options are skipped, also "record route" and its like. IPv6: no duplicates of addresses
 //! are looked for, no temporary addresses, no DHCPv6, no redirects. Groups are told by IGMPv2 and
 //! MLDv1; sources in groups cannot be chosen. No packet is forwarded.

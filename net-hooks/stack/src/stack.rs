@@ -171,6 +171,10 @@ pub trait Stack {
     /// `EAGAIN` none · `EINVAL` not listening · `EOPNOTSUPP` not a stream.
     fn accept(&mut self, id: SocketId) -> Result<(SocketId, SocketAddr), Errno>;
 
+    /// Puts back a connection that [`Stack::accept`] gave, as there is no descriptor for it: it is the
+    /// oldest again, whether or not there would be room for one more. If the listener has gone, it is closed.
+    fn put_back(&mut self, listener: SocketId, connection: SocketId);
+
     /// A stream: begins to connect. Datagrams: sets the peer.
     ///
     /// # Errors

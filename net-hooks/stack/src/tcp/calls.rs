@@ -72,6 +72,21 @@ impl SmolStack {
         Ok((accepted, peer))
     }
 
+    /// Puts an accepted connection back. Whether it is with its listener again.
+    pub(crate) fn stream_put_back(&mut self, name: Name, accepted: Name) -> bool {
+        let Some(Body::Listening(listener)) =
+            self.sockets.get_mut(name).map(|socket| &mut socket.body)
+        else {
+            return false;
+        };
+        if listener.ready.try_reserve(1).is_err() {
+            return false;
+        }
+        listener.ready.push_front(accepted);
+        self.mark_changed(name);
+        true
+    }
+
     /// The link that addresses of a socket mean.
     pub(crate) fn link_of(&self, name: Name) -> u32 {
         match self.sockets.get(name).map(|socket| &socket.body) {
@@ -157,19 +172,8 @@ impl SmolStack {
         }
         self.send_handshake(handshake);
         self.settle();
-        // On the loopback all may be over already.
-        match self.sockets.get_mut(name) {
-            Some(socket) => match (&mut socket.body, socket.error) {
-                (Body::Connected(_), _) => Ok(()),
-                (Body::Ended(ended), Some(errno)) => {
-                    ended.is_refusal_told = true;
-                    socket.error = None;
-                    Err(errno)
-                }
-                _ => Err(Errno::EINPROGRESS),
-            },
-            None => Err(Errno::EBADF),
-        }
+        // Also on the loopback, where all may be over already: as in Linux.
+        Err(Errno::EINPROGRESS)
     }
 
     pub(crate) fn stream_disconnect(&mut self, name: Name) {

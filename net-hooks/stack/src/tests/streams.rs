@@ -510,9 +510,20 @@ fn the_loopback_and_both_families() {
         let port = stack.local(listener).unwrap().port();
         assert!((32_768..61_000).contains(&port));
         let client = stack.socket(family, Kind::Stream).unwrap();
-        // All happens within the call.
-        assert_eq!(stack.connect(client, SocketAddr::new(to, port)), Ok(()));
+        // All happens within the call, which does not tell.
+        let to_listener = SocketAddr::new(to, port);
+        let begun = stack.connect(client, to_listener);
+        assert_eq!(begun, Err(Errno::EINPROGRESS));
+        assert_eq!(
+            stack.connect(client, to_listener),
+            Err(Errno::EISCONN),
+            "it is there"
+        );
         let (server, peer) = stack.accept(listener).unwrap();
+        // There was no descriptor for it.
+        assert_eq!(stack.accept(listener), Err(Errno::EAGAIN));
+        stack.put_back(listener, server);
+        assert_eq!(stack.accept(listener), Ok((server, peer)));
         assert_eq!(peer, stack.local(client).unwrap());
         assert_eq!(stack.local(server).unwrap(), SocketAddr::new(to, port));
         assert_eq!(send(&mut stack, client, b"within"), Ok(6));
@@ -538,11 +549,14 @@ fn the_loopback_and_both_families() {
         }
         stack.close(client);
         assert_eq!(receive(&mut stack, server), Ok(Vec::new()));
-        stack.close(server);
         stack.close(listener);
+        // Nobody can ask for it any more.
+        stack.put_back(listener, server);
+        assert_eq!(stack.local(server), Err(Errno::EBADF));
     }
     let refused = stack.socket(Family::V4, Kind::Stream).unwrap();
     let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
+    assert_eq!(stack.connect(refused, nobody), Err(Errno::EINPROGRESS));
     assert_eq!(stack.connect(refused, nobody), Err(Errno::ECONNREFUSED));
 }
 

@@ -231,6 +231,17 @@ impl Stack for Loopback {
         Ok((accepted, peer))
     }
 
+    fn put_back(&mut self, listener: SocketId, connection: SocketId) {
+        let queue = self.get_mut(listener).ok();
+        match queue.and_then(|listener| listener.waiting.as_mut()) {
+            Some(waiting) => {
+                waiting.push_front(connection);
+                self.change(listener);
+            }
+            None => self.close(connection),
+        }
+    }
+
     fn connect(&mut self, id: SocketId, peer: SocketAddr) -> Result<(), Errno> {
         let socket = self.get(id)?;
         let (family, kind) = (socket.family, socket.kind);
