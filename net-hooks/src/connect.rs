@@ -36,7 +36,10 @@ pub fn connect(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
                 // ready, too, so that alone would be no news.
                 net.tell_anew(socket.id);
                 progress.get_or_insert(errno);
-                Err(Errno::EAGAIN)
+                Err(match patience {
+                    Patience::None => errno,
+                    Patience::Until(_) | Patience::Endless => Errno::EAGAIN,
+                })
             }
             // The first call that finds it connected says so.
             Err(Errno::EISCONN) if core::mem::take(&mut kept.is_connecting) => Ok(()),
@@ -48,7 +51,7 @@ pub fn connect(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     });
     match (result, progress) {
         (Ok(()), _) => Ok(0),
-        // It may not wait, or no longer, and the attempt goes on.
+        // The time is over, and the attempt goes on.
         (Err(Errno::EAGAIN), Some(errno)) => Err(errno),
         (Err(errno), _) => {
             configure_hint(errno);

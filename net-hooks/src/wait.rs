@@ -37,8 +37,9 @@ impl Patience {
 
     fn deadline_ns(self) -> Option<u64> {
         match self {
+            Self::None => Some(0),
             Self::Until(at_ns) => Some(at_ns),
-            Self::None | Self::Endless => None,
+            Self::Endless => None,
         }
     }
 }
@@ -54,19 +55,13 @@ pub fn until<R>(
     patience: Patience,
     mut act: impl FnMut(&mut Net) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
-    let mut act = |net: &mut Net| {
-        let result = act(net);
-        net.tell_level(socket.id);
-        result
-    };
-    if patience == Patience::None {
-        return net::attempt(act);
-    }
     loop {
         let (file, seen, result) = net::attempt(|net| {
             let file = net.file(socket.id)?;
             let seen = file.seen();
-            Ok((file, seen, act(net)))
+            let result = act(net);
+            net.tell_level(socket.id);
+            Ok((file, seen, result))
         })?;
         match result {
             Err(Errno::EAGAIN) => context.wait(&file, seen, events, patience.deadline_ns())?,

@@ -195,7 +195,8 @@ unsigned muslin_file_seen(const struct muslin_file *file);
 /* Waits until something has happened to a file since muslin_file_seen answered `seen`: 0, and the
  * caller looks again, as something else may have happened, or somebody else taken it. `events` is
  * what it waits for (POLL* bits; POLLERR and POLLHUP are among them in any case). -EAGAIN: the
- * monotonic clock has passed `deadline_ns` (all ones: none). -EINTR: a function of a signal has run
+ * monotonic clock has passed `deadline_ns` (all ones: none); with 0 it does not wait, but services look
+ * at their devices first, as in every wait. -EINTR: a function of a signal has run
  * that is not SA_RESTART, or there was a deadline, or the thread is to be cancelled. `call` is the
  * call that waits; null if it is nobody's. No lock may be held.
  *

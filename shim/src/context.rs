@@ -55,7 +55,8 @@ impl Context<'_> {
 
     /// Waits until something has happened to a file since [`seen`](File::seen) was taken; then the caller
     /// looks again, as something else may have happened, or somebody else taken it. `events` is what it
-    /// waits for (`POLL*` bits), errors among it in any case. No lock may be held.
+    /// waits for (`POLL*` bits), errors among it in any case. No lock may be held. With a deadline of 0 it does
+    /// not wait; but the service looks at its devices first, as in every wait.
     ///
     /// # Errors
     /// `EAGAIN` the monotonic clock has passed the deadline · `EINTR` a function of a signal has run that

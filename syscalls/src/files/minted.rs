@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use muslin_abi::file::Piece;
 use muslin_abi::flags::*;
@@ -124,7 +124,7 @@ impl State {
     }
 
     /// Waits until something of `events` has happened since [`seen`](Self::seen) answered `seen`. No lock may be
-    /// held.
+    /// held. What runs beside the calls looks at its devices first, unless it has just done so.
     ///
     /// # Errors
     /// `EAGAIN` the time is over · `EINTR` a signal came to a wait with a limit of time ·
@@ -137,8 +137,14 @@ impl State {
         events: u32,
         deadline_ns: Option<u64>,
     ) -> Result<(), Errno> {
+        if !self.has_happened(seen, events) {
+            context.process.threads.look_at_service(context);
+        }
         if self.has_happened(seen, events) {
             return Ok(());
+        }
+        if deadline_ns == Some(0) {
+            return Err(Errno::EAGAIN);
         }
         let interest = bits(events).with(ALWAYS);
         let object = core::ptr::from_ref(self).addr();
@@ -164,9 +170,14 @@ fn bits(readiness: u32) -> Readiness {
     bits
 }
 
+/// The last number that such a file got.
+static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// The kind of file.
 pub struct Minted {
     object: Box<dyn Object>,
+    /// `st_ino`: programs compare it to know one socket from another.
+    number: u64,
     state: Arc<State>,
 }
 
@@ -183,6 +194,7 @@ pub fn mint(
     let state = Arc::new(State::new(readiness));
     let minted = Minted {
         object,
+        number: LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
         state: state.clone(),
     };
     let fd = new_descriptor(context, Box::new(minted), flags)?;
@@ -227,15 +239,9 @@ impl Minted {
                 Err(Errno::EAGAIN) => {}
                 result => return result,
             }
-            // Whoever tells what happens may not have been able to for a while.
-            context.process.threads.look_at_service(context);
-            if self.state.has_happened(seen, events.into()) {
-                continue;
-            }
             if is_nonblocking {
-                return Err(Errno::EAGAIN);
-            }
-            if !has_waited {
+                deadline_ns = Some(0);
+            } else if !has_waited {
                 let now_ns = context.platform.clock().monotonic_ns();
                 deadline_ns = timeout_ns().map(|ns| now_ns.saturating_add(ns));
                 has_waited = true;
@@ -341,6 +347,7 @@ impl FileOps for Minted {
     fn stat(&self) -> Result<Stat, Errno> {
         Ok(Stat {
             st_mode: self.object.mode(),
+            st_ino: self.number,
             ..anonymous_stat()
         })
     }

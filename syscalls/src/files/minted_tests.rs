@@ -18,7 +18,10 @@ use muslin_platform::Clock;
 use muslin_sim::Sim;
 
 use super::minted::{self, Object, State};
-use super::{sys_close, sys_fcntl, sys_fstat, sys_read, sys_write};
+use super::{
+    sys_close, sys_epoll_create1, sys_epoll_ctl, sys_epoll_wait, sys_fcntl, sys_fstat, sys_poll,
+    sys_read, sys_select, sys_write,
+};
 use crate::testing::{World, say_on_panic};
 use crate::threads::Serve;
 use crate::user_mem;
@@ -345,4 +348,59 @@ fn a_kick_has_it_run_at_the_end_of_the_call() {
     assert_eq!((0..200).map(|_| call()).max(), Some(first));
     threads.kick_service();
     assert_eq!(call(), first + 1);
+}
+
+/// Who only asks, again and again, sees at once what devices have, if a while has passed since they were
+/// looked at.
+#[test]
+fn questions_without_a_wait_look_at_devices() {
+    struct Device(Arc<Inside>, Arc<Mutex<u32>>);
+    impl Serve for Device {
+        fn run(&self, _: u64) -> Option<u64> {
+            *self.1.lock().unwrap() += 1;
+            if self.0.bytes.lock().unwrap().is_empty() {
+                self.0.put(7);
+            }
+            None
+        }
+    }
+    const A_WHILE_NS: u64 = 1_000_000;
+    let world = World::new();
+    let (fd, inside) = mint(&world, Inside::default());
+    let looks = Arc::new(Mutex::new(0));
+    let threads = &world.process.threads;
+    let device = Box::new(Device(inside.clone(), looks.clone()));
+    assert_eq!(threads.begin_service(device, true), Ok(()));
+    let room = world.room(64);
+    assert_eq!(world.call(sys_read, [fd, room, 1]), Ok(1));
+    let set = world.call(sys_epoll_create1, [0]).unwrap();
+    let event = world.value(&[u32::from(POLLIN), 0, 0]);
+    assert_eq!(world.call(sys_epoll_ctl, [set, 1, fd, event]), Ok(0));
+    let none = world.value(&[0_u64; 2]);
+    let poll = || {
+        let asked = world.value(&[fd as u32, u32::from(POLLIN)]);
+        world.call(sys_poll, [asked, 1, 0])
+    };
+    let select = || {
+        let asked = world.value(&(1_u64 << fd));
+        world.call(sys_select, [fd + 1, asked, 0, 0, none])
+    };
+    let wait = || world.call(sys_epoll_wait, [set, room, 1, 0]);
+    let questions: [(&str, &dyn Fn() -> SyscallResult); 3] =
+        [("poll", &poll), ("select", &select), ("epoll_wait", &wait)];
+    let flags = world.call(sys_fcntl, [fd, F_SETFL as usize, O_NONBLOCK as usize]);
+    assert_eq!(flags, Ok(0));
+    for (name, question) in questions {
+        let before = *looks.lock().unwrap();
+        for _ in 0..20 {
+            assert_eq!(question(), Ok(0), "{name}: nothing new so soon");
+        }
+        assert_eq!(*looks.lock().unwrap(), before, "{name}: looks cost");
+        world.sim.advance(A_WHILE_NS);
+        assert_eq!(question(), Ok(1), "{name}");
+        assert_eq!(world.call(sys_read, [fd, room, 1]), Ok(1));
+    }
+    assert_eq!(world.call(sys_read, [fd, room, 1]), Err(Errno::EAGAIN));
+    world.sim.advance(A_WHILE_NS);
+    assert_eq!(world.call(sys_read, [fd, room, 1]), Ok(1), "read");
 }

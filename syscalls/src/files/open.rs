@@ -357,7 +357,12 @@ fn name_of(place: &Place) -> Option<(Arc<Inode>, Name)> {
 pub fn path_of_file(context: &Context<'_>, file: &File) -> Vec<u8> {
     let files = &context.process.files;
     let Some(inode) = &file.inode else {
-        return [b"anon_inode:", file.ops.name().as_bytes()].concat();
+        return match file.ops.stat() {
+            Ok(stat) if stat.st_mode & S_IFMT == S_IFSOCK => {
+                alloc::format!("socket:[{}]", stat.st_ino).into_bytes()
+            }
+            _ => [b"anon_inode:", file.ops.name().as_bytes()].concat(),
+        };
     };
     let gone = |mut path: Vec<u8>| {
         if inode.meta().links == 0 {

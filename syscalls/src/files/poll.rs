@@ -150,9 +150,14 @@ fn wait_until(
     loop {
         let mut looked = Vec::new();
         let ready = look(&mut looked)?;
-        is_last |= deadline.is_some_and(is_over);
         if ready > 0 || is_last {
             return Ok(ready);
+        }
+        if deadline.is_some_and(is_over) {
+            // Who only asks again and again sees what comes from outside.
+            context.process.threads.look_at_service(context);
+            is_last = true;
+            continue;
         }
         match wait_for_files(context, &looked, deadline) {
             Err(Errno::RESTART) => return Err(Errno::EINTR),

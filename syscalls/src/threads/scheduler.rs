@@ -241,6 +241,7 @@ impl Scheduler {
 
     /// Lets others run that can.
     pub(super) fn give_way(&self, context: &Context<'_>) {
+        self.look_at_service(context);
         self.look_at_timers(context);
         let thread = {
             let mut state = self.state.lock();

@@ -181,6 +181,11 @@ unsafe extern "C" fn muslin_file_wait(
 /// The kernel decides what a signal does to the wait: one without a deadline it makes again if the
 /// signal's function is SA_RESTART.
 pub fn wait(call: Option<&Call>, file: &File, seen: u32, deadline_ns: u64) -> Result<(), Errno> {
+    if deadline_ns == 0 {
+        // The service's own thread looks at the devices.
+        let has_happened = file.happened.load(Ordering::SeqCst) != seen;
+        return has_happened.then_some(()).ok_or(Errno::EAGAIN);
+    }
     let deadline = [deadline_ns / 1_000_000_000, deadline_ns % 1_000_000_000];
     let deadline = if deadline_ns == FOR_EVER_NS {
         0
