@@ -115,3 +115,5 @@ fi
 
 # Tests of guests of hvt say so where there is no lab.
 tools/setup-lab.sh || true
+# And those of guests of Xen.
+tools/setup-xen-lab.sh || true

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 const DIRECTORY: u32 = 0o04_0755;
 const PROGRAM: u32 = 0o10_0755;
 const DEVICE: u32 = 0o02_0600;
+const LINK: u32 = 0o12_0777;
 
 /// An archive that grows.
 #[derive(Debug, Default)]
@@ -33,6 +34,12 @@ impl Archive {
     pub(crate) fn device(&mut self, name: &str, major: u32, minor: u32) {
         self.directories_of(name);
         self.entry(name, DEVICE, (major, minor), &[]);
+    }
+
+    /// Adds another name for a file.
+    pub(crate) fn link(&mut self, name: &str, target: &str) {
+        self.directories_of(name);
+        self.entry(name, LINK, (0, 0), target.as_bytes());
     }
 
     /// The whole archive.

@@ -37,7 +37,8 @@ pub(crate) fn find() -> Result<PathBuf, String> {
         .ok_or_else(|| "there is no kernel for QEMU; tools/setup-lab.sh gets one".to_owned())
 }
 
-fn cache() -> PathBuf {
+/// Where everything is kept that took time to get or to make.
+pub(crate) fn cache() -> PathBuf {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());
     if let Some(dir) = set("MUSLIN_CACHE") {
         return dir.into();

@@ -4,6 +4,8 @@
 //! on this machine's KVM runs; else under a real Linux kernel in QEMU, whose emulated processor has
 //! what KVM needs. There, one start runs all commands of a batch.
 //!
+//! Guests of Xen have a lab of their own: [`xen`].
+//!
 //! The `muslin` of a lab is a static one, made of this tree.
 
 mod archive;
@@ -13,6 +15,7 @@ mod kernel;
 mod machine;
 mod record;
 mod runner;
+pub mod xen;
 
 use std::path::PathBuf;
 

@@ -12,7 +12,8 @@ use crate::built::Tools;
 use crate::kernel::{self, MODULES};
 use crate::record::{Reader, Writer};
 
-const QEMU: &str = "qemu-system-x86_64";
+/// The machine itself.
+pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
 /// The machine's memory in MiB. A guest's memory takes what the guest touches.
 const MEMORY_MIB: &str = "2048";

@@ -1,0 +1,134 @@
+//! dom0 as it was when it had started: made once, kept in the cache.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::files::{Files, names_in};
+use super::line::{READY, connect};
+use super::machine::{self, Place, failed};
+use super::{dom0, line};
+use crate::machine::QEMU;
+
+/// Longer than a start takes on the busiest machine.
+const START_MAX: Duration = Duration::from_secs(180);
+
+/// How the names of what is kept begin.
+const PREFIX: &str = "dom0-";
+
+/// A machine that goes on.
+pub(super) struct Snapshot {
+    /// The words that it was made with.
+    pub(super) words: Vec<OsString>,
+    /// Those that make it go on.
+    pub(super) incoming: OsString,
+}
+
+/// The snapshot of this QEMU and these files; it is made if it is not there.
+pub(super) fn ready(files: &Files) -> Result<Snapshot, String> {
+    let archive = dom0::archive(files)?;
+    let first_files = files.dir.join("dom0.cpio");
+    let words = machine::words(files, &first_files)?;
+    let dir = files
+        .dir
+        .join(format!("{PREFIX}{}", key(&archive, &words)?));
+    let state = dir.join("state");
+    // One process makes it, others wait.
+    let lock = File::create(files.dir.join("lock")).map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    if !state.is_file() {
+        let scratch = tempfile::tempdir_in(&files.dir).map_err(failed)?;
+        fs::write(&first_files, &archive).map_err(failed)?;
+        make(&words, &scratch.path().join("state"))?;
+        for older in names_in(&files.dir) {
+            if older.starts_with(PREFIX) && files.dir.join(&older).is_dir() {
+                fs::remove_dir_all(files.dir.join(&older)).map_err(failed)?;
+            }
+        }
+        fs::rename(scratch.keep(), &dir).map_err(failed)?;
+    }
+    Ok(Snapshot {
+        words,
+        incoming: from_file(&state),
+    })
+}
+
+/// Equal keys mean that one machine can go on as the other.
+fn key(archive: &[u8], words: &[OsString]) -> Result<String, String> {
+    let version = Command::new(QEMU)
+        .arg("--version")
+        .output()
+        .map_err(|error| format!("cannot run {QEMU}: {error}"))?;
+    let mut hash = Sha256::new();
+    for part in [archive, &version.stdout]
+        .into_iter()
+        .chain(words.iter().map(|word| word.as_encoded_bytes()))
+    {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let bytes = hash.finalize();
+    Ok(bytes[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+fn make(words: &[OsString], state: &Path) -> Result<(), String> {
+    let place = Place::new()?;
+    let mut more = vec!["-monitor".into(), "stdio".into()];
+    more.extend(machine::network(None));
+    let mut machine = machine::start(&place, words, &more)?;
+    let made = keep(&mut machine, &place, state);
+    let _ = machine.kill();
+    let _ = machine.wait();
+    made.map_err(|why| format!("{why}; its last words:\n{}", line::last_lines(&place.log())))
+}
+
+/// Waits until dom0 is up, and writes the machine's state.
+fn keep(machine: &mut Child, place: &Place, state: &Path) -> Result<(), String> {
+    let deadline = Instant::now() + START_MAX;
+    let mut line = connect(place, machine, deadline)?;
+    if !line.wait_for(READY, deadline) {
+        return Err("dom0 did not come up".to_owned());
+    }
+    let mut monitor = machine.stdin.take().ok_or("QEMU has no monitor")?;
+    // It goes on from where it was as soon as it is read.
+    let tell = "migrate_set_parameter max-bandwidth 64G\n";
+    let command = format!("{tell}migrate \"exec:cat > {}\"\nquit\n", quoted(state)?);
+    monitor.write_all(command.as_bytes()).map_err(failed)?;
+    while machine.try_wait().map_err(failed)?.is_none() {
+        if Instant::now() > deadline {
+            return Err("the machine's state was not written".to_owned());
+        }
+        thread::sleep(line::STEP);
+    }
+    match fs::metadata(state) {
+        Ok(file) if file.len() > 0 => Ok(()),
+        _ => Err("the machine's state was not written".to_owned()),
+    }
+}
+
+fn from_file(state: &Path) -> OsString {
+    let mut word = OsString::from("exec:cat < '");
+    word.push(state);
+    word.push("'");
+    word
+}
+
+/// A path in single quotes, in a string of the monitor.
+fn quoted(path: &Path) -> Result<String, String> {
+    match path.to_str() {
+        Some(name) if !name.contains(['\'', '"', '\\', '\n']) => Ok(format!("'{name}'")),
+        _ => Err(format!(
+            "QEMU takes no such name as {}: set MUSLIN_CACHE",
+            path.display()
+        )),
+    }
+}
