@@ -8,7 +8,7 @@ cargo clippy --quiet --workspace --all-targets --features muslin/abi-check -- --
 # Benches of handlers exist only with Muslin's libc.
 cargo clippy --quiet --package muslin-bench --all-targets --features muslin -- --deny warnings
 # Most of the runtime exists only for the target without an operating system.
-for platform in linux solo5; do
+for platform in linux solo5 xen; do
     cargo clippy --quiet --package muslin-runtime --target x86_64-unknown-none \
         --no-default-features --features "platform-$platform" -- --deny warnings
 done

@@ -1,13 +1,18 @@
 //! What depends on the processor and on nothing else: the thread pointer, the switch to
-//! another stack or thread, how a call is made, and what ring 0 has. Every file here is unsafe by nature; its callers need not be.
+//! another stack or thread, how a call is made, and what a guest that has the processor to itself has. Most files here
+//! are unsafe by nature; their callers need not be.
 
 #![no_std]
 
 pub mod code;
 pub mod context;
 pub mod control;
+pub mod entropy;
+pub mod fault;
+pub mod host;
 pub mod interrupted;
 pub mod paging;
+pub mod places;
 pub mod privilege;
 pub mod pthread;
 pub mod stack;

@@ -2,7 +2,8 @@
 //!
 //! Entries that are not empty keep their frame even if nothing may be done with the page, so that a
 //! later change of protection finds it. Nothing here touches the processor: whoever changes an
-//! entry that was in use flushes it (`control::flush`).
+//! entry that was in use flushes it (`control::flush`). Tables are the guest's own, or another's that is
+//! asked ([`Store`]).
 
 use core::ops::Range;
 
@@ -13,11 +14,13 @@ pub const PAGE_BYTES: usize = 4096;
 /// What one entry of the second lowest level covers: a large page, or a table of pages.
 pub const LARGE_BYTES: usize = ENTRIES * PAGE_BYTES;
 
-const ENTRIES: usize = 512;
+/// Entries of a table.
+pub const ENTRIES: usize = 512;
 /// Level of the root; pages are at level 0, large pages at level 1.
 const TOP: u32 = 3;
 
-const PRESENT: u64 = 1;
+/// In an entry: there is something.
+pub const PRESENT: u64 = 1;
 const WRITE: u64 = 1 << 1;
 const ACCESSED: u64 = 1 << 5;
 const DIRTY: u64 = 1 << 6;
@@ -26,7 +29,8 @@ const LARGE: u64 = 1 << 7;
 /// One of the bits that the processor leaves alone: the entry is in use, whatever may be done.
 const IN_USE: u64 = 1 << 9;
 const NO_EXECUTE: u64 = 1 << 63;
-const FRAME: u64 = 0x000f_ffff_ffff_f000;
+/// In an entry: the frame.
+pub const FRAME: u64 = 0x000f_ffff_ffff_f000;
 
 /// Nothing may be done.
 pub const NOTHING: Protection = Protection {
@@ -42,11 +46,49 @@ pub struct NoTable;
 /// Gives pages of zeros for tables.
 pub type NewTable<'a> = &'a mut dyn FnMut() -> Option<usize>;
 
+/// How entries of tables are read and written. Tables and what entries name are frames.
+pub trait Store: Copy {
+    /// Whether an entry can be a large page.
+    const HAS_LARGE: bool;
+    /// An entry that is in place.
+    fn read(&self, table: usize, index: usize) -> u64;
+    /// Writes an entry, which is in place after [`settle`](Store::settle) at the latest.
+    fn write(&self, table: usize, index: usize, entry: u64);
+    /// A frame that nobody uses becomes a table.
+    fn adopt(&self, _table: usize) {}
+    /// Puts in place what was written.
+    fn settle(&self) {}
+}
+
+/// Tables that are the guest's own: memory at their frame plus an offset.
+#[derive(Clone, Copy, Debug)]
+pub struct Direct {
+    offset: usize,
+}
+
+impl Direct {
+    fn entry(self, table: usize, index: usize) -> *mut u64 {
+        (table.wrapping_add(self.offset) as *mut u64).wrapping_add(index)
+    }
+}
+
+impl Store for Direct {
+    const HAS_LARGE: bool = true;
+    fn read(&self, table: usize, index: usize) -> u64 {
+        // SAFETY: an entry of a table, by the promise at `new`; `index` is below ENTRIES.
+        unsafe { self.entry(table, index).read() }
+    }
+    fn write(&self, table: usize, index: usize, entry: u64) {
+        // SAFETY: as above.
+        unsafe { self.entry(table, index).write(entry) };
+    }
+}
+
 /// A tree of tables.
 #[derive(Clone, Copy, Debug)]
-pub struct Tables {
+pub struct Tables<S = Direct> {
     root: usize,
-    offset: usize,
+    store: S,
 }
 
 /// What an entry says.
@@ -68,7 +110,7 @@ fn is_table(entry: u64) -> bool {
 
 /// An entry for a page. What may be written or executed can be read as well: the processor has no
 /// other way.
-fn leaf(frame: usize, protection: Protection) -> u64 {
+pub fn leaf(frame: usize, protection: Protection) -> u64 {
     let Protection {
         read,
         write,
@@ -87,7 +129,7 @@ fn leaf(frame: usize, protection: Protection) -> u64 {
     entry
 }
 
-impl Tables {
+impl Tables<Direct> {
     /// The tree whose root is at frame `root`. Tables are read and written at their frame plus
     /// `offset`.
     ///
@@ -96,7 +138,20 @@ impl Tables {
     /// written there for as long as this is used, and nothing else writes to them. The same holds
     /// for every page that a `new_table` gives.
     pub const unsafe fn new(root: usize, offset: usize) -> Self {
-        Self { root, offset }
+        Self {
+            root,
+            store: Direct { offset },
+        }
+    }
+}
+
+impl<S: Store> Tables<S> {
+    /// As [`new`](Tables::new), with tables that are read and written in another way.
+    ///
+    /// # Safety
+    /// As [`new`](Tables::new); `store` reads what it wrote.
+    pub const unsafe fn stored(root: usize, store: S) -> Self {
+        Self { root, store }
     }
 
     /// The frame of the root.
@@ -104,26 +159,12 @@ impl Tables {
         self.root
     }
 
-    fn read(&self, table: usize, index: usize) -> u64 {
-        // SAFETY: an entry of a table, by the promise at `new`; `index` is below ENTRIES.
-        unsafe { self.entry(table, index).read() }
-    }
-
-    fn write(&self, table: usize, index: usize, entry: u64) {
-        // SAFETY: as above.
-        unsafe { self.entry(table, index).write(entry) };
-    }
-
-    fn entry(&self, table: usize, index: usize) -> *mut u64 {
-        (table.wrapping_add(self.offset) as *mut u64).wrapping_add(index)
-    }
-
     /// The table of `level` that `address` is in; tables are made on the way.
     fn table(&self, address: usize, level: u32, new_table: NewTable<'_>) -> Result<usize, NoTable> {
         let mut table = self.root;
         for level in (level + 1..=TOP).rev() {
             let index = index(address, level);
-            let entry = self.read(table, index);
+            let entry = self.store.read(table, index);
             if is_table(entry) {
                 table = (entry & FRAME) as usize;
                 continue;
@@ -132,10 +173,14 @@ impl Tables {
             if entry != 0 {
                 // A large page becomes a table of the same pages.
                 for i in 0..ENTRIES {
-                    self.write(below, i, (entry & !LARGE) + (i * PAGE_BYTES) as u64);
+                    self.store
+                        .write(below, i, (entry & !LARGE) + (i * PAGE_BYTES) as u64);
                 }
             }
-            self.write(table, index, below as u64 | PRESENT | WRITE | ACCESSED);
+            self.store.adopt(below);
+            self.store
+                .write(table, index, below as u64 | PRESENT | WRITE | ACCESSED);
+            self.store.settle();
             table = below;
         }
         Ok(table)
@@ -165,7 +210,7 @@ impl Tables {
             let area_end = (at | (LARGE_BYTES - 1)).saturating_add(1).min(pages.end);
             let mut entry = leaf(at.wrapping_add(shift), protection);
             for page in (at..area_end).step_by(PAGE_BYTES) {
-                self.write(table, index(page, 0), entry);
+                self.store.write(table, index(page, 0), entry);
                 entry += PAGE_BYTES as u64;
             }
             at = area_end;
@@ -183,14 +228,14 @@ impl Tables {
     ) -> usize {
         let mut at = pages.start;
         let mut entry = leaf(at.wrapping_add(shift), protection) | LARGE;
-        if !at.is_multiple_of(LARGE_BYTES) || !shift.is_multiple_of(LARGE_BYTES) {
+        if !S::HAS_LARGE || !at.is_multiple_of(LARGE_BYTES) || !shift.is_multiple_of(LARGE_BYTES) {
             return at;
         }
         for index in index(at, 1)..ENTRIES {
-            if pages.end - at < LARGE_BYTES || is_table(self.read(directory, index)) {
+            if pages.end - at < LARGE_BYTES || is_table(self.store.read(directory, index)) {
                 break;
             }
-            self.write(directory, index, entry);
+            self.store.write(directory, index, entry);
             entry += LARGE_BYTES as u64;
             at = at.wrapping_add(LARGE_BYTES);
         }
@@ -207,6 +252,25 @@ impl Tables {
             self.table(at, 0, new_table)?;
             at = (at | (LARGE_BYTES - 1)).saturating_add(1);
         }
+        Ok(())
+    }
+
+    /// Makes `table`, which holds entries for pages already, the one that `address` is in: many pages at
+    /// once.
+    ///
+    /// # Errors
+    /// `NoTable`: one above it could not be made.
+    pub fn graft(
+        &self,
+        address: usize,
+        table: usize,
+        new_table: NewTable<'_>,
+    ) -> Result<(), NoTable> {
+        let directory = self.table(address, 1, new_table)?;
+        self.store.adopt(table);
+        let entry = table as u64 | PRESENT | WRITE | ACCESSED;
+        self.store.write(directory, index(address, 1), entry);
+        self.store.settle();
         Ok(())
     }
 
@@ -236,7 +300,7 @@ impl Tables {
         let Ok(table) = table else {
             panic!("page {page:#x} has no table");
         };
-        self.write(table, index(page, 0), entry);
+        self.store.write(table, index(page, 0), entry);
     }
 
     /// The lowest page of a range that has a frame.
@@ -247,7 +311,7 @@ impl Tables {
             let mut level = TOP;
             loop {
                 let covered = PAGE_BYTES << (9 * level);
-                let entry = self.read(table, index(at, level));
+                let entry = self.store.read(table, index(at, level));
                 if entry == 0 {
                     at = (at | (covered - 1)).checked_add(1)?;
                     continue 'next;
@@ -339,7 +403,7 @@ mod tests {
             for (shift, page_bits) in [(39, 0), (30, 30), (21, 21), (12, 12)] {
                 let at = table + (address >> shift & 0x1ff) * 8;
                 // SAFETY: tables lie within the words.
-                let entry = unsafe { *((at + self.tables.offset) as *const u64) };
+                let entry = unsafe { *((at + self.tables.store.offset) as *const u64) };
                 if entry & 1 == 0 {
                     return None;
                 }

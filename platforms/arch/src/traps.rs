@@ -12,9 +12,9 @@ use crate::code::Code;
 use crate::{control, vectors};
 
 /// Exceptions of the architecture.
-const VECTORS: usize = 32;
+pub const VECTORS: usize = 32;
 /// Vectors whose entry is with an error code on the stack. Source: AMD64 manual volume 2, section 8.2.
-const WITH_ERROR_CODE: u32 = 1 << 8 | 0b11111 << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
+pub const WITH_ERROR_CODE: u32 = 1 << 8 | 0b11111 << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
 
 /// Selectors of the table below, the same as the tender's.
 const CODE_SELECTOR: u64 = 0x08;
@@ -91,7 +91,6 @@ impl Descriptors {
     /// functions are what they say.
     pub unsafe fn install(this: *mut Self, stack_top: usize, handler: Handler, call: Code) {
         HANDLER.store(handler as *const () as usize, Ordering::Relaxed);
-        CALL.store(call as *const () as usize, Ordering::Relaxed);
         // SAFETY: nobody else writes there; every pattern of bits is a valid value.
         let tables = unsafe { &mut *this };
         for (vector, gate) in tables.gates.iter_mut().enumerate() {
@@ -128,9 +127,7 @@ impl Descriptors {
         }
         // SAFETY: this is ring 0.
         let vectors = unsafe { control::enable_vectors() };
-        HAS_XSAVE.store(usize::from(vectors.is_some()), Ordering::Relaxed);
-        let bytes = vectors.unwrap_or(FXSAVE_BYTES).next_multiple_of(64);
-        VECTOR_BYTES.store(bytes, Ordering::Relaxed);
+        take_calls(call, vectors);
         // SAFETY: the stub is what `syscall` may go to, with the code segment in use.
         unsafe {
             let efer = control::read_msr(control::EFER);
@@ -140,6 +137,15 @@ impl Descriptors {
             control::write_msr(control::EFER, efer | control::EFER_SYSCALL);
         }
     }
+}
+
+/// Has [`syscall_stub`] make calls by `call`, and keep the vector registers, which were switched on with
+/// this answer of `control::enable_vectors`.
+pub fn take_calls(call: Code, vectors: Option<usize>) {
+    CALL.store(call as *const () as usize, Ordering::Relaxed);
+    HAS_XSAVE.store(usize::from(vectors.is_some()), Ordering::Relaxed);
+    let bytes = vectors.unwrap_or(FXSAVE_BYTES).next_multiple_of(64);
+    VECTOR_BYTES.store(bytes, Ordering::Relaxed);
 }
 
 /// Bytes that `xsave` stores; 0 where it is not used.
@@ -233,8 +239,11 @@ unsafe extern "C" fn common() {
 }
 
 /// Where `syscall` goes: rcx is where to go on, r11 the flags.
+///
+/// # Safety
+/// Nobody calls it.
 #[unsafe(naked)]
-unsafe extern "C" fn syscall_stub() {
+pub unsafe extern "C" fn syscall_stub() {
     naked_asm!(
         "lea rsp, [rsp - 128]",
         "push rcx",

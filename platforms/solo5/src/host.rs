@@ -5,13 +5,11 @@
 //! ring 3 one of spt. valgrind puts a process's stack lower, and is known by its code segment.
 
 use core::cell::UnsafeCell;
-use core::ffi::CStr;
 use core::ops::Range;
 
-use muslin_arch::code::Code;
-use muslin_arch::traps::Frame;
+use muslin_arch::host::{Above, Entered, Host};
 use muslin_arch::{privilege, stack};
-use muslin_platform::{Platform, Protection};
+use muslin_platform::Protection;
 
 use crate::hvt::HVT;
 use crate::linux_process::LINUX_PROCESS;
@@ -22,46 +20,6 @@ const PROCESS_STACK_MIN: usize = 1 << 44;
 
 /// The bits of a segment's selector that are the ring.
 const RING: u16 = 3;
-
-/// A platform that can be below an image for Solo5.
-pub trait Host: Platform {
-    /// Sets the thread pointer.
-    ///
-    /// # Safety
-    /// `block` stays valid for as long as it is the thread pointer.
-    unsafe fn set_thread_pointer(&self, block: *mut u8);
-
-    /// A tar archive that the host has for the root directory.
-    fn initrd(&self) -> Option<&'static [u8]> {
-        None
-    }
-
-    /// Makes what a tender put behind the guest's memory readable.
-    fn show(&self, _addresses: Range<usize>) {}
-}
-
-/// What the runtime does for a host that leaves the processor to its guest.
-#[derive(Clone, Copy, Debug)]
-pub struct Above {
-    /// Makes a call that the program makes by the instruction `syscall`.
-    pub call: Code,
-    /// Repairs the cause of an exception; `false` if it cannot. The second argument is what a page
-    /// fault is about. The interrupted code goes on with the registers of the frame.
-    pub repair: fn(&mut Frame, usize) -> bool,
-    /// Whether a page that is not there is mapped, and behind the end of the file that is mapped there.
-    pub is_behind_file: fn(usize) -> bool,
-    /// Whether a call of the program is being answered.
-    pub is_inside: fn() -> bool,
-}
-
-/// How the image was entered.
-#[derive(Clone, Copy, Debug)]
-pub enum Entered {
-    /// By a tender, with a command line and a stack that holds nothing.
-    AsGuest(&'static CStr),
-    /// By Linux, with the stack of a process.
-    AsProcess,
-}
 
 struct Chosen(UnsafeCell<&'static dyn Host>);
 

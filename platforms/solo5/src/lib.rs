@@ -10,8 +10,6 @@
 //! - `process_blocks`: the block devices of a process
 //! - `host_files`: block devices that are its files
 //! - `host_clock`, `steady`: its clocks, read from the processor between questions to the host
-//! - `entropy`: random bytes of the processor
-//! - `places`: where memory and stack are
 //!
 //! Only shim/runtime enters. What this room needs from above (where the image lies) is handed in.
 
@@ -20,7 +18,6 @@
 mod block;
 mod boot_info;
 mod calls;
-mod entropy;
 pub mod host;
 mod host_clock;
 mod host_files;
@@ -30,7 +27,6 @@ mod manifest;
 pub mod net;
 #[cfg(target_os = "none")]
 mod notes;
-mod places;
 #[cfg(target_os = "none")]
 mod process_blocks;
 #[cfg(target_os = "none")]
@@ -39,6 +35,9 @@ mod spt;
 mod steady;
 #[cfg(target_os = "none")]
 mod stray;
+
+/// The number in the note of images for this platform.
+pub const NOTE: u32 = 1;
 
 /// Size of a page in bytes.
 pub const PAGE_BYTES: usize = 4096;

@@ -21,10 +21,10 @@ use muslin_platform::{
 };
 
 use crate::block::BLOCKS;
-use crate::host::Host;
 use crate::host_clock::HostClock;
-use crate::places::Places;
 use crate::{PAGE_BYTES, calls};
+use muslin_arch::host::Host;
+use muslin_arch::places::Places;
 
 const READ: usize = 0;
 pub const OPEN: usize = 2;

@@ -16,12 +16,13 @@ use muslin_platform::{
 
 use crate::block::BLOCKS;
 use crate::boot_info::{BootInfo, TABLES_END};
-use crate::host::Host;
 use crate::host_clock::HostClock;
 use crate::host_files::HOST_FILES;
 use crate::manifest::Entry;
-use crate::places::Places;
-use crate::{PAGE_BYTES, calls, entropy, manifest};
+use crate::{PAGE_BYTES, calls, manifest};
+use muslin_arch::entropy;
+use muslin_arch::host::Host;
+use muslin_arch::places::Places;
 
 /// The guest's platform.
 #[derive(Debug)]

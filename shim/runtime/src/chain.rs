@@ -93,7 +93,7 @@ macro_rules! leave {
         "ret"
     };
 }
-#[cfg(feature = "platform-solo5")]
+#[cfg(feature = "bare")]
 macro_rules! leave {
     () => {
         "jmp __muslin_handled"

@@ -37,7 +37,7 @@ pub fn decimal(mut number: usize, buffer: &mut [u8; 20]) -> &[u8] {
 }
 
 /// A number in hexadecimal, in `buffer`.
-#[cfg(feature = "platform-solo5")]
+#[cfg(feature = "bare")]
 pub fn hexadecimal(mut number: usize, buffer: &mut [u8; 18]) -> &[u8] {
     let mut at = buffer.len();
     while number != 0 || at == buffer.len() {

@@ -162,7 +162,7 @@ impl Slot {
 
 /// Lets numbers known only at run time find the slots that the linker kept. Once, at boot: there is
 /// no kernel below that would know all of them.
-#[cfg(feature = "platform-solo5")]
+#[cfg(feature = "bare")]
 pub fn fill_numbers() {
     for slot in slots() {
         if let Some(dynamic) = __muslin_dynamic.get(slot.nr) {
@@ -172,7 +172,7 @@ pub fn fill_numbers() {
 }
 
 /// The code of a number among those that the linker kept.
-#[cfg(feature = "platform-solo5")]
+#[cfg(feature = "bare")]
 pub fn linked_code(nr: usize) -> Option<Code> {
     match __muslin_dynamic
         .get(nr & 0xffff_ffff)?

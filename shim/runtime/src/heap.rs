@@ -9,7 +9,7 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::raw;
-#[cfg(feature = "platform-solo5")]
+#[cfg(feature = "bare")]
 use crate::sorted;
 
 /// Before each block that is handed out.
@@ -225,7 +225,7 @@ impl Heap {
     ///
     /// # Safety
     /// Nobody else is inside the heap.
-    #[cfg(feature = "platform-solo5")]
+    #[cfg(feature = "bare")]
     pub unsafe fn trim(&self) -> bool {
         let mut has_given = false;
         for (list, &bytes) in self.free.iter().zip(&CLASS_BYTES) {

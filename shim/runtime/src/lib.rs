@@ -13,7 +13,7 @@
 //! - `heap`, `console`, `thread`, `raw`: what handlers stand on, none of it through libc
 //! - `linux/`: what else a kernel below needs for descriptors of handlers' making and a service beside
 //!   the calls: its own descriptors, threads and locks
-//! - `bare/`: the same for platforms without a kernel below (feature `platform-solo5`), where the
+//! - `bare/`: the same for platforms without a kernel below (feature `bare`), where the
 //!   library OS answers: boot, raw and counting stand in place of those here
 //! - `command_line`: words of the command line, where there is no shell
 //!
@@ -22,36 +22,44 @@
 
 #![no_std]
 
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 extern crate alloc;
 
 #[cfg(all(
     target_os = "none",
-    feature = "platform-linux",
-    feature = "platform-solo5"
+    any(
+        all(feature = "platform-linux", feature = "bare"),
+        all(feature = "platform-solo5", feature = "platform-xen")
+    )
 ))]
 compile_error!("one runtime object is for one platform: build with --no-default-features");
 
-#[cfg(any(test, feature = "platform-solo5"))]
+// What the files of `bare/` stand on: each such platform has the same few names.
+#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+use muslin_solo5 as below;
+#[cfg(all(target_os = "none", feature = "platform-xen"))]
+use muslin_xen as below;
+
+#[cfg(any(test, feature = "bare"))]
 pub mod command_line;
 pub mod support;
 pub mod table;
 
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/answer.rs"]
 mod answer;
 #[cfg(target_os = "none")]
-#[cfg_attr(feature = "platform-solo5", path = "bare/boot.rs")]
+#[cfg_attr(feature = "bare", path = "bare/boot.rs")]
 mod boot;
 #[cfg(target_os = "none")]
 mod chain;
 #[cfg(target_os = "none")]
 mod console;
-#[cfg(any(test, all(target_os = "none", feature = "platform-solo5")))]
+#[cfg(any(test, all(target_os = "none", feature = "bare")))]
 #[path = "bare/copies.rs"]
 mod copies;
 #[cfg(target_os = "none")]
-#[cfg_attr(feature = "platform-solo5", path = "bare/counting.rs")]
+#[cfg_attr(feature = "bare", path = "bare/counting.rs")]
 mod counting;
 #[cfg(target_os = "none")]
 mod dispatch;
@@ -80,7 +88,7 @@ mod fd_table;
 #[cfg(all(target_os = "none", feature = "platform-linux"))]
 #[path = "linux/fd_watch.rs"]
 mod fd_watch;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/given.rs"]
 mod given;
 #[cfg(target_os = "none")]
@@ -93,27 +101,27 @@ mod inside;
 #[cfg(all(target_os = "none", feature = "platform-linux"))]
 #[path = "linux/kernel.rs"]
 mod kernel;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/kernel_heap.rs"]
 mod kernel_heap;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/labels.rs"]
 mod labels;
 #[cfg(all(target_os = "none", feature = "platform-linux"))]
 #[path = "linux/lock.rs"]
 mod lock;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/minted.rs"]
 mod minted;
 #[cfg(all(target_os = "none", feature = "platform-linux"))]
 #[path = "linux/mirror.rs"]
 mod mirror;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/missing.rs"]
 mod missing;
 #[cfg(target_os = "none")]
 #[cfg_attr(feature = "platform-linux", path = "linux/net_device.rs")]
-#[cfg_attr(feature = "platform-solo5", path = "bare/net_device.rs")]
+#[cfg_attr(feature = "bare", path = "bare/net_device.rs")]
 mod net_device;
 #[cfg(target_os = "none")]
 mod note;
@@ -126,11 +134,11 @@ mod own_stack;
 mod panic;
 #[cfg(target_os = "none")]
 mod preinit;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/process.rs"]
 mod process;
 #[cfg(target_os = "none")]
-#[cfg_attr(feature = "platform-solo5", path = "bare/raw.rs")]
+#[cfg_attr(feature = "bare", path = "bare/raw.rs")]
 mod raw;
 #[cfg(target_os = "none")]
 mod register;
@@ -138,19 +146,19 @@ mod register;
 mod seal;
 #[cfg(target_os = "none")]
 #[cfg_attr(feature = "platform-linux", path = "linux/service.rs")]
-#[cfg_attr(feature = "platform-solo5", path = "bare/service.rs")]
+#[cfg_attr(feature = "bare", path = "bare/service.rs")]
 mod service;
-#[cfg(any(test, all(target_os = "none", feature = "platform-solo5")))]
+#[cfg(any(test, all(target_os = "none", feature = "bare")))]
 #[path = "bare/sorted.rs"]
 mod sorted;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/start.rs"]
 mod start;
 #[cfg(target_os = "none")]
 mod thread;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/traps.rs"]
 mod traps;
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/world.rs"]
 mod world;

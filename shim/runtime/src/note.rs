@@ -1,5 +1,5 @@
 //! The ELF note by which tools know an image of ours: name "Muslin", type 1, then the version of
-//! this note's layout and the platform (0 is Linux, 1 is Solo5).
+//! this note's layout and the platform (0 is Linux, 1 is Solo5, 2 is Xen).
 
 use crate::raw;
 

@@ -36,7 +36,7 @@ macro_rules! syscall_table {
         }
 
         /// The codes of slots on a bare platform.
-        #[cfg(all(target_os = "none", feature = "platform-solo5"))]
+        #[cfg(all(target_os = "none", feature = "bare"))]
         pub mod symbols {
             use muslin_abi::Sysno;
             $(bare_symbol!($name, $($bare)::+);)*
@@ -64,7 +64,7 @@ macro_rules! bare_support {
 }
 
 /// A line of `by_number`.
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 macro_rules! bare_code {
     ($nr:ident, $name:ident, missing) => {};
     ($nr:ident, $name:ident, $module:ident::$function:ident) => {
@@ -75,7 +75,7 @@ macro_rules! bare_code {
 }
 
 /// The code of a slot on a bare platform.
-#[cfg(all(target_os = "none", feature = "platform-solo5"))]
+#[cfg(all(target_os = "none", feature = "bare"))]
 macro_rules! bare_symbol {
     ($name:ident, missing) => {
         core::arch::global_asm!(

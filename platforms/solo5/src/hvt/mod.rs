@@ -4,14 +4,12 @@
 //! - `calls`: hypercalls
 //! - `clock`: the processor's counter as a clock
 //! - `space`: address translation, the processor's tables, where what lies
-//! - `fault`: what an exception means, and the words for a program that ends by one
 //!
 //! There are no interrupts: nothing but an exception comes between two instructions.
 
 mod boot_info;
 mod calls;
 mod clock;
-mod fault;
 mod space;
 
 use core::arch::x86_64::_rdtsc;
@@ -22,22 +20,22 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::Errno;
 use muslin_abi::fault::{Cause, FaultRecord};
+use muslin_arch::fault::{self, Scene};
+use muslin_arch::host::{Above, Host};
+use muslin_arch::places::Places;
 use muslin_arch::traps::Frame;
-use muslin_arch::{control, thread_pointer};
+use muslin_arch::{control, entropy, thread_pointer};
 use muslin_platform::{
     BlockDevice, Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait,
 };
 
+use crate::PAGE_BYTES;
 use crate::block::{BLOCKS, Block, Sectors};
-use crate::host::{Above, Host};
 use crate::manifest::{self, Entry};
 use crate::net::{Frames, Net};
-use crate::places::Places;
 use crate::steady::Steady;
-use crate::{PAGE_BYTES, entropy};
 use boot_info::BootInfo;
 use clock::Counter;
-use fault::Scene;
 use space::Space;
 
 /// The guest's platform.
@@ -177,6 +175,9 @@ unsafe extern "C" fn on_exception(frame: &mut Frame) {
 }
 
 impl Scene for Hvt {
+    fn stack_guard(&self) -> Range<usize> {
+        space::STACK_GUARD
+    }
     fn protection_at(&self, address: usize) -> Option<Protection> {
         self.space.protection_at(address)
     }

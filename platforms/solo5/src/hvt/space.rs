@@ -39,8 +39,6 @@ pub const LAST_WORDS: usize = TRAP_STACK.start;
 pub const STACK_GUARD: Range<usize> = TRAP_STACK.end..STACK_START;
 /// The first address of the program's stack.
 pub const STACK_START: usize = 0x2_0000;
-/// Addresses that a null pointer reaches.
-pub const NULL: Range<usize> = 0..0x1_0000;
 
 /// Frames of low memory for tables. Frame 0 is left alone.
 const LOW_TABLES: [Range<usize>; 2] = [PAGE_BYTES..0x1_0000, 0x1_a000..0x2_0000];

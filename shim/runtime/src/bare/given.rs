@@ -4,8 +4,8 @@
 use core::arch::global_asm;
 use core::ffi::{CStr, c_char};
 
+use crate::below::host::host;
 use muslin_abi::setting::Setting;
-use muslin_solo5::host::host;
 use muslin_syscalls::context::Given;
 
 use crate::command_line::initrd_range;

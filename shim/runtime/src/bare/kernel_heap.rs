@@ -4,7 +4,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use muslin_solo5::PAGE_BYTES;
+use crate::below::PAGE_BYTES;
 use muslin_syscalls::memory::Owner;
 
 use crate::heap::Heap;

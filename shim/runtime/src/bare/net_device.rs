@@ -2,10 +2,10 @@
 
 use core::ffi::c_int;
 
+use crate::below::net;
 use muslin_abi::Errno;
 use muslin_abi::args::to_raw;
 use muslin_abi::net_device::{NAME_BYTES, NetDevice};
-use muslin_solo5::net;
 
 /// What the device of this number is: 0 or -ENODEV.
 ///

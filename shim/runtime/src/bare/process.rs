@@ -3,11 +3,11 @@
 use core::arch::global_asm;
 use core::ops::Range;
 
+use crate::below::PAGE_BYTES;
+use crate::below::host::host;
 use muslin_abi::{Errno, Sysno};
 use muslin_arch::code::Code;
 use muslin_platform::{Platform, Protection};
-use muslin_solo5::PAGE_BYTES;
-use muslin_solo5::host::host;
 use muslin_syscalls::context::{Context, Process, Setup};
 use muslin_syscalls::memory::{Kind, Owner, Pages, Place};
 use muslin_syscalls::threads::{Scheduler, Thread};

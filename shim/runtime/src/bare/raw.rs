@@ -2,14 +2,14 @@
 
 use core::ffi::c_int;
 
+use crate::below::{self, host::host};
 use muslin_abi::Errno;
-use muslin_solo5::host::host;
 
 use crate::dispatch::Slot;
 use crate::process;
 
 /// This platform in the note of the image.
-pub const PLATFORM: u32 = 1;
+pub const PLATFORM: u32 = below::NOTE;
 
 /// A static handler's own code does not do what is to be done at the end of calls.
 pub const HAS_DIRECT: bool = false;

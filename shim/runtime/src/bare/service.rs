@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::below::net;
 use muslin_abi::file::{FOR_EVER_NS, ServiceFn};
-use muslin_solo5::net;
 use muslin_syscalls::threads::Serve;
 
 use crate::console;

@@ -6,11 +6,12 @@ use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::below::PAGE_BYTES;
+use crate::below::host::{self, host};
 use muslin_abi::setting::Setting;
+use muslin_arch::host::Entered;
 use muslin_arch::stack;
 use muslin_platform::Protection;
-use muslin_solo5::PAGE_BYTES;
-use muslin_solo5::host::{self, Entered, host};
 
 use crate::command_line::{Words, value_of_option};
 use crate::console;
@@ -216,7 +217,8 @@ pub fn clear_first_stack() {
     let first_stack = FIRST_STACK.load(Ordering::Relaxed);
     let memory = host().memory().range();
     let start = first_stack.max(memory.start);
-    if first_stack != 0 && start < memory.end {
+    // Not a host's own stack below all of it.
+    if first_stack >= memory.start && start < memory.end {
         // SAFETY: nothing uses that stack any more, and nobody has the memory yet.
         unsafe { core::ptr::write_bytes(start as *mut u8, 0, memory.end - start) };
     }

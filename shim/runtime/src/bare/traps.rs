@@ -4,8 +4,8 @@
 use core::arch::global_asm;
 
 use muslin_arch::code::Code;
+use muslin_arch::host::Above;
 use muslin_arch::traps::{Frame, PAGE_FAULT};
-use muslin_solo5::host::Above;
 
 use crate::answer;
 use crate::dispatch;

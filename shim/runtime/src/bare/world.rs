@@ -2,8 +2,8 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
+use crate::below::host::host;
 use muslin_abi::Errno;
-use muslin_solo5::host::host;
 use muslin_syscalls::memory::Access;
 use muslin_syscalls::user_mem::UserBufMut;
 

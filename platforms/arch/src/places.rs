@@ -3,10 +3,10 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::PAGE_BYTES;
+use crate::paging::PAGE_BYTES;
 
 /// Two ranges of whole pages, both empty at first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Places {
     memory: [AtomicUsize; 2],
     stack: [AtomicUsize; 2],

@@ -3,10 +3,9 @@
 use core::ops::Range;
 
 use muslin_abi::fault::{Cause, FRAMES_MAX, FaultRecord, MAGIC, REGISTERS};
-use muslin_arch::traps::{Frame, PAGE_FAULT};
 use muslin_platform::Protection;
 
-use super::space::{NULL, STACK_GUARD};
+use crate::traps::{Frame, PAGE_FAULT};
 
 /// Bits of a page fault's error code.
 const WRITE: u64 = 1 << 1;
@@ -18,6 +17,8 @@ const GIVING_UP: [u8; 2] = [0xcd, 0x40];
 /// How far below the stack pointer an access is still one to the stack, in bytes, and how far above.
 const STACK_REACH_BYTES: usize = 0x1_0000;
 const STACK_ABOVE_BYTES: usize = 4096;
+/// Addresses that a null pointer reaches: nothing is there.
+pub const NULL: Range<usize> = 0..0x1_0000;
 /// The first addresses: a null pointer to something small.
 const NULL_NEAR: Range<usize> = 0..4096;
 
@@ -37,6 +38,8 @@ const SIGNALS: [(u8, &str); 5] = [
 
 /// What memory looks like to a fault.
 pub trait Scene {
+    /// Where nothing is, below the program's first stack.
+    fn stack_guard(&self) -> Range<usize>;
     /// What may be done at an address, if something is there.
     fn protection_at(&self, address: usize) -> Option<Protection>;
     /// The word at an address that may be read.
@@ -80,7 +83,8 @@ fn page_fault(frame: &Frame, address: usize, scene: &impl Scene) -> Cause {
     if NULL_NEAR.contains(&address) {
         return Cause::NULL_POINTER;
     }
-    if STACK_GUARD.contains(&address) || address < STACK_GUARD.end && is_at_stack {
+    let guard = scene.stack_guard();
+    if guard.contains(&address) || address < guard.end && is_at_stack {
         return Cause::STACK_OVERFLOW;
     }
     match protection {
@@ -110,8 +114,9 @@ pub fn record(frame: &Frame, address: usize, scene: &impl Scene) -> FaultRecord 
         frames: [0; FRAMES_MAX],
     };
     let mut lowest = frame.rsp as usize;
-    if STACK_GUARD.contains(&lowest) {
-        lowest = STACK_GUARD.end;
+    let guard = scene.stack_guard();
+    if guard.contains(&lowest) {
+        lowest = guard.end;
     }
     let words = (lowest..).step_by(8).take(STACK_WORDS_MAX);
     let callers = words
@@ -261,6 +266,9 @@ mod tests {
     }
 
     impl Scene for World {
+        fn stack_guard(&self) -> Range<usize> {
+            0x1_a000..0x2_0000
+        }
         fn protection_at(&self, address: usize) -> Option<Protection> {
             let found = self
                 .pages
@@ -364,7 +372,7 @@ mod tests {
     fn the_callers_of_an_overflow_are_above_the_guard() {
         let mut world = World::new();
         world.put(0x10_0100, &[0xe8, 1, 2, 3, 4]);
-        world.put(STACK_GUARD.end, &0x10_0105usize.to_le_bytes());
+        world.put(world.stack_guard().end, &0x10_0105usize.to_le_bytes());
         let record = record(&frame(14, WRITE, 0x1_fff4), 0x1_fff4, &world);
         assert_eq!((record.frame_count, record.frames[0]), (1, 0x10_0105));
     }

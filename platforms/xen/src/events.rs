@@ -1,0 +1,125 @@
+//! Event channels, and the only sleep.
+//!
+//! Xen never enters the guest for an event: what is pending is looked at where the program waits. So
+//! nothing but an exception comes between two instructions, as on hvt. A wait names the ports that are
+//! watched; whoever watches a port looks at its ring after each wait.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use muslin_abi::Errno;
+
+use crate::abi::{DOMID_SELF, evtchn, nr, sched};
+use crate::hypercall::{call, event_channel};
+use crate::shared_info::shared_info;
+
+/// Ports that waits look at, in the first [`WATCHED_COUNT`] places.
+static WATCHED: [AtomicU32; sched::POLL_PORTS_MAX] =
+    [const { AtomicU32::new(0) }; sched::POLL_PORTS_MAX];
+static WATCHED_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes no event enter the guest. Once, at the start, when the shared page is there.
+pub(crate) fn mask_all() {
+    let page = shared_info();
+    // SAFETY: the page is there; Xen only reads these words.
+    unsafe {
+        for word in 0..(*page).evtchn_mask.len() {
+            (&raw mut (*page).evtchn_mask[word]).write_volatile(u64::MAX);
+        }
+    }
+}
+
+/// Makes a channel that `domain` may join; its end here.
+///
+/// # Errors
+/// `ENOSPC`: the guest has no channels left.
+pub fn allocate_unbound(domain: u16) -> Result<u32, Errno> {
+    let mut channel = evtchn::AllocUnbound {
+        dom: DOMID_SELF,
+        remote_dom: domain,
+        port: 0,
+    };
+    // SAFETY: the argument is the operation's.
+    unsafe { event_channel(evtchn::ALLOC_UNBOUND, &mut channel) }?;
+    Ok(channel.port)
+}
+
+/// Joins the channel that `domain` has made, and whose end there is `remote_port`; the end here.
+///
+/// # Errors
+/// `EINVAL` there is none for this guest · `ENOSPC`.
+pub fn bind(domain: u16, remote_port: u32) -> Result<u32, Errno> {
+    let mut channel = evtchn::BindInterdomain {
+        remote_dom: domain,
+        remote_port,
+        local_port: 0,
+    };
+    // SAFETY: the argument is the operation's.
+    unsafe { event_channel(evtchn::BIND_INTERDOMAIN, &mut channel) }?;
+    Ok(channel.local_port)
+}
+
+/// Ends a channel, which is not watched any more.
+pub fn close(port: u32) {
+    let count = WATCHED_COUNT.load(Ordering::Relaxed);
+    let watched = WATCHED.get(..count).unwrap_or_default();
+    if let Some(place) = watched
+        .iter()
+        .find(|place| place.load(Ordering::Relaxed) == port)
+    {
+        let last = watched[count - 1].load(Ordering::Relaxed);
+        place.store(last, Ordering::Relaxed);
+        WATCHED_COUNT.store(count - 1, Ordering::Relaxed);
+    }
+    // SAFETY: the argument is the operation's. A channel that is none cannot be closed.
+    let _ = unsafe { event_channel(evtchn::CLOSE, &mut evtchn::Port { port }) };
+}
+
+/// Waits end when this port has an event, from now on.
+///
+/// # Errors
+/// `ENOSPC`: as many are watched as one wait can name.
+pub fn watch(port: u32) -> Result<(), Errno> {
+    let count = WATCHED_COUNT.load(Ordering::Relaxed);
+    let place = WATCHED.get(count).ok_or(Errno::ENOSPC)?;
+    place.store(port, Ordering::Relaxed);
+    WATCHED_COUNT.store(count + 1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether the port has an event; it has none any more.
+pub fn take(port: u32) -> bool {
+    let bit = 1 << (port % u64::BITS);
+    pending(port).is_some_and(|word| word.fetch_and(!bit, Ordering::SeqCst) & bit != 0)
+}
+
+fn pending(port: u32) -> Option<&'static AtomicU64> {
+    let index = (port / u64::BITS) as usize;
+    // SAFETY: the page is there for good; the word is aligned, and Xen changes it as atomically.
+    let words = unsafe { &raw mut (*shared_info()).evtchn_pending };
+    let word = words.cast::<u64>().wrapping_add(index);
+    // SAFETY: as above, inside the map.
+    (index < crate::abi::PORT_WORDS).then(|| unsafe { AtomicU64::from_ptr(word) })
+}
+
+/// Sleeps until one of the watched ports has an event, or until `system_time_ns` of the hypervisor's
+/// clock; `None` waits for an event alone. The events are taken. May return early.
+pub fn wait(system_time_ns: Option<u64>) {
+    let count = WATCHED_COUNT.load(Ordering::Relaxed);
+    // 0 means never to Xen.
+    let timeout = system_time_ns.map_or(0, |time| time.max(1));
+    wait_for(&WATCHED[..count], timeout);
+    for port in &WATCHED[..count] {
+        take(port.load(Ordering::Relaxed));
+    }
+}
+
+fn wait_for(ports: &[AtomicU32], timeout: u64) {
+    let poll = sched::Poll {
+        ports: ports.as_ptr().cast(),
+        nr_ports: ports.len() as u32,
+        timeout,
+    };
+    let arguments = [sched::POLL, &raw const poll as usize, 0, 0, 0];
+    // SAFETY: the argument is the operation's; the ports stay where they are.
+    unsafe { call(nr::SCHED_OP, arguments) };
+}

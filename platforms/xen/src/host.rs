@@ -1,0 +1,231 @@
+//! The platform, whichever way the image was entered.
+
+use core::cell::UnsafeCell;
+use core::ffi::CStr;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use muslin_abi::Errno;
+use muslin_abi::fault::Cause;
+use muslin_arch::fault::{self, Scene};
+use muslin_arch::host::{Above, Entered, Host};
+use muslin_arch::places::Places;
+use muslin_arch::traps::Frame;
+use muslin_arch::{entropy, thread_pointer};
+use muslin_platform::{Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait};
+
+use crate::pv::PV;
+use crate::{PAGE_BYTES, clock, console, events, power, pv};
+
+/// The guest's platform.
+#[derive(Debug)]
+pub struct Xen {
+    places: Places,
+    /// It is the machine's first guest.
+    is_first: AtomicBool,
+    /// An exception is being handled.
+    is_handling: AtomicBool,
+    /// The last words are being said.
+    is_ending: AtomicBool,
+}
+
+/// The one platform of the guest.
+static XEN: Xen = Xen {
+    places: Places::new(),
+    is_first: AtomicBool::new(false),
+    is_handling: AtomicBool::new(false),
+    is_ending: AtomicBool::new(false),
+};
+
+struct Stored(UnsafeCell<Above>);
+
+// SAFETY: written once, at the start, when nothing else runs.
+unsafe impl Sync for Stored {}
+
+static ABOVE: Stored = Stored(UnsafeCell::new(Above {
+    call: no_call,
+    repair: |_, _| false,
+    is_behind_file: |_| false,
+    is_inside: || true,
+}));
+
+unsafe extern "C" fn no_call(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+) -> isize {
+    -(Errno::ENOSYS.raw() as isize)
+}
+
+fn above() -> &'static Above {
+    // SAFETY: nobody writes it any more.
+    unsafe { &*ABOVE.0.get() }
+}
+
+/// The host. [`enter`] must have been called.
+#[inline(always)]
+pub fn host() -> &'static dyn Host {
+    &XEN
+}
+
+/// Takes over from the loader. `image` is where the image lies, with its zeroed data, and `segments`
+/// what may be done with its pages.
+///
+/// # Safety
+/// The image was just entered, by one of the two entries, and this is called once.
+pub unsafe fn enter(
+    image: Range<usize>,
+    segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
+    above: Above,
+    _environment: *mut *const u8,
+) -> Entered {
+    // SAFETY: nothing else runs.
+    unsafe { *ABOVE.0.get() = above };
+    // SAFETY: as the caller promises.
+    let Some(started) = (unsafe { PV.start(&image, segments, above.call) }) else {
+        console::write(
+            b"muslin: too little memory: give the guest more (memory= in its configuration)\n",
+        );
+        power::end(1, false, true);
+    };
+    XEN.is_first.store(started.is_first, Ordering::Relaxed);
+    XEN.places.set(started.memory, pv::STACK_START..image.start);
+    Entered::AsGuest(started.command_line)
+}
+
+/// What is found out at the start.
+pub(crate) struct Started {
+    /// The memory of the library OS, cleared.
+    pub memory: Range<usize>,
+    /// It is the machine's first guest.
+    pub is_first: bool,
+    /// The command line.
+    pub command_line: &'static CStr,
+}
+
+impl Xen {
+    /// Ends the guest because of an exception that nothing repairs.
+    fn end(&self, frame: &Frame, address: usize, is_nested: bool) -> ! {
+        let is_first = self.is_first.load(Ordering::Relaxed);
+        if self.is_ending.swap(true, Ordering::Relaxed) {
+            self.write(b"muslin: and a fault while that was said\n");
+            power::end(EXIT_NESTED, true, is_first);
+        }
+        let mut record = fault::record(frame, address, self);
+        let remark = if is_nested {
+            ", inside the runtime while it handled a fault"
+        } else if (above().is_inside)() {
+            ", inside the runtime"
+        } else {
+            let is_wild = record.cause == Cause::WILD_POINTER.0;
+            if is_wild && (above().is_behind_file)(address) {
+                record.cause = Cause::BEHIND_FILE.0;
+            }
+            ""
+        };
+        fault::report(&record, remark, &mut |text| {
+            self.write(text);
+        });
+        let signal = Cause(record.cause).signal();
+        power::end(128 + i32::from(signal), true, is_first)
+    }
+}
+
+/// The status after a fault in the handling of a fault: that of SIGSEGV.
+const EXIT_NESTED: i32 = 139;
+
+/// Handles an exception; `address` is what a page fault was about.
+pub(crate) fn on_exception(frame: &mut Frame, address: usize) {
+    let is_nested = XEN.is_handling.swap(true, Ordering::Relaxed);
+    if is_nested || !(above().repair)(frame, address) {
+        XEN.end(frame, address, is_nested);
+    }
+    XEN.is_handling.store(false, Ordering::Relaxed);
+}
+
+impl Scene for Xen {
+    fn stack_guard(&self) -> Range<usize> {
+        pv::STACK_GUARD
+    }
+    fn protection_at(&self, address: usize) -> Option<Protection> {
+        PV.protection_at(address)
+    }
+    fn word_at(&self, address: usize) -> u64 {
+        // SAFETY: the caller has seen that it may be read.
+        unsafe { (address as *const u64).read_unaligned() }
+    }
+}
+
+impl Host for Xen {
+    unsafe fn set_thread_pointer(&self, block: *mut u8) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if !thread_pointer::try_write(block) {
+                pv::set_thread_pointer(block);
+            }
+        }
+    }
+}
+
+impl Platform for Xen {
+    fn name(&self) -> &'static str {
+        "xen-pv"
+    }
+    muslin_platform::own_parts!(memory: Memory, clock: Clock, wait: Wait, entropy: Entropy, console: Console, power: Power);
+}
+
+impl Memory for Xen {
+    fn range(&self) -> Range<usize> {
+        self.places.memory()
+    }
+    fn page_bytes(&self) -> usize {
+        PAGE_BYTES
+    }
+    fn protect(&self, pages: Range<usize>, protection: Protection) -> Result<(), Errno> {
+        PV.protect_frames(pages, protection);
+        Ok(())
+    }
+    fn stack(&self) -> Range<usize> {
+        self.places.stack()
+    }
+    fn paging(&self) -> Option<&dyn Paging> {
+        Some(PV.paging())
+    }
+}
+
+impl Clock for Xen {
+    fn monotonic_ns(&self) -> u64 {
+        clock::system_time_ns()
+    }
+    fn realtime_ns(&self) -> i64 {
+        clock::wall_time_ns()
+    }
+}
+
+impl Wait for Xen {
+    fn wait_until(&self, deadline_ns: Option<u64>) {
+        events::wait(deadline_ns);
+    }
+}
+
+impl Entropy for Xen {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Errno> {
+        entropy::fill(bytes, self)
+    }
+}
+
+impl Console for Xen {
+    fn write(&self, bytes: &[u8]) -> usize {
+        console::write(bytes)
+    }
+}
+
+impl Power for Xen {
+    fn exit(&self, status: i32) -> ! {
+        power::end(status, false, self.is_first.load(Ordering::Relaxed))
+    }
+}

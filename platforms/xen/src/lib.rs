@@ -1,0 +1,37 @@
+//! Xen below: a guest that knows its hypervisor. One image has two entries, and the loader chooses:
+//! paravirtualised (PV), where Xen checks every change of the page tables, or in a virtual machine
+//! (PVH), where they are the guest's own.
+//!
+//! - `host`: the platform, whichever way the image was entered
+//! - `notes`: the ELF notes by which loaders know an image
+//! - `abi`: numbers and layouts of Xen's interface
+//! - `hypercall`: the one door to Xen
+//! - `shared_info`: the page that Xen and the guest share
+//! - `events`: event channels, and the only sleep
+//! - `clock`: time of the hypervisor
+//! - `console`: text out
+//! - `power`: the end
+//! - `pv`: entry, memory and exceptions of a paravirtualised guest
+//! - `net`: network devices
+//!
+//! Only shim/runtime enters. What this room needs from above (where the image lies) is handed in.
+
+#![no_std]
+
+pub mod abi;
+mod clock;
+mod console;
+pub mod events;
+pub mod host;
+pub mod hypercall;
+pub mod net;
+#[cfg(target_os = "none")]
+mod notes;
+mod power;
+mod pv;
+mod shared_info;
+
+pub use muslin_arch::paging::PAGE_BYTES;
+
+/// The number in the note of images for this platform.
+pub const NOTE: u32 = 2;

@@ -1,0 +1,35 @@
+//! The end of the guest: its status in the console's last line, as Xen knows a reason only.
+
+use crate::abi::{nr, sched};
+use crate::console;
+use crate::hypercall::call;
+
+/// How the last line begins; the status is behind it.
+const LAST_LINE: &[u8] = b"muslin: exit status ";
+
+/// Ends the guest. `is_broken`: by a fault, not by itself. A machine's first guest makes the machine
+/// start again: whoever runs it in an emulator has it end there.
+pub fn end(status: i32, is_broken: bool, is_first: bool) -> ! {
+    let status = status as u8;
+    let digits = [status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + digit);
+    let skipped = match status {
+        0..10 => 2,
+        10..100 => 1,
+        _ => 0,
+    };
+    for text in [LAST_LINE, &digits[skipped..], b"\n"] {
+        console::write(text);
+    }
+    let shutdown = sched::Shutdown {
+        reason: match (is_first, is_broken) {
+            (true, _) => sched::REASON_REBOOT,
+            (false, true) => sched::REASON_CRASH,
+            (false, false) => sched::REASON_POWEROFF,
+        },
+    };
+    let arguments = [sched::SHUTDOWN, &raw const shutdown as usize, 0, 0, 0];
+    loop {
+        // SAFETY: the argument is the operation's.
+        unsafe { call(nr::SCHED_OP, arguments) };
+    }
+}

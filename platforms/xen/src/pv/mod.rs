@@ -1,0 +1,105 @@
+//! A paravirtualised guest: it has no ring 0, and Xen checks every change of its page tables.
+//!
+//! The program, and the library OS with it, runs as what Xen calls the guest's program, on the same page
+//! tables as the guest's kernel. So Xen leaves the program's stack alone, the red zone below its pointer
+//! among it, and an instruction `syscall` of the program is none of Xen's. The guest's kernel is no more
+//! than a door (`entry`), with a stack of its own: exceptions come there, and `syscall`.
+//!
+//! - `entry`: the first code, and the door
+//! - `space`: page tables
+
+pub mod entry;
+mod space;
+
+use core::ffi::CStr;
+use core::ops::Range;
+
+use muslin_arch::code::Code;
+use muslin_arch::{control, traps};
+use muslin_platform::{Paging, Protection};
+
+use crate::abi::{SEGBASE_FS, SIF_INITDOMAIN, nr};
+use crate::host::Started;
+use crate::hypercall::{self, Way};
+use crate::{events, shared_info};
+use space::Space;
+
+/// The stack of the door.
+const DOOR_STACK: Range<usize> = 0x1_2000..0x1_a000;
+/// Where nothing is, below the program's stack.
+pub const STACK_GUARD: Range<usize> = DOOR_STACK.end..STACK_START;
+/// The first address of the program's stack.
+pub const STACK_START: usize = 0x2_0000;
+
+/// The page tables.
+pub static PV: Pv = Pv {
+    space: Space::new(),
+};
+
+/// A paravirtualised guest.
+#[derive(Debug)]
+pub struct Pv {
+    space: Space,
+}
+
+impl Pv {
+    /// Takes over what the loader says, page tables and exceptions; comes back as the guest's program.
+    /// `None`: there is too little memory.
+    ///
+    /// # Safety
+    /// The image, which lies at `image` and is what `segments` says, was just entered at `entry`.
+    pub unsafe fn start(
+        &self,
+        image: &Range<usize>,
+        segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
+        call: Code,
+    ) -> Option<Started> {
+        hypercall::choose(Way::Syscall);
+        // SAFETY: as the caller promises; nobody writes there.
+        let info = unsafe { &*entry::start_info() };
+        // SAFETY: the addresses are what the loader says, and nothing else runs.
+        let memory = unsafe {
+            space::map_machine_frame(shared_info::ADDRESS, info.shared_info);
+            events::mask_all();
+            self.space.take_over(info, image, segments)?
+        };
+        // SAFETY: this is the guest's kernel, for which Xen does what ring 0 would; its stack is for the
+        // door alone.
+        unsafe {
+            traps::take_calls(call, control::enable_vectors());
+            entry::open_door(DOOR_STACK.end);
+            self.space.share_with_program();
+            entry::become_program();
+        }
+        Some(Started {
+            memory,
+            is_first: info.flags & SIF_INITDOMAIN != 0,
+            // SAFETY: the loader ends it with a zero.
+            command_line: unsafe { CStr::from_ptr(info.cmd_line.as_ptr().cast()) },
+        })
+    }
+
+    /// Address translation.
+    pub fn paging(&self) -> &dyn Paging {
+        &self.space
+    }
+
+    /// Changes what may be done with frames at their own addresses.
+    pub fn protect_frames(&self, pages: Range<usize>, protection: Protection) {
+        self.space.protect_frames(pages, protection);
+    }
+
+    /// What may be done at an address, if something is there.
+    pub fn protection_at(&self, address: usize) -> Option<Protection> {
+        self.space.protection_at(address)
+    }
+}
+
+/// Sets the thread pointer where the processor has no instruction for it.
+///
+/// # Safety
+/// `block` stays valid for as long as it is the thread pointer.
+pub unsafe fn set_thread_pointer(block: *mut u8) {
+    // SAFETY: as the caller promises.
+    unsafe { hypercall::call(nr::SET_SEGMENT_BASE, [SEGBASE_FS, block as usize, 0, 0, 0]) };
+}
