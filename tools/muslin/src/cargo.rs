@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
 use crate::cc::devices::{self, DEVICES_VARIABLE};
+use crate::cc::network::{NETWORK_VARIABLE, Network};
 use crate::cc::{WARNINGS_VARIABLE, code_of, own_option};
 use crate::failure::{Failure, one_line, reason, shown};
 use crate::locate::{self, Platform};
@@ -33,7 +34,7 @@ const BUILDING: &[&str] = &[
 pub const HELP: &str = "\
 Run cargo for an unmodified crate and link it with a sysroot of Muslin
 
-Usage: muslin cargo [--platform PLATFORM] [--muslin-sysroot DIR] [+TOOLCHAIN] CARGO-ARGUMENTS...
+Usage: muslin cargo [--platform PLATFORM] [--muslin-sysroot DIR] [--net] [+TOOLCHAIN] CARGO-ARGUMENTS...
 
 The target is x86_64-unknown-linux-musl, the stock one. The results are in a target
 directory of their own, target/muslin-linux, unless CARGO_TARGET_DIR or --target-dir says
@@ -45,10 +46,13 @@ Options:
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
   --device NAME=KIND    a device that the images declare: block or net; a target directory
                         of its own, as above
+  --net, --no-net       link the network stack, or leave it out, as muslin cc does; a target
+                        directory of its own, as above
   --help                print this help (muslin cargo build --help prints that of cargo)
 
 Environment:
   MUSLIN_SYSROOT    the sysroot, as --muslin-sysroot
+  MUSLIN_NETWORK    'stack' is --net, and 'none' is --no-net
   MUSLIN_GCC        the compiler that links and compiles C parts [default: gcc]
   MUSLIN_DROPPED    'error' makes it an error when the linker drops a handler of a crate
   CARGO, RUSTC      the cargo and rustc to run [default: cargo, rustc]
@@ -74,8 +78,17 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
     let mut platform = Platform::Linux;
     let mut sysroot_option = None;
     let mut devices = Vec::new();
+    let mut network = Network::of_variable()?;
     let mut words = line.into_iter().peekable();
-    while let Some((name, value)) = words.peek().and_then(|word| own_option(word)) {
+    while let Some(word) = words.peek() {
+        if let Some(said) = Network::of_option(word) {
+            network = Some(said);
+            words.next();
+            continue;
+        }
+        let Some((name, value)) = own_option(word) else {
+            break;
+        };
         words.next();
         let Some(value) = value.or_else(|| words.next()) else {
             return Err(Failure::usage(
@@ -129,7 +142,10 @@ pub fn run(line: Vec<OsString>) -> Result<u8, Failure> {
     if !devices.is_empty() {
         command.env(DEVICES_VARIABLE, devices.join(OsStr::new(",")));
     }
-    if builds && let Some(dir) = target_dir(&line, platform, &devices) {
+    if let Some(network) = network {
+        command.env(NETWORK_VARIABLE, network.value());
+    }
+    if builds && let Some(dir) = target_dir(&line, platform, &devices, network) {
         command.env("CARGO_TARGET_DIR", dir);
     }
     if !builds {
@@ -287,9 +303,14 @@ fn check_target_is_installed(line: &[OsString]) -> Result<(), Failure> {
 
 /// A directory of its own inside the one that cargo would take; `None` when the user names one.
 ///
-/// Cargo does not see that the linker makes something else of other devices, so these have a
-/// directory of their own as well.
-fn target_dir(line: &[OsString], platform: Platform, devices: &[OsString]) -> Option<PathBuf> {
+/// Cargo does not see that the linker makes something else of other devices and with another network,
+/// so these have a directory of their own as well.
+fn target_dir(
+    line: &[OsString],
+    platform: Platform,
+    devices: &[OsString],
+    network: Option<Network>,
+) -> Option<PathBuf> {
     let is_named = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"]
         .iter()
         .any(|name| env::var_os(name).is_some())
@@ -319,6 +340,10 @@ fn target_dir(line: &[OsString], platform: Platform, devices: &[OsString]) -> Op
     for device in devices {
         name.push("-");
         name.push(device);
+    }
+    if let Some(network) = network {
+        name.push("-network-");
+        name.push(network.value());
     }
     Some(Path::new(dir).join(name))
 }

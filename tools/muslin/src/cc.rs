@@ -5,6 +5,7 @@ pub mod devices;
 mod fixed;
 mod initrd;
 mod linker_output;
+pub mod network;
 mod place;
 mod registrations;
 mod specs;
@@ -20,7 +21,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use muslin_sysroot::{every_number, net};
+use muslin_sysroot::every_number;
 
 use crate::check::image::{Elf, runtime_notes};
 use crate::check::stray;
@@ -32,6 +33,7 @@ use arguments::{Arguments, Question, Refusal};
 use devices::Note;
 use initrd::Initrd;
 use linker_output::LinkerOutput;
+use network::Network;
 use registrations::Registration;
 use specs::Specs;
 
@@ -77,6 +79,7 @@ Options (--initrd, --stack, --solo5-abi and --device are not for linux):
 Environment:
   MUSLIN_SYSROOT  the sysroot, as --muslin-sysroot
   MUSLIN_DEVICES  more devices, as --device names them, with commas between
+  MUSLIN_NETWORK  'stack' is --net, and 'none' is --no-net
   MUSLIN_GCC      the compiler to run [default: gcc]
   MUSLIN_DROPPED  'error' makes it an error when the linker drops a handler of an archive
 
@@ -190,7 +193,9 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         let option = place::option(base, arguments.linker.as_deref());
         command.arg(format!("-Wl,{option}"));
     }
-    if let Some(option) = network(own.network, platform, &arguments)? {
+    if let Some(network) = own.network
+        && let Some(option) = network.link_option(platform, &arguments)?
+    {
         command.arg(option);
     }
     let devices = devices::parse(&devices::words(&own.devices), platform)?;
@@ -218,26 +223,6 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         retarget::set_abi(&arguments.output, version)?;
     }
     Ok(code)
-}
-
-/// What tells the linker to take the network stack, or to leave it out; `None` leaves it to the program's
-/// calls.
-fn network(
-    choice: Option<Network>,
-    platform: Platform,
-    arguments: &Arguments,
-) -> Result<Option<String>, Failure> {
-    match choice {
-        Some(Network::Wanted) if !arguments.linker_takes_script() => Err(Failure::usage(
-            "--net: this linker does not put the network stack before the program's own handlers",
-            "use GNU ld: leave -fuse-ld out",
-        )),
-        Some(Network::Wanted) => Ok(Some(format!("-Wl,-u,{}", net::WANTED))),
-        Some(Network::Unwanted) if platform.is_fixed() => {
-            Ok(Some(format!("-Wl,--defsym,{}=0", net::SYMBOL)))
-        }
-        Some(Network::Unwanted) | None => Ok(None),
-    }
 }
 
 /// The same command once more.
@@ -272,15 +257,6 @@ struct OwnOptions {
     rest: Vec<OsString>,
 }
 
-/// What the line says about the network stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Network {
-    /// `--net`
-    Wanted,
-    /// `--no-net`
-    Unwanted,
-}
-
 impl OwnOptions {
     fn take(line: Vec<OsString>) -> Result<Self, Failure> {
         let mut own = Self {
@@ -290,7 +266,7 @@ impl OwnOptions {
             stack: None,
             devices: Vec::new(),
             solo5_abi: None,
-            network: None,
+            network: Network::of_variable()?,
             rest: Vec::new(),
         };
         let mut words = line.into_iter();
@@ -312,9 +288,10 @@ impl OwnOptions {
                         _ => own.sysroot = Some(value),
                     }
                 }
-                None if word == "--net" => own.network = Some(Network::Wanted),
-                None if word == "--no-net" => own.network = Some(Network::Unwanted),
-                None => own.rest.push(word),
+                None => match Network::of_option(&word) {
+                    Some(network) => own.network = Some(network),
+                    None => own.rest.push(word),
+                },
             }
         }
         Ok(own)

@@ -395,3 +395,45 @@ fn main() -> std::io::Result<()> {
         "muslin: --device: a Linux process has the host's devices; leave it out, or say --platform solo5-spt\n"
     );
 }
+
+#[test]
+fn the_network_stack_is_asked_for_by_cargo_too() {
+    let test = "cargo_network";
+    let Some(linux) = sysroot(test) else {
+        return;
+    };
+    if !has_target(test) {
+        return;
+    }
+    let dir = directory("cargo-network");
+    // The host's port is taken, that of the stack in the image is not.
+    let main = "\
+use std::net::TcpListener;
+fn main() -> std::io::Result<()> {
+    let port = std::env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    let listener = TcpListener::bind((\"127.0.0.1\", port))?;
+    println!(\"{}\", listener.local_addr()?);
+    Ok(())
+}
+";
+    write(
+        &dir,
+        &[
+            ("Cargo.toml", &manifest("bound", "")),
+            ("src/main.rs", main),
+        ],
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let run = |options: &[&str]| {
+        muslin_cargo(linux, &dir)
+            .args(options)
+            .args(["run", "--quiet", "--", &port])
+            .output()
+            .unwrap()
+    };
+    let stack = run(&["--net"]);
+    assert_eq!(stdout(&stack), format!("127.0.0.1:{port}\n"), "{stack:?}");
+    let host = run(&[]);
+    assert!(stderr(&host).contains("AddrInUse"), "{host:?}");
+}

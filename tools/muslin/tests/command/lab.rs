@@ -24,6 +24,7 @@ pub fn clean(mut command: Command) -> Command {
         "MUSLIN_SYSROOT",
         "MUSLIN_GCC",
         "MUSLIN_DROPPED",
+        "MUSLIN_NETWORK",
         "MUSLIN_CC_WARNINGS",
         "MUSLIN_COUNT",
         "CARGO_TARGET_DIR",

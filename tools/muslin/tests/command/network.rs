@@ -63,6 +63,40 @@ fn a_process_holds_the_network_if_it_asks_for_it() {
     }
 }
 
+#[test]
+fn the_environment_says_who_holds_the_network() {
+    let (Some(linux), Some(guest)) = (sysroot("network_variable"), solo5("network_variable"))
+    else {
+        return;
+    };
+    if !has("network_variable", "nm") {
+        return;
+    }
+    let dir = directory("network_variable");
+    write(&dir, &[("program.c", SOCKET)]);
+    for (sysroot, value, options, expected) in [
+        (linux, "", &[][..], false),
+        (linux, "stack", &[], true),
+        (linux, "stack", &["--no-net"], false),
+        (guest, "none", &[], false),
+        (guest, "none", &["--net"], true),
+    ] {
+        let mut driver = driver(sysroot, &dir);
+        driver.env("MUSLIN_NETWORK", value);
+        succeed(driver.args(["program.c", "-o", "program"]).args(options));
+        let symbols = succeed(Command::new("nm").current_dir(&dir).arg("program"));
+        let holds = symbols.lines().any(|line| line.ends_with(SYMBOL));
+        assert_eq!(holds, expected, "{value} {options:?}");
+    }
+    refuse(
+        driver(linux, &dir)
+            .env("MUSLIN_NETWORK", "yes")
+            .arg("program.c"),
+        2,
+        "MUSLIN_NETWORK is 'yes', which says nothing; set it to stack, to none, or to nothing",
+    );
+}
+
 /// Makes an interface in a network of its own, runs what `$0` and `$1` say, and tells its address.
 const WITH_INTERFACE: &str = "\
     ip tuntap add tap7 mode tap && ip link set tap7 mtu 1400 address 02:0:0:0:0:77 up \
