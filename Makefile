@@ -12,9 +12,9 @@ help:            ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
 	@echo
-	@echo "  PLATFORM=linux is the default, solo5 is a library OS in a Solo5 guest, any the same for whoever runs it; PREFIX=$(PREFIX); MUSL_TARBALL=FILE names musl's source"
+	@echo "  PLATFORM=linux is the default, solo5 is a library OS in a Solo5 guest, any the same for whoever runs it, xen in a guest of Xen; PREFIX=$(PREFIX); MUSL_TARBALL=FILE names musl's source"
 
-all:             ## (or just make) the sysroot in out/linux/ and the command in out/bin/muslin (PLATFORM=linux, solo5, any)
+all:             ## (or just make) the sysroot in out/linux/ and the command in out/bin/muslin (PLATFORM=linux, solo5, any, xen)
 	@tools/build.sh $(PLATFORM)
 
 setup:           ## installs what is missing on this machine: packages, Rust targets, musl's source

@@ -1,20 +1,16 @@
 #!/usr/bin/env bash
 # Builds sysroots into out/<platform>/ and the command into out/bin/muslin.
 #
-#   tools/build.sh linux|solo5|any|stock
+#   tools/build.sh linux|solo5|any|xen|stock
 set -euo pipefail
 cd "$(dirname "$0")/.."
 platform=${1:-linux}
 
 case $platform in
-    linux | stock | any | solo5-spt | solo5-hvt) flavours=$platform ;;
+    linux | stock | any | xen | solo5-spt | solo5-hvt) flavours=$platform ;;
     solo5) flavours="solo5-spt solo5-hvt" ;;
-    xen)
-        echo "build: PLATFORM=$platform is not built yet; linux, solo5 and any are" >&2
-        exit 2
-        ;;
     *)
-        echo "build: PLATFORM=$platform is no platform; linux, solo5 and any are" >&2
+        echo "build: PLATFORM=$platform is no platform; linux, solo5, any and xen are" >&2
         exit 2
         ;;
 esac

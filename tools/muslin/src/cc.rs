@@ -61,7 +61,7 @@ takes none (all but linux).
 All other arguments go to gcc as they are.
 
 Options (--initrd, --stack, --solo5-abi and --device are not for linux):
-  --platform PLATFORM   what the image is for: linux, solo5-spt, solo5-hvt, any
+  --platform PLATFORM   what the image is for: linux, solo5-spt, solo5-hvt, any, xen
                         [default: linux]
   --muslin-sysroot DIR  the sysroot to use instead of the one beside this command
   --initrd DIR|TAR      a directory, or a tar archive, that is the image's root directory
@@ -165,9 +165,9 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
     if !arguments.links {
         return Err(cannot_start(&compiler, &command.args(&own.rest).exec()));
     }
-    if platform == Platform::Linux && own.solo5_abi.is_some() {
+    if platform.target().is_none() && own.solo5_abi.is_some() {
         return Err(Failure::usage(
-            "--solo5-abi: a Linux process has no tender",
+            format_args!("--solo5-abi: an image for {} has no tender", platform.name()),
             "leave it out, or say --platform solo5-spt",
         ));
     }

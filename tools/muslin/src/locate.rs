@@ -26,11 +26,19 @@ pub enum Platform {
     Solo5Hvt,
     /// Whatever runs it: a tender that takes spt's images, or Linux, as a process.
     Any,
+    /// A guest of Xen: the same library OS.
+    Xen,
 }
 
 impl Platform {
     /// All platforms of this version.
-    pub const ALL: &[Self] = &[Self::Linux, Self::Solo5Spt, Self::Solo5Hvt, Self::Any];
+    pub const ALL: &[Self] = &[
+        Self::Linux,
+        Self::Solo5Spt,
+        Self::Solo5Hvt,
+        Self::Any,
+        Self::Xen,
+    ];
 
     /// The platform with this name.
     pub fn named(name: &OsStr) -> Result<Self, Failure> {
@@ -50,6 +58,7 @@ impl Platform {
             Self::Solo5Spt => "solo5-spt",
             Self::Solo5Hvt => "solo5-hvt",
             Self::Any => "any",
+            Self::Xen => "xen",
         }
     }
 
@@ -59,18 +68,19 @@ impl Platform {
             Self::Linux => "linux",
             Self::Solo5Spt | Self::Solo5Hvt => "solo5",
             Self::Any => "any",
+            Self::Xen => "xen",
         }
     }
 
     /// Must an image lie where it was linked for?
     pub const fn is_fixed(self) -> bool {
-        self.target().is_some()
+        !matches!(self, Self::Linux)
     }
 
     /// The tender that an image asks for.
     pub const fn target(self) -> Option<Target> {
         match self {
-            Self::Linux => None,
+            Self::Linux | Self::Xen => None,
             Self::Solo5Spt | Self::Any => Some(Target::Spt),
             Self::Solo5Hvt => Some(Target::Hvt),
         }
@@ -80,13 +90,13 @@ impl Platform {
     pub fn support(self, nr: Sysno) -> Support {
         table::line(nr).map_or(table::UNKNOWN, |line| match self {
             Self::Linux => line.support,
-            Self::Solo5Spt | Self::Solo5Hvt | Self::Any => line.bare_support,
+            Self::Solo5Spt | Self::Solo5Hvt | Self::Any | Self::Xen => line.bare_support,
         })
     }
 
     /// Can an image protect the pages of its table once it runs?
     pub const fn seals(self) -> bool {
-        matches!(self, Self::Linux | Self::Solo5Hvt)
+        matches!(self, Self::Linux | Self::Solo5Hvt | Self::Xen)
     }
 
     /// The platform with this number in the image's note, and this target in that of Solo5.
@@ -95,6 +105,7 @@ impl Platform {
             (0, _) => Some(Self::Linux),
             (1, Some(Target::Hvt)) => Some(Self::Solo5Hvt),
             (1, _) => Some(Self::Solo5Spt),
+            (2, _) => Some(Self::Xen),
             _ => None,
         }
     }
@@ -259,7 +270,7 @@ mod tests {
         let failure = Platform::named(OsStr::new("vax")).map_or_else(|f| f.line, |_| None);
         assert_eq!(
             failure.as_deref(),
-            Some("unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any")
+            Some("unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any, xen")
         );
     }
 

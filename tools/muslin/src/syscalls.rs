@@ -118,7 +118,9 @@ fn row(nr: Sysno, platform: Platform) -> Row {
             .map_or_else(|| format!("call {}", nr.0), str::to_owned),
         handler: line.map_or("none", |line| match platform {
             Platform::Linux => line.handler,
-            Platform::Solo5Spt | Platform::Solo5Hvt | Platform::Any => line.bare_handler,
+            Platform::Solo5Spt | Platform::Solo5Hvt | Platform::Any | Platform::Xen => {
+                line.bare_handler
+            },
         }),
         support: platform.support(nr),
     }

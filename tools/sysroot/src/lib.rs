@@ -48,16 +48,19 @@ pub enum Flavour {
     Solo5Hvt,
     /// The same for whoever runs it: to a tender it is an image for spt.
     Any,
+    /// The same for guests of Xen.
+    Xen,
 }
 
 impl Flavour {
     /// All flavours.
-    pub const ALL: [Flavour; 5] = [
+    pub const ALL: [Flavour; 6] = [
         Flavour::Stock,
         Flavour::Linux,
         Flavour::Solo5Spt,
         Flavour::Solo5Hvt,
         Flavour::Any,
+        Flavour::Xen,
     ];
 
     /// The name in directory names and on command lines.
@@ -68,6 +71,7 @@ impl Flavour {
             Flavour::Solo5Spt => "solo5-spt",
             Flavour::Solo5Hvt => "solo5-hvt",
             Flavour::Any => "any",
+            Flavour::Xen => "xen",
         }
     }
 
@@ -82,6 +86,7 @@ impl Flavour {
             Flavour::Stock => None,
             Flavour::Linux => Some("platform-linux"),
             Flavour::Solo5Spt | Flavour::Solo5Hvt | Flavour::Any => Some("platform-solo5"),
+            Flavour::Xen => Some("platform-xen"),
         }
     }
 

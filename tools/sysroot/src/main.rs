@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use muslin_sysroot::{Flavour, Request, build, rebuild};
 
 const USAGE: &str =
-    "usage: muslin-sysroot --flavour linux|solo5-spt|solo5-hvt|any|stock --out DIR [--force]";
+    "usage: muslin-sysroot --flavour linux|solo5-spt|solo5-hvt|any|xen|stock --out DIR [--force]";
 
 fn main() -> ExitCode {
     let mut flavour = None;
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
                 flavour = name.to_str().and_then(Flavour::from_name);
                 if flavour.is_none() {
                     return refuse(&format!(
-                        "`{}` is no flavour: linux, solo5-spt, solo5-hvt, any or stock\n{USAGE}",
+                        "`{}` is no flavour: linux, solo5-spt, solo5-hvt, any, xen or stock\n{USAGE}",
                         name.display()
                     ));
                 }

@@ -18,6 +18,8 @@ use crate::tool::{self, Toolchain};
 
 /// The target without an operating system that the runtime is compiled for.
 const TARGET: &str = "x86_64-unknown-none";
+/// The feature whose calls go to a kernel below: the others have a library OS.
+const FEATURE_LINUX: &str = "platform-linux";
 /// The feature whose images declare devices.
 const FEATURE_SOLO5: &str = "platform-solo5";
 /// The runtime's member in libc.a.
@@ -117,8 +119,10 @@ pub(crate) fn add(
     let mut members = vec![MEMBER.to_owned()];
     if feature == FEATURE_SOLO5 {
         manifest::assemble(scratch.path())?;
-        every_number::assemble(scratch.path())?;
         members.push(manifest::MEMBER.to_owned());
+    }
+    if feature != FEATURE_LINUX {
+        every_number::assemble(scratch.path())?;
         members.extend(every_number::MEMBERS.map(str::to_owned));
     } else {
         net::assemble_without(scratch.path())?;

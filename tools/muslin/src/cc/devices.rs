@@ -37,6 +37,12 @@ pub fn parse(words: &[OsString], platform: Platform) -> Result<Vec<Device>, Fail
             "leave it out, or say --platform solo5-spt",
         ));
     }
+    if !words.is_empty() && platform == Platform::Xen {
+        return Err(Failure::usage(
+            "--device: a guest of Xen has the devices of its configuration",
+            "leave it out",
+        ));
+    }
     let mut devices: Vec<Device> = Vec::new();
     for word in words {
         let word = word.to_string_lossy();
