@@ -21,6 +21,8 @@ mod http_client;
 mod lists;
 #[path = "programs/machines.rs"]
 mod machines;
+#[path = "programs/network/mod.rs"]
+mod network;
 #[path = "programs/over_a_tap.rs"]
 mod over_a_tap;
 #[path = "programs/rust.rs"]
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     trials.extend(rust_tests::trials());
     trials.extend(servers::trials());
     trials.extend(over_a_tap::trials());
+    trials.extend(network::trials());
     trials.extend(stress::trials());
     trials.extend(suites::trials());
     trials.extend(same::self_trials());

@@ -7,7 +7,7 @@
 # executables is printed on stdout; what the build says goes to a log. Exit code 77, with the reason
 # as the last line on stderr: this machine lacks what the program needs.
 #
-# MUSLIN_DEVICES names the devices that guests declare, as for `muslin cc`.
+# MUSLIN_DEVICES and MUSLIN_NETWORK name the devices of guests, and the network stack, as for `muslin cc`.
 #
 # All sysroots have the same headers, so a program is compiled once and linked once for each: a
 # change in libc.a costs a link, not a build. Results are kept in the cache by content.
@@ -122,7 +122,7 @@ build() (
     done
 
     source_key=$(cat "$recipe" <(grep "^$program " "$here/sources.txt"))
-    link_key=$libraries_key${MUSLIN_DEVICES:+-$MUSLIN_DEVICES}
+    link_key=$libraries_key${MUSLIN_DEVICES:+-$MUSLIN_DEVICES}${MUSLIN_NETWORK:+-$MUSLIN_NETWORK}
     if [ "$registry" = crates ]; then
         source_key="$source_key $(cd "$here" && rustc --version)"
     fi

@@ -42,11 +42,20 @@ pub fn repository() -> &'static Path {
 
 /// The directory with the executables of a program, built if need be.
 pub fn program(name: &str, flavour: Flavour) -> Step<PathBuf> {
-    program_with(name, flavour, "")
+    build(name, flavour, &[])
 }
 
-/// The same, for guests that declare these devices.
-pub fn program_with(name: &str, flavour: Flavour, devices: &str) -> Step<PathBuf> {
+/// The same, with Muslin's network stack: guests declare a device for it.
+pub fn with_network(name: &str, flavour: Flavour) -> Step<PathBuf> {
+    let variables: &[_] = match flavour {
+        Flavour::Stock => &[],
+        Flavour::Muslin => &[("MUSLIN_NETWORK", "stack")],
+        Flavour::Solo5Spt => &[("MUSLIN_DEVICES", "service=net")],
+    };
+    build(name, flavour, variables)
+}
+
+fn build(name: &str, flavour: Flavour, variables: &[(&str, &str)]) -> Step<PathBuf> {
     let sysroot = flavour.sysroot();
     if !sysroot.join("lib/libc.a").is_file() {
         return Err(Failure::new(format_args!(
@@ -58,7 +67,7 @@ pub fn program_with(name: &str, flavour: Flavour, devices: &str) -> Step<PathBuf
     let output = Command::new(&script)
         .arg(&sysroot)
         .arg(name)
-        .env("MUSLIN_DEVICES", devices)
+        .envs(variables.iter().copied())
         .output()
         .map_err(|why| Failure::io("starting", &script, &why))?;
     let said = String::from_utf8_lossy(&output.stderr);

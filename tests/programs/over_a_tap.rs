@@ -35,7 +35,7 @@ fn redis() -> Step<()> {
             "no TAP can be made in a network of one's own",
         ));
     }
-    let guest = built::program_with("redis", Flavour::Solo5Spt, "service=net")?;
+    let guest = built::with_network("redis", Flavour::Solo5Spt)?;
     let stock = built::program("redis", Flavour::Stock)?;
     let scratch =
         TempDir::new().map_err(|why| Failure::io("making", Path::new("a directory"), &why))?;

@@ -1,7 +1,7 @@
 //! The runtime's own descriptors: few, at high numbers, and not for the program, to which they are not
 //! open (`EBADF`).
 
-use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use muslin_abi::flags::{AF_UNIX, F_DUPFD_CLOEXEC, SHUT_RD, SOCK_CLOEXEC, SOCK_DGRAM};
 use muslin_abi::{Errno, Sysno};
@@ -137,14 +137,19 @@ pub fn socket(flags: u32) -> Result<i32, Errno> {
     unsafe { kernel::call(Sysno::socket, [AF_UNIX as usize, kind, 0, 0, 0, 0]) }.map(|fd| fd as i32)
 }
 
-/// The socket that sends the messages which minted descriptors show as readable. They have it as their
-/// peer, so nobody else can send to them; and nobody can send to it.
-static HUB: AtomicI32 = AtomicI32::new(-1);
-const HUB_SERIAL: u64 = 0;
+/// The sockets that send the messages which minted descriptors show as readable, in the words of
+/// [`Sink::word`]. A descriptor has one of them as its peer, so nobody else can send to it; and nobody can
+/// send to them. Linux counts what is unread with its sender, and lets a sender of a usual buffer have 277
+/// such messages unread: so there are more of these when more descriptors are readable.
+static HUBS: [AtomicU64; HUBS_MAX] = [const { AtomicU64::new(0) }; HUBS_MAX];
+/// With these 70,000 descriptors can be readable.
+pub const HUBS_MAX: usize = 256;
+/// The one that had room last.
+static ROOMY: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes the hub. Once.
+/// Makes the first hub. Once.
 pub fn start() -> Result<(), Errno> {
-    if HUB.load(Ordering::Relaxed) >= 0 {
+    if HUBS[0].load(Ordering::Relaxed) != 0 {
         return Ok(());
     }
     let mut token = [0; 8];
@@ -152,30 +157,41 @@ pub fn start() -> Result<(), Errno> {
         return Err(Errno::ENOMEM);
     }
     TOKEN.store(u64::from_le_bytes(token), Ordering::Relaxed);
-    let hub = socket(0)?;
-    let result = Address::new(HUB_SERIAL).bind(hub).and_then(|()| {
-        // SAFETY: the runtime's own socket.
-        unsafe {
-            kernel::call(
-                Sysno::shutdown,
-                [hub as usize, SHUT_RD as usize, 0, 0, 0, 0],
-            )
-        }
-    });
-    if let Err(errno) = result {
-        kernel::close(hub);
+    hub(0).map(|_| ())
+}
+
+/// A hub, which is made if there was none in this place.
+pub fn hub(place: usize) -> Result<Sink, Errno> {
+    let word = HUBS[place].load(Ordering::Acquire);
+    if word != 0 {
+        return Ok(Sink::of_word(word));
+    }
+    let hub = Sink::new()?;
+    let silent = [hub.fd as usize, SHUT_RD as usize, 0, 0, 0, 0];
+    // SAFETY: the runtime's own socket.
+    if let Err(errno) = unsafe { kernel::call(Sysno::shutdown, silent) } {
+        hub.close();
         return Err(errno);
     }
-    HUB.store(hide(hub), Ordering::Relaxed);
-    Ok(())
+    let made = HUBS[place].compare_exchange(0, hub.word(), Ordering::AcqRel, Ordering::Acquire);
+    made.map(|_| hub).or_else(|other| {
+        hub.close();
+        Ok(Sink::of_word(other))
+    })
 }
 
-/// The hub.
-pub fn hub() -> (i32, Address) {
-    (HUB.load(Ordering::Relaxed), Address::new(HUB_SERIAL))
+/// Which hub had room when one was looked for last.
+pub fn roomy() -> usize {
+    ROOMY.load(Ordering::Relaxed)
 }
 
-/// A socket that takes a message which a minted descriptor shows as its full buffer.
+/// This one has room.
+pub fn set_roomy(place: usize) {
+    ROOMY.store(place, Ordering::Relaxed);
+}
+
+/// A socket with an address: one that takes a message which a minted descriptor shows as its full buffer,
+/// or a hub.
 #[derive(Clone, Copy)]
 pub struct Sink {
     /// Its descriptor.
@@ -196,6 +212,10 @@ impl Sink {
                 return Ok(Self::of_word(word));
             }
         }
+        Self::new()
+    }
+
+    fn new() -> Result<Self, Errno> {
         let serial = fd_table::next_serial();
         let fd = socket(0)?;
         if let Err(errno) = Address::new(serial).bind(fd) {

@@ -5,7 +5,7 @@
 //!
 //! | the object | the socket |
 //! |---|---|
-//! | POLLIN | a message has come, from the hub (see `hidden`) |
+//! | POLLIN | a message has come, from a hub (see `hidden`) |
 //! | no POLLOUT | its send buffer is full: a sink has a message of its |
 //! | POLLRDHUP, POLLHUP | it is shut down for reading, or altogether: for ever |
 //! | POLLERR | its peer has left it with a message unread, which Linux tells once |
@@ -26,7 +26,7 @@ use muslin_abi::flags::{
 use muslin_abi::{Errno, Sysno};
 
 use crate::fd_table::{self, File};
-use crate::hidden::{self, Address, Sink};
+use crate::hidden::{self, Address, HUBS_MAX, Sink};
 use crate::kernel;
 use crate::lock;
 
@@ -64,6 +64,8 @@ pub struct Mirror {
     messages: AtomicU32,
     /// The serial number of the socket's address; 0: it has none yet.
     serial: AtomicU64,
+    /// The place of the hub that is its peer, once it has an address.
+    hub: AtomicU32,
     /// The sink that has a message (`Sink::word`); 0: none.
     sink: AtomicU64,
     /// Whether its send buffer is the smallest.
@@ -86,6 +88,7 @@ impl Mirror {
         self.fd.store(NO_FD, Ordering::Relaxed);
         self.messages.store(0, Ordering::Relaxed);
         self.serial.store(0, Ordering::Relaxed);
+        self.hub.store(0, Ordering::Relaxed);
         self.sink.store(0, Ordering::Relaxed);
         self.is_small.store(false, Ordering::Relaxed);
     }
@@ -259,10 +262,32 @@ impl Mirror {
         if self.messages.load(Ordering::Relaxed) >= MESSAGES_MAX {
             self.drop_messages(fd);
         }
-        let (hub, _) = hidden::hub();
-        Address::new(serial).send(hub, &[0])?;
+        let address = Address::new(serial);
+        let mut sent = address.send(self.hub()?.fd, &[0]);
+        // Each in turn, beginning with the one that had room last.
+        for place in 0..HUBS_MAX {
+            if sent != Err(Errno::EAGAIN) {
+                break;
+            }
+            let place = (hidden::roomy() + place) % HUBS_MAX;
+            // Another peer has the kernel forget what lies unread.
+            let hub = hidden::hub(place)?;
+            hub.address().connect(fd)?;
+            self.hub.store(place as u32, Ordering::Relaxed);
+            self.messages.store(0, Ordering::Relaxed);
+            sent = address.send(hub.fd, &[0]);
+            if sent.is_ok() {
+                hidden::set_roomy(place);
+            }
+        }
+        sent?;
         self.messages.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The socket's peer.
+    fn hub(&self) -> Result<Sink, Errno> {
+        hidden::hub(self.hub.load(Ordering::Relaxed) as usize)
     }
 
     /// The serial number of the socket's address, which it gets when it first needs one.
@@ -273,8 +298,9 @@ impl Mirror {
         }
         let serial = fd_table::next_serial();
         Address::new(serial).bind(fd)?;
-        let (_, hub) = hidden::hub();
-        hub.connect(fd)?;
+        let place = hidden::roomy();
+        hidden::hub(place)?.address().connect(fd)?;
+        self.hub.store(place as u32, Ordering::Relaxed);
         self.serial.store(serial, Ordering::Relaxed);
         Ok(serial)
     }
@@ -302,15 +328,15 @@ impl Mirror {
         const AF_UNSPEC: [u8; 16] = [0; 16];
         let serial = self.address(fd)?;
         let sink = Sink::take()?;
-        let (hub_fd, hub) = hidden::hub();
+        let hub = self.hub()?;
         let raise = || {
-            sink.address().send(hub_fd, &[0])?;
+            sink.address().send(hub.fd, &[0])?;
             sink.address().connect(fd)?;
             Address::new(serial).connect(sink.fd)?;
             let nobody = [sink.fd as usize, AF_UNSPEC.as_ptr() as usize, 16, 0, 0, 0];
             // SAFETY: an address that is alive, and the runtime's own socket.
             unsafe { kernel::call(Sysno::connect, nobody) }?;
-            hub.connect(fd)
+            hub.address().connect(fd)
         };
         let raised = raise();
         if raised.is_ok() {

@@ -1,0 +1,14 @@
+//! Network programs as they come, over a TAP: on one end Linux with programs of stock musl, in a network that the
+//! test made for itself, on the other a program with Muslin's network stack, as a guest of spt or as a process
+//! whose sockets alone are the stack's.
+
+mod http;
+mod place;
+mod started;
+
+use libtest_mimic::Trial;
+
+/// The tests.
+pub fn trials() -> Vec<Trial> {
+    http::trials()
+}

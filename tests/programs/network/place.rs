@@ -1,0 +1,333 @@
+//! A network of the test's own. The test runs once more, alone, as the first process of namespaces of network,
+//! processes and mounts; all that it started there ends with it.
+
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+use crate::built::{self, Flavour, repository};
+use crate::failure::{Failure, Step};
+use crate::same::completion;
+use crate::stage::tool;
+
+use super::started::{Said, Started};
+
+/// Linux's own address.
+pub const LINUX: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// The program's.
+pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+/// The program's.
+pub const GUEST6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2);
+
+/// Names the file in which the test within the network says how it went.
+const REPORT: &str = "MUSLIN_TEST_REPORT";
+
+/// What stands in it when all is well.
+const FINE: &str = "fine";
+
+/// The script's exit code when it may not make interfaces.
+const MAY_NOT: i32 = 77;
+
+/// Makes the network, then runs the test.
+const NETWORK: &str = "\
+    ip link set lo up && ip tuntap add tap7 mode tap && ip link set tap7 address 02:0:0:0:0:77 up \
+        && ip address add 10.77.0.1/24 dev tap7 && ip address add fd77::1/64 dev tap7 nodad || exit 77
+    exec \"$@\"";
+
+/// The same where the program, too, is Linux's: nobody is at the other end of the interface.
+const STOCK_NETWORK: &str = "\
+    ip link set lo up && ip address add 10.77.0.1/24 dev lo && ip address add fd77::1/64 dev lo nodad \
+        && ip address add 10.77.0.2/24 dev lo && ip address add fd77::2/64 dev lo nodad || exit 77
+    exec \"$@\"";
+
+/// Seconds that a test may take.
+const SECONDS_MAX: &str = "300";
+/// Seconds that one in `make test-long` may take.
+const LONG_SECONDS_MAX: &str = "1800";
+
+/// Where a program with Muslin's stack runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Guest of Solo5's spt.
+    Spt,
+    /// Process of Linux whose files are the kernel's and whose sockets are the stack's.
+    Linux,
+    /// Stock musl and Linux's own stack: what the tests take for right must be so there.
+    Stock,
+}
+
+impl World {
+    /// All of them.
+    pub const ALL: [World; 3] = [World::Spt, World::Linux, World::Stock];
+
+    /// The name in tests.
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Spt => "solo5-spt",
+            World::Linux => "linux",
+            World::Stock => "stock",
+        }
+    }
+
+    fn flavour(self) -> Flavour {
+        match self {
+            World::Spt => Flavour::Solo5Spt,
+            World::Linux => Flavour::Muslin,
+            World::Stock => Flavour::Stock,
+        }
+    }
+}
+
+/// A test in a network of its own.
+#[derive(Clone, Copy)]
+pub struct Test {
+    /// The programs that run with the stack.
+    pub programs: &'static [&'static str],
+    /// Those at Linux's end.
+    pub peers: &'static [&'static str],
+    /// Is it left to `make test-long`?
+    pub is_long: bool,
+    /// What is done.
+    pub body: fn(&Place) -> Step<()>,
+}
+
+impl Test {
+    /// One test for each world.
+    pub fn trials(self, name: &str) -> Vec<Trial> {
+        World::ALL
+            .into_iter()
+            .map(|world| {
+                let name = format!("network::{name}::{}", world.name());
+                let test = name.clone();
+                Trial::ignorable_test(name, move || completion(self.run(&test, world)))
+                    .with_ignored_flag(self.is_long || world == World::Stock)
+            })
+            .collect()
+    }
+
+    fn run(self, name: &str, world: World) -> Step<()> {
+        if let Some(report) = env::var_os(REPORT) {
+            let text = match Place::new(world).and_then(|place| (self.body)(&place)) {
+                Ok(()) => FINE.to_owned(),
+                Err(failure) => failure.to_string(),
+            };
+            let report = PathBuf::from(report);
+            return fs::write(&report, text).map_err(|why| Failure::io("writing", &report, &why));
+        }
+        // Nothing can be fetched from within.
+        for program in self.programs {
+            built::with_network(program, world.flavour())?;
+        }
+        for peer in self.peers {
+            built::program(peer, Flavour::Stock)?;
+        }
+        let network = match world {
+            World::Stock => STOCK_NETWORK,
+            World::Spt | World::Linux => NETWORK,
+        };
+        let scratch = directory()?;
+        let report = scratch.path().join("report");
+        let limit = if self.is_long {
+            LONG_SECONDS_MAX
+        } else {
+            SECONDS_MAX
+        };
+        let output = Command::new(tool("timeout"))
+            .args([
+                "--kill-after=5",
+                limit,
+                "unshare",
+                "--map-root-user",
+                "--net",
+            ])
+            .args([
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "sh",
+                "-c",
+                network,
+                "sh",
+            ])
+            .arg(env::current_exe().map_err(|why| Failure::new(format_args!("this test: {why}")))?)
+            .args([
+                name,
+                "--exact",
+                "--include-ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .env(REPORT, &report)
+            .output()
+            .map_err(|why| Failure::new(format_args!("running timeout: {why}")))?;
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        match fs::read_to_string(&report) {
+            Ok(text) if text == FINE => {
+                eprint!("{complaints}");
+                Ok(())
+            }
+            Ok(text) => match text.strip_prefix("skipped: ") {
+                Some(why) => Err(Failure::skip(why)),
+                None => Err(Failure::new(format_args!("{text}\n{complaints}"))),
+            },
+            Err(_) if output.status.code() == Some(MAY_NOT) || complaints.contains("unshare") => {
+                Err(Failure::skip(
+                    "this user may not make networks with interfaces",
+                ))
+            }
+            Err(_) => Err(Failure::new(format_args!(
+                "{}, without a word\n{}{complaints}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout)
+            ))),
+        }
+    }
+}
+
+/// The inside of such a network.
+pub struct Place {
+    /// Where the program with the stack runs.
+    pub world: World,
+    scratch: TempDir,
+}
+
+impl Place {
+    fn new(world: World) -> Step<Place> {
+        Ok(Place {
+            world,
+            scratch: directory()?,
+        })
+    }
+
+    /// A file for the test's own use.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// A directory with these files: the root of a guest, the working directory of a process.
+    pub fn directory(&self, name: &str, files: &[(&str, &[u8])]) -> Step<PathBuf> {
+        let dir = self.file(name);
+        for (file, content) in files {
+            let path = dir.join(file);
+            let parent = path.parent().unwrap_or(&dir);
+            fs::create_dir_all(parent)
+                .and_then(|()| fs::write(&path, content))
+                .map_err(|why| Failure::io("writing", &path, &why))?;
+        }
+        Ok(dir)
+    }
+
+    /// A program with the stack at the usual addresses, in that directory.
+    pub fn program(&self, recipe: &str, name: &str, dir: &Path) -> Step<Command> {
+        let addresses = [
+            ("IPV4", format!("{GUEST}/24")),
+            ("IPV4_GATEWAY", LINUX.to_string()),
+            ("IPV6", format!("{GUEST6}/64")),
+        ];
+        let addresses: Vec<_> = addresses
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        self.program_with(recipe, name, dir, &addresses)
+    }
+
+    /// The same with these variables, without the `MUSLIN_` of their names.
+    pub fn program_with(
+        &self,
+        recipe: &str,
+        name: &str,
+        dir: &Path,
+        network: &[(&str, &str)],
+    ) -> Step<Command> {
+        let image = built::with_network(recipe, self.world.flavour())?.join(name);
+        let mut command = limited();
+        command.current_dir(dir);
+        match self.world {
+            World::Spt => {
+                command.arg(repository().join("out/bin/muslin"));
+                command.args(["run", "--mem=96", "--net=service=tap7"]);
+                for (name, value) in network {
+                    command.arg(format!("--env=MUSLIN_{name}={value}"));
+                }
+                command
+                    .arg("--env=PATH=/usr/bin:/bin")
+                    .arg("--initrd")
+                    .arg(dir)
+                    .arg(image)
+                    .arg("--");
+            }
+            World::Stock => {
+                command.arg(image);
+            }
+            World::Linux => {
+                command.arg(image).env("MUSLIN_NET", "service=tap7");
+                for (name, value) in network {
+                    command.env(format!("MUSLIN_{name}"), value);
+                }
+            }
+        }
+        Ok(command)
+    }
+
+    /// A program of Linux's end.
+    pub fn peer(&self, recipe: &str, name: &str) -> Step<Command> {
+        let mut command = limited();
+        command.arg(built::program(recipe, Flavour::Stock)?.join(name));
+        command.current_dir(self.scratch.path());
+        Ok(command)
+    }
+
+    /// A tool of this machine, or the test is left out.
+    pub fn tool(&self, name: &str) -> Step<Command> {
+        let path = tool(name);
+        if !path.is_absolute() {
+            return Err(Failure::skip(format_args!(
+                "there is no {name} here (Debian: apt-get install {name})"
+            )));
+        }
+        let mut command = limited();
+        command.arg(path).current_dir(self.scratch.path());
+        Ok(command)
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, command: Command) -> Step<Said> {
+        Started::new(command)?.finish()
+    }
+
+    /// The same for one that must come to a good end; what it said.
+    pub fn succeed(&self, command: Command) -> Step<String> {
+        self.run(command)?.fine()
+    }
+}
+
+/// A command that ends in time.
+fn limited() -> Command {
+    let mut command = Command::new(tool("timeout"));
+    command.args(["--kill-after=5", "240"]).env_clear();
+    command
+        .env("LC_ALL", "C")
+        .env("PATH", env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+fn directory() -> Step<TempDir> {
+    TempDir::new().map_err(|why| Failure::io("making", Path::new("a directory"), &why))
+}
+
+/// An address as it stands in a URL.
+pub fn in_url(address: IpAddr) -> String {
+    let mut text = String::new();
+    let _ = match address {
+        IpAddr::V4(address) => write!(text, "{address}"),
+        IpAddr::V6(address) => write!(text, "[{address}]"),
+    };
+    text
+}
