@@ -317,8 +317,7 @@ impl Stack for SmolStack {
         Self::change(socket, setting)?;
         let no_delay = socket.options.no_delay;
         if let Some(connection) = socket.connection() {
-            let acknowledged = connection.congestion.acknowledged();
-            connection.hold_small(None, acknowledged, no_delay);
+            connection.hold_small(None, no_delay);
             self.drive(name);
             self.settle();
         }

@@ -16,14 +16,11 @@
 //!
 //! # Differs from Linux
 //!
-//! TCP: no timestamps (so no PAWS, and round trips are measured once a window), no urgent data, no
-//! ECN; selective acknowledgements are sent, with one range, and those of peers only tell that
-//! something is missing: a second hole is repeated after the first (NewReno). No probe of a lost
-//! tail: it waits for the timer, 200 ms at least and 12 s at most. Acknowledgements wait 10 ms.
-//! Path MTU: IPv4 packets may be taken apart on their way; "packet too big" of IPv6 is not heard.
-//! Bytes that arrived behind a hole may have to be sent again when buffers grow. A buffer holds at
-//! most 4 MiB; it begins with 8 KiB (4 KiB to send) and grows to 512 KiB, or to what the program
-//! set.
+//! TCP: no timestamps (so no PAWS), no urgent data, no ECN; selective acknowledgements are sent with
+//! one range. Acknowledgements wait 10 ms. Congestion: NewReno's window, not CUBIC; a timeout that
+//! was for nothing is not taken back. Path MTU: IPv4 packets may be taken apart on their way;
+//! "packet too big" of IPv6 is not heard. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB
+//! to send) and grows to 512 KiB, or to what the program set.
 //!
 //! IPv4: options are skipped, also "record route" and its like. IPv6: no duplicates of addresses
 //! are looked for, no temporary addresses, no DHCPv6, no redirects. Groups are told by IGMPv2 and

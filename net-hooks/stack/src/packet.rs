@@ -59,9 +59,9 @@ impl Packet {
         &mut self.bytes[start..start + len]
     }
 
-    /// Puts a zero byte behind.
-    pub fn append_zero(&mut self) {
-        self.bytes.push(0);
+    /// Puts bytes behind.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Drops `len` bytes at the front.

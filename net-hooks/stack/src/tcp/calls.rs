@@ -231,7 +231,9 @@ impl SmolStack {
         }
         let mut taken = 0;
         for piece in pieces {
-            let len = connection.transfer.send(piece);
+            let len = piece.len().min(connection.send_room());
+            let len = connection.transfer.send(&piece[..len]);
+            connection.written = connection.written.wrapping_add(len as u32);
             taken += len;
             if len < piece.len() {
                 break;
@@ -258,8 +260,7 @@ impl SmolStack {
             && connection.is_all_sent()
             && wish > connection.transfer.send_bytes()
         {
-            // The network takes more than there is room for: it is worth waiting, once, until all
-            // is acknowledged.
+            // The network takes more than there is room for.
             connection.is_short = true;
             self.drive(name);
         }
@@ -493,7 +494,7 @@ impl SmolStack {
                 of(
                     state,
                     transfer.receive_queue(),
-                    transfer.send_queue(),
+                    connection.send_queue(),
                     connection.offer.mss,
                 )
             }

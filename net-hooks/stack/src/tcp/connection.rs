@@ -6,8 +6,10 @@ use muslin_abi::Errno;
 
 use super::Flow;
 use super::congestion::Congestion;
+use super::flight::{Flight, Range};
 use super::handshake::Handshake;
-use super::segment::{ACK, Bare, Offer, is_before};
+use super::segment::{ACK, Bare, Offer, Segment, is_before};
+use super::timing::Timing;
 use super::transfer::{Engine, Start, State, Transfer};
 use crate::options::Options;
 use crate::packet::Packet;
@@ -33,20 +35,29 @@ pub(crate) struct Connection {
     /// The link it goes over.
     pub over: u32,
     pub transfer: Transfer,
+    pub flight: Flight,
     pub congestion: Congestion,
-    /// How long a segment and its answer took when it began.
-    round_trip_ns: u64,
     /// What the peer offered, with the size of segments that fits the way.
     pub offer: Offer,
     /// How far our windows are shifted on the wire.
     our_shift: u8,
-    /// The window the peer named last, and the one that was shown for it.
-    pub peer_window: u16,
-    pub shown_window: u16,
+    /// The window the peer named last, in bytes, the number of the segment that did, and the
+    /// largest one so far.
+    pub peer_window: u32,
+    window_seq: u32,
+    peer_window_max: u32,
     /// The number of the next byte that the program reads.
     pub read_next: u32,
-    /// The number after the last one that was sent.
-    pub send_next: u32,
+    /// The number behind what the peer sent, with holes in it or without.
+    pub heard_end: u32,
+    /// The number after the last byte that the program wrote.
+    pub written: u32,
+    /// The end was sent.
+    pub is_end_sent: bool,
+    /// What is lost is to be sent again whatever the network takes: one segment of it.
+    pub is_urgent: bool,
+    /// Since when the peer takes nothing of what is there.
+    pub shut_ns: Option<u64>,
     /// Up to where the peer was told that its bytes arrived.
     pub told_next: u32,
     /// When the peer was heard last.
@@ -67,8 +78,6 @@ pub(crate) struct Connection {
     pub small_end: Option<u32>,
     /// There was no room for what the program wrote.
     pub is_short: bool,
-    /// The peer was asked to acknowledge all at once.
-    is_hurried: bool,
     /// There was less room than the peer filled.
     pub was_filled: bool,
     /// The program was told that it cannot write.
@@ -93,8 +102,8 @@ impl Connection {
         now_ns: u64,
         handshake: &Handshake,
         offer: Offer,
-        peer_window: u16,
-        round_trip_ns: u64,
+        peer_window: u32,
+        timing: Timing,
         over: u32,
         options: &Options,
         out: &mut Packet,
@@ -106,9 +115,7 @@ impl Connection {
             peer_port: handshake.flow.peer_port,
             send_next,
             receive_next: told.receive_next,
-            peer_window,
             peer: offer,
-            round_trip_ns,
             receive_bytes: RECEIVE_FIRST,
             send_bytes: SEND_FIRST.min(options.send_buffer),
             ack_at_once: over == crate::topology::LO,
@@ -119,14 +126,19 @@ impl Connection {
             link: handshake.link,
             over,
             transfer,
-            congestion: Congestion::new(offer.mss, send_next),
-            round_trip_ns,
+            flight: Flight::new(send_next, timing),
+            congestion: Congestion::new(offer.mss),
             offer,
             our_shift: offer.shift.map_or(0, |_| WINDOW_SHIFT),
             peer_window,
-            shown_window: peer_window,
+            window_seq: told.receive_next,
+            peer_window_max: peer_window,
             read_next: told.receive_next,
-            send_next,
+            heard_end: told.receive_next,
+            written: send_next,
+            is_end_sent: false,
+            is_urgent: false,
+            shut_ns: None,
             told_next: told.receive_next,
             heard_ns: now_ns,
             owed_ns: None,
@@ -137,7 +149,6 @@ impl Connection {
             orphaned_ns: None,
             small_end: None,
             is_short: false,
-            is_hurried: false,
             was_filled: false,
             was_full: false,
             was_end_seen: false,
@@ -148,12 +159,10 @@ impl Connection {
         })
     }
 
-    /// Tells the transfer that this side sends no more, as soon as it can bear it: when the peer
-    /// ended first, it no longer hears of windows from then on. Whether it was told now.
+    /// Tells the transfer that this side sends no more, when all bytes are sent. Whether it was told
+    /// now.
     pub fn finish(&mut self) -> bool {
-        let is_bearable = self.transfer.state() != State::CloseWait
-            || self.transfer.send_queue() <= 2 * usize::from(self.offer.mss);
-        if !self.is_finished || self.is_finish_told || !is_bearable {
+        if !self.is_finished || self.is_finish_told || self.unsent() > 0 {
             return false;
         }
         self.is_finish_told = true;
@@ -181,28 +190,113 @@ impl Connection {
             .wrapping_add(u32::from(self.has_ended()))
     }
 
-    /// The peer's window as it is to be shown: no more than the network takes; and what is on its
-    /// way is never outside, for the transfer would not repeat it there.
-    pub fn window_to_show(&self, peer_window: u16) -> u16 {
-        let shift = self.offer.shift.unwrap_or(0);
-        if peer_window == 0 {
-            let on_its_way = self.send_next.wrapping_sub(self.congestion.acknowledged());
-            return u16::try_from(on_its_way.div_ceil(1 << shift)).unwrap_or(u16::MAX);
+    /// A segment names this window.
+    pub fn take_window(&mut self, segment: &Segment) {
+        let window = u32::from(segment.window) << self.offer.shift.unwrap_or(0);
+        // One that was overtaken says what was.
+        let is_news = is_before(self.flight.oldest(), segment.ack)
+            || is_before(self.window_seq, segment.seq)
+            || (self.window_seq == segment.seq && (window > self.peer_window || window == 0));
+        if is_news && !is_before(segment.ack, self.flight.oldest()) {
+            self.peer_window = window;
+            self.window_seq = segment.seq;
+            self.peer_window_max = self.peer_window_max.max(window);
         }
-        let open = (self.congestion.window() >> shift).max(1);
-        peer_window.min(u16::try_from(open).unwrap_or(u16::MAX))
+    }
+
+    /// The number behind what the peer takes.
+    pub fn peer_end(&self) -> u32 {
+        self.flight.oldest().wrapping_add(self.peer_window)
+    }
+
+    /// What is shown to the transfer as acknowledged: all it sent, but for the end.
+    pub fn shown_ack(&self) -> u32 {
+        let is_end_open = self.is_end_sent && !self.flight.is_empty();
+        self.flight.next().wrapping_sub(u32::from(is_end_open))
+    }
+
+    /// How many bytes the transfer may send: what the peer takes, and the network; not what is
+    /// small, while that has to wait.
+    pub fn window_to_show(&self) -> u16 {
+        u16::try_from(self.may_send()).unwrap_or(u16::MAX)
+    }
+
+    fn may_send(&self) -> u32 {
+        if self.flight.has_lost() {
+            return 0;
+        }
+        let next = self.flight.next();
+        let peer_end = self.peer_end();
+        if !is_before(next, peer_end) {
+            return 0;
+        }
+        let on_its_way = self.flight.on_its_way();
+        let by_network = self.congestion.window().saturating_sub(on_its_way);
+        let most = by_network.min(peer_end.wrapping_sub(next));
+        let (mss, unsent) = (u32::from(self.offer.mss), self.unsent() as u32);
+        if most >= unsent {
+            if self.small_end.is_some() && !self.is_finished {
+                return unsent - unsent % mss;
+            }
+            return most;
+        }
+        if on_its_way == 0 {
+            return most;
+        }
+        most - most % mss.min(self.peer_window_max / 2).max(1)
+    }
+
+    /// Shows the transfer how much it may send, where that is less than it was, or worth a segment.
+    pub fn show_window(&mut self, engine: &mut Engine, now_ns: u64) {
+        let unsent = self.unsent() as u32;
+        if unsent == 0 {
+            return;
+        }
+        let (next, end) = (self.flight.next(), self.transfer.shown_end());
+        let has = if is_before(next, end) {
+            end.wrapping_sub(next).min(unsent)
+        } else {
+            0
+        };
+        let window = self.window_to_show();
+        let wants = u32::from(window).min(unsent);
+        if wants < has || (has < wants && has < u32::from(self.offer.mss)) {
+            let (seq, ack) = (self.receive_next(), self.shown_ack());
+            self.transfer.show(engine, now_ns, seq, ack, window);
+        }
+    }
+
+    /// Whether bytes wait for a peer that takes none, and nothing is on its way that it would
+    /// answer.
+    pub fn is_shut_out(&self) -> bool {
+        self.flight.is_empty()
+            && self.unsent() > 0
+            && !is_before(self.flight.next(), self.peer_end())
+    }
+
+    /// When the peer is to be asked whether it takes bytes again.
+    pub fn ask_ns(&self) -> u64 {
+        let wait_ns = self.flight.timing.timeout_ns();
+        self.shut_ns.map_or(u64::MAX, |shut_ns| shut_ns + wait_ns)
+    }
+
+    /// The next segment that is to be sent again.
+    pub fn next_repeat(&mut self) -> Option<Range> {
+        let range = self.flight.next_lost(u32::from(self.offer.mss))?;
+        let (start, end) = range;
+        let on_its_way = self.flight.on_its_way();
+        let len = end.wrapping_sub(start);
+        let is_room = on_its_way == 0 || on_its_way + len <= self.congestion.window();
+        let is_oldest = start == self.flight.oldest();
+        let is_taken = is_oldest || !is_before(self.peer_end(), end);
+        ((is_room || self.is_urgent) && is_taken).then_some(range)
     }
 
     /// The number of a segment without data. The peer takes nothing that lies behind its window, not even
     /// what it acknowledges, and its window may have shrunk while bytes were on their way.
     pub fn empty_seq(&self) -> u32 {
-        let window = u32::from(self.peer_window) << self.offer.shift.unwrap_or(0);
-        let end = self.congestion.acknowledged().wrapping_add(window);
-        if is_before(end, self.send_next) {
-            end
-        } else {
-            self.send_next
-        }
+        let (end, next) = (self.peer_end(), self.flight.next());
+        if is_before(end, next) { end } else { next }
     }
 
     /// From the window in a segment of the transfer to that on the wire.
@@ -211,9 +305,14 @@ impl Connection {
         u16::try_from(bytes >> self.our_shift).unwrap_or(u16::MAX)
     }
 
-    /// The window of a segment that does not come from the transfer.
+    /// The window of a segment that does not come from the transfer: what that told the peer.
     pub fn bare_window(&self) -> u16 {
-        let room = self.transfer.receive_bytes() - self.transfer.receive_queue();
+        let (next, end) = (self.receive_next(), self.transfer.told_end());
+        let room = if is_before(next, end) {
+            end.wrapping_sub(next)
+        } else {
+            0
+        };
         u16::try_from(room >> self.our_shift).unwrap_or(u16::MAX)
     }
 
@@ -228,23 +327,30 @@ impl Connection {
         )
     }
 
+    /// How many bytes, and ends, the peer has not acknowledged.
+    pub fn send_queue(&self) -> usize {
+        self.flight.len() as usize + self.unsent()
+    }
+
+    /// How many bytes can be taken.
+    pub fn send_room(&self) -> usize {
+        self.transfer.send_bytes().saturating_sub(self.send_queue())
+    }
+
     /// Whether there is room worth telling: a third of the buffer, as in Linux.
     pub fn is_writable(&self) -> bool {
-        let (queue, bytes) = (self.transfer.send_queue(), self.transfer.send_bytes());
-        !self.is_waiting_to_grow() && bytes - queue >= bytes / 3
+        !self.is_waiting_to_grow() && self.send_room() >= self.transfer.send_bytes() / 3
     }
 
     /// Nothing more is taken until what is there has left, and the buffer is larger.
     pub fn is_waiting_to_grow(&self) -> bool {
-        self.is_short && self.transfer.send_queue() > 0
+        self.is_short && self.unsent() > 0
     }
 
     /// How many bytes were taken and never sent.
     pub fn unsent(&self) -> usize {
-        let queue = self.transfer.send_queue() as u32;
-        let end = self.congestion.acknowledged().wrapping_add(queue);
-        if is_before(self.send_next, end) {
-            end.wrapping_sub(self.send_next) as usize
+        if is_before(self.flight.next(), self.written) {
+            self.written.wrapping_sub(self.flight.next()) as usize
         } else {
             0
         }
@@ -255,42 +361,31 @@ impl Connection {
         self.unsent() == 0
     }
 
-    /// Whether the peer is to be asked, now and once, to acknowledge what it has: all is sent, and
-    /// more waits for it.
-    pub fn hurry(&mut self) -> bool {
-        let is_due = self.is_waiting_to_grow() && self.is_all_sent();
-        let is_first = is_due && !self.is_hurried;
-        self.is_hurried = is_due;
-        is_first
-    }
-
-    /// A segment of this length went out, or bytes up to `ack` are acknowledged: a small segment
-    /// waits for the small one before it, and for no other (Minshall's variant of Nagle's rule).
-    pub fn hold_small(&mut self, sent: Option<(u32, u32)>, ack: u32, no_delay: bool) {
-        let was_held = self.small_end.is_some();
+    /// A segment of this length went out, or bytes are acknowledged: a small segment waits for the small one before it, and for no other (Minshall's variant of Nagle's rule).
+    pub fn hold_small(&mut self, sent: Option<(u32, u32)>, no_delay: bool) {
         if let Some((end, len)) = sent
             && (1..u32::from(self.offer.mss)).contains(&len)
         {
             self.small_end = Some(end);
         }
+        let ack = self.flight.oldest();
         if no_delay || self.small_end.is_some_and(|end| !is_before(ack, end)) {
             self.small_end = None;
         }
-        if was_held != self.small_end.is_some() {
-            self.transfer.hold_small(self.small_end.is_some());
-        }
     }
 
-    /// Whether nothing is on its way, so that it can move to other buffers.
+    /// Whether nothing is to be sent or read, so that it can move to other buffers: what arrived
+    /// behind a hole would be left behind.
     pub fn is_still(&self) -> bool {
         self.transfer.state() == State::Established
-            && self.transfer.send_queue() == 0
+            && !is_before(self.receive_next(), self.heard_end)
+            && self.unsent() == 0
             && self.transfer.receive_queue() == 0
     }
 
     /// When a send buffer that has grown is to be given back.
     pub fn rest_ns(&self) -> u64 {
-        if self.transfer.send_bytes() > SEND_FIRST && self.is_still() {
+        if self.transfer.send_bytes() > SEND_FIRST && self.is_still() && self.flight.is_empty() {
             self.heard_ns + STILL_NS
         } else {
             u64::MAX
@@ -315,11 +410,9 @@ impl Connection {
         let start = Start {
             local_port: self.flow.local_port,
             peer_port: self.flow.peer_port,
-            send_next: self.send_next,
+            send_next: self.flight.next(),
             receive_next: self.read_next,
-            peer_window: self.shown_window,
             peer: self.offer,
-            round_trip_ns: self.round_trip_ns,
             receive_bytes,
             send_bytes,
             ack_at_once: self.over == crate::topology::LO,
@@ -327,7 +420,6 @@ impl Connection {
         match Transfer::start(engine, now_ns, &start, out) {
             Some(transfer) => {
                 self.transfer = transfer;
-                self.small_end = None;
                 true
             }
             None => false,

@@ -8,6 +8,7 @@ use muslin_abi::Errno;
 
 use super::connection::{Connection, RECEIVE_FIRST, WINDOW_SHIFT};
 use super::segment::{ACK, Bare, Offer, RST, SYN, Segment, is_before};
+use super::timing::Timing;
 use super::{Flow, Target};
 use crate::input::Arrived;
 use crate::slots::Name;
@@ -294,9 +295,9 @@ impl SmolStack {
                 },
             }),
             sent_ns: now,
-            tries: 1,
+            tries: 0,
         };
-        self.establish(&handshake, segment.window)
+        self.establish(&handshake, segment)
     }
 
     /// Takes a segment of a handshake.
@@ -333,7 +334,7 @@ impl SmolStack {
                     ..handshake
                 };
                 self.remove_handshake(name);
-                self.establish(&handshake, segment.window);
+                self.establish(&handshake, segment);
                 return;
             }
             // Both sides began at once.
@@ -355,7 +356,7 @@ impl SmolStack {
             {
                 if is_acknowledged && handshake.is_ours {
                     self.remove_handshake(name);
-                    self.establish(&handshake, segment.window);
+                    self.establish(&handshake, segment);
                 } else {
                     // It did not see our answer.
                     self.send_syn(&flow, handshake.link, handshake.first, handshake.told);
@@ -381,14 +382,14 @@ impl SmolStack {
             }
         }
         self.remove_handshake(name);
-        if let Some(connection) = self.establish(&handshake, segment.window) {
+        if let Some(connection) = self.establish(&handshake, segment) {
             self.connection_input(connection, frame, segment);
         }
     }
 
     /// Makes a connection of a handshake that is done.
-    fn establish(&mut self, handshake: &Handshake, peer_window: u16) -> Option<Name> {
-        let connection = self.begin_connection(handshake, peer_window);
+    fn establish(&mut self, handshake: &Handshake, segment: &Segment) -> Option<Name> {
+        let connection = self.begin_connection(handshake, segment);
         if connection.is_none()
             && handshake.is_ours
             && let Some(socket) = self.sockets.get_mut(handshake.owner)
@@ -404,7 +405,7 @@ impl SmolStack {
         connection
     }
 
-    fn begin_connection(&mut self, handshake: &Handshake, peer_window: u16) -> Option<Name> {
+    fn begin_connection(&mut self, handshake: &Handshake, segment: &Segment) -> Option<Name> {
         let flow = handshake.flow;
         let told = handshake.told?;
         // The place of the handshake's entry is not free for sure.
@@ -417,6 +418,12 @@ impl SmolStack {
             .way(flow.peer, Some(flow.local), handshake.link)
             .ok()?;
         let mss = told.offer.mss.min(self.mss(&flow, way.link));
+        // The window of a SYN is not shifted.
+        let shift = match told.offer.shift {
+            Some(shift) if !segment.has(SYN) => shift,
+            _ => 0,
+        };
+        let peer_window = u32::from(segment.window) << shift;
         if !handshake.is_ours
             && self
                 .listener(handshake.owner)?
@@ -426,6 +433,11 @@ impl SmolStack {
         {
             return None;
         }
+        let mut timing = Timing::default();
+        // A handshake that was repeated, or a cookie, tells nothing of the time it takes.
+        if handshake.tries == 1 {
+            timing.sample(self.now.saturating_sub(handshake.sent_ns));
+        }
         let mut scratch = core::mem::take(&mut self.scratch);
         let connection = Connection::begin(
             &mut self.tcp.engine,
@@ -433,12 +445,7 @@ impl SmolStack {
             handshake,
             Offer { mss, ..told.offer },
             peer_window,
-            // A handshake that was repeated tells nothing of the time it takes.
-            if handshake.tries == 1 {
-                self.now.saturating_sub(handshake.sent_ns)
-            } else {
-                RETRY_NS
-            },
+            timing,
             way.link,
             &options,
             &mut scratch,

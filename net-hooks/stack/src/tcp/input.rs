@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use muslin_abi::Errno;
 
-use super::congestion::{DUPLICATES, Meaning};
 use super::connection::Connection;
-use super::segment::{ACK, Bare, FIN, RST, SYN, Segment, is_before};
-use super::transfer::State;
+use super::flight::{Due, Range};
+use super::segment::{ACK, Bare, FIN, PSH, RANGES_MAX, RST, SYN, Segment, is_before};
+use super::transfer::{Shown, State};
 use super::{Flow, Target};
 use crate::checksum;
 use crate::input::Arrived;
@@ -88,7 +88,6 @@ impl SmolStack {
         let Some(socket) = self.sockets.get_mut(name) else {
             return;
         };
-        let no_delay = socket.options.no_delay;
         let Some(connection) = socket.connection() else {
             return;
         };
@@ -98,6 +97,7 @@ impl SmolStack {
             *since = now;
         }
         let receive_next = connection.receive_next();
+        let window = connection.transfer.receive_bytes() as u32;
         if segment.has(RST) {
             // Only one that hits the mark (RFC 5961): others could be anybody's.
             if segment.seq == receive_next {
@@ -107,89 +107,92 @@ impl SmolStack {
                 };
                 return self.end(name, Some(errno));
             }
-            let window = connection.transfer.receive_bytes() as u32;
             if !is_before(segment.seq, receive_next)
                 && is_before(segment.seq, receive_next.wrapping_add(window))
             {
-                self.send_acknowledgement(name, 0);
+                self.send_acknowledgement(name);
             }
             return;
         }
-        if segment.has(SYN) {
-            return self.send_acknowledgement(name, 0);
+        let had_data = segment.data_len() > 0;
+        let is_far = !had_data
+            && (is_before(receive_next.wrapping_add(window), segment.seq)
+                || is_before(segment.seq, receive_next.wrapping_sub(window)));
+        let is_unheard_of = is_before(connection.flight.next(), segment.ack);
+        if segment.has(SYN) || is_far || (segment.has(ACK) && is_unheard_of) {
+            return self.send_acknowledgement(name);
         }
         if !segment.has(ACK) {
             return;
         }
-        let data_end = segment.seq.wrapping_add(segment.data_len());
-        let had_data = segment.data_len() > 0;
         let mut segment = *segment;
+        let data_end = segment.seq.wrapping_add(segment.data_len());
+        let is_all_here = !is_before(receive_next, data_end);
+        // The end was heard: it is said again because our answer was not.
+        let has_old_end = segment.has(FIN) && is_all_here && connection.has_ended();
+        if has_old_end {
+            segment.flags &= !FIN;
+            frame[segment.at + 13] &= !FIN;
+        }
         // Nothing in it is new but perhaps the end behind, and what it acknowledges: the transfer
-        // would see neither. A probe, of a window or for life, is one of these.
+        // would see neither. A probe, of a window or for life, is one of these, and so is an
+        // acknowledgement that was overtaken.
         let is_probe = !had_data && segment.seq == receive_next.wrapping_sub(1);
-        let is_all_here = had_data && !is_before(receive_next, data_end);
-        let has_old_end = segment.has(FIN) && data_end != receive_next;
-        let is_repeated = (is_probe || is_all_here) && !has_old_end;
+        let is_repeated = segment.seq != receive_next
+            && if had_data || segment.has(FIN) {
+                is_all_here && (!segment.has(FIN) || data_end == receive_next)
+            } else {
+                true
+            };
+        let is_question = has_old_end
+            || (is_repeated
+                && !segment.has(FIN)
+                && (had_data || (is_probe && !is_before(connection.flight.oldest(), segment.ack))));
+        let is_orphan = connection.orphaned_ns.is_some();
+        if is_orphan && had_data && is_before(receive_next, data_end) {
+            // Nobody will ever read this.
+            return self.reset(name, None);
+        }
+        self.take_acknowledgement(name, frame, &segment);
+        let Some(connection) = self.sockets.connection(name) else {
+            return;
+        };
         if is_repeated {
             frame[segment.at + 4..segment.at + 8].copy_from_slice(&receive_next.to_be_bytes());
             segment.seq = receive_next;
             segment.end = segment.data_at;
         }
-        let is_question = is_repeated
-            && !segment.has(FIN)
-            && (had_data || !is_before(connection.congestion.acknowledged(), segment.ack));
-        // The byte of a window's probe was taken.
-        if segment.ack == connection.send_next.wrapping_add(1) && connection.unsent() > 0 {
-            connection.send_next = segment.ack;
-        }
-        let is_orphan = connection.orphaned_ns.is_some();
-        if is_orphan && segment.data_len() > 0 && is_before(receive_next, data_end) {
-            // Nobody will ever read this.
-            return self.reset(name, None);
-        }
-        let sent = connection.send_next;
-        let congestion = &mut connection.congestion;
-        // One that tells of another window is no duplicate, unless it tells of a hole too.
-        let says_nothing_new = !had_data
-            && !segment.has(FIN)
-            && (segment.window == connection.peer_window || segment.has_sack(frame));
-        let is_duplicate = congestion.is_duplicate(segment.ack, sent, says_nothing_new);
-        let is_silent = segment.data_len() == 0
-            && !segment.has(FIN)
-            && segment.ack == congestion.acknowledged()
-            && is_before(segment.ack, sent);
-        let is_first_duplicates = is_duplicate && !congestion.is_recovering();
-        let meaning = congestion.on_ack(segment.ack, sent, says_nothing_new);
-        // With nothing but the end on its way, what looks like a duplicate would keep the transfer
-        // from repeating it.
-        let is_useless = is_silent && connection.transfer.send_queue() == 0;
-        connection.hold_small(None, segment.ack, no_delay);
-        let is_old = is_before(segment.ack, connection.congestion.acknowledged());
-        if !is_old {
-            connection.peer_window = segment.window;
-        }
-        if !is_old && (!is_first_duplicates || connection.shown_window == 0) {
-            // While duplicates are counted, nothing else may seem to change.
-            connection.shown_window = connection.window_to_show(segment.window);
-        }
+        let told_end = connection.transfer.told_end();
+        let is_within = segment.data_len() == 0
+            || (is_before(receive_next, told_end) && is_before(segment.seq, told_end));
         let queue = connection.transfer.receive_queue();
+        let shown = Shown {
+            ack: connection.shown_ack(),
+            window: connection.window_to_show(),
+            is_within,
+        };
         let mut scratch = core::mem::take(&mut self.scratch);
+        // With nothing but the end on its way, what acknowledges nothing would seem a duplicate.
+        let is_useless = segment.data_len() == 0
+            && !segment.has(FIN)
+            && connection.is_end_sent
+            && !connection.flight.is_empty();
         let is_answered = !is_useless
             && connection.transfer.input(
                 &mut self.tcp.engine,
                 now,
                 frame,
                 &segment,
-                connection.shown_window,
+                shown,
                 &mut scratch,
             );
-        if meaning == Meaning::Hole && connection.transfer.send_queue() > 0 {
-            for _ in 0..DUPLICATES {
-                let (ack, window) = (segment.ack, connection.shown_window);
-                let seq = connection.receive_next();
-                let engine = &mut self.tcp.engine;
-                connection.transfer.show(engine, now, seq, ack, window);
-            }
+        let heard_end = if is_before(data_end, told_end) {
+            data_end
+        } else {
+            told_end
+        };
+        if is_within && had_data && is_before(connection.heard_end, heard_end) {
+            connection.heard_end = heard_end;
         }
         let new_queue = connection.transfer.receive_queue();
         connection.was_filled |= new_queue * 2 > connection.transfer.receive_bytes();
@@ -199,12 +202,60 @@ impl SmolStack {
         if is_answered {
             self.emit(name);
         } else if is_question {
-            self.send_acknowledgement(name, 0);
+            self.send_acknowledgement(name);
         }
         if new_queue != queue || is_ended {
             self.mark_changed(name);
         }
         self.drive_later(name);
+    }
+
+    /// Takes what a segment says of those that were sent.
+    fn take_acknowledgement(&mut self, name: Name, frame: &[u8], segment: &Segment) {
+        let now = self.now;
+        let Some(socket) = self.sockets.get_mut(name) else {
+            return;
+        };
+        let no_delay = socket.options.no_delay;
+        let Some(connection) = socket.connection() else {
+            return;
+        };
+        let had_window = connection.peer_window;
+        connection.take_window(segment);
+        let flight = &mut connection.flight;
+        let (oldest, next, mss) = (
+            flight.oldest(),
+            flight.next(),
+            u32::from(connection.offer.mss),
+        );
+        let mut ranges = [(0, 0); RANGES_MAX];
+        let count = if connection.offer.sack {
+            segment.sack_ranges(frame, &mut ranges)
+        } else {
+            0
+        };
+        let is_duplicate = !connection.offer.sack
+            && segment.ack == oldest
+            && segment.data_len() == 0
+            && !segment.has(FIN)
+            && connection.peer_window == had_window;
+        let on_its_way = flight.on_its_way();
+        let ranges = &ranges[..count];
+        let mut news = flight.acknowledge(now, segment.ack, ranges, is_duplicate, None, mss);
+        if news.acknowledged > 0 {
+            let bytes = news.acknowledged;
+            connection.congestion.on_ack(segment.ack, bytes, on_its_way);
+            if !connection.offer.sack && connection.congestion.is_recovering() {
+                // A part of what was on its way at the loss: the next hole.
+                news.has_loss |= flight.lose_first();
+            }
+            connection.hold_small(None, no_delay);
+        }
+        if news.has_loss {
+            let len = next.wrapping_sub(oldest);
+            connection.is_urgent |= !connection.congestion.is_recovering();
+            connection.congestion.on_loss(len, next);
+        }
     }
 
     /// Has a connection driven when all packets that are there have been taken: one
@@ -237,7 +288,8 @@ impl SmolStack {
             let is_blocked = connection.is_blocked;
             let longest = connection.longest_packet();
             let is_orphan = connection.orphaned_ns.is_some();
-            let has_memory = self.scratch.has_memory(longest);
+            let has_memory =
+                connection.flight.has_room(longest) && self.scratch.has_memory(longest);
             if !has_memory && is_orphan {
                 // Nobody here waits for its end, and its buffers are needed.
                 return self.reset(name, None);
@@ -253,7 +305,12 @@ impl SmolStack {
                 }
                 break;
             }
+            if let Some(range) = connection.next_repeat() {
+                self.repeat(name, range);
+                continue;
+            }
             let engine = &mut self.tcp.engine;
+            connection.show_window(engine, self.now);
             if !connection
                 .transfer
                 .output(engine, self.now, &mut self.scratch)
@@ -263,6 +320,39 @@ impl SmolStack {
             self.emit(name);
         }
         self.settle_connection(name);
+    }
+
+    /// Sends a segment again.
+    fn repeat(&mut self, name: Name, range: Range) {
+        let now = self.now;
+        let Some(connection) = self.sockets.connection(name) else {
+            return;
+        };
+        connection.is_urgent = false;
+        let mut bare = connection.acknowledgement(range.0);
+        let mut packet = core::mem::take(&mut self.scratch);
+        let (pieces, has_end) = connection.flight.content(range);
+        bare.flags |= PSH | if has_end { FIN } else { 0 };
+        bare.write(&mut packet);
+        pieces.for_each(|piece| packet.append(piece));
+        connection.flight.repeat(now, range);
+        let (flow, link) = (connection.flow, connection.link);
+        let head = self.head_of(name, &flow);
+        self.send_segment(&head, link, &mut packet);
+        self.scratch = packet;
+    }
+
+    /// The header of packets of a connection.
+    fn head_of(&mut self, name: Name, flow: &Flow) -> Head {
+        let head = Head::new(flow.local, flow.peer, ip::TCP);
+        match self.sockets.get_mut(name).map(|socket| socket.options) {
+            Some(options) => Head {
+                class: options.traffic_class,
+                hop_limit: options.hop_limit.unwrap_or(ip::HOP_LIMIT),
+                ..head
+            },
+            None => head,
+        }
     }
 
     /// Sends the segment that a transfer made, which is in `scratch`.
@@ -279,83 +369,62 @@ impl SmolStack {
         let Some(segment) = Segment::parse(bytes, 0, bytes.len()) else {
             return;
         };
+        let sequence_len = segment.sequence_len();
+        if sequence_len > 0 {
+            let (next, end) = (connection.flight.next(), connection.transfer.shown_end());
+            let is_probe = is_before(end, segment.seq.wrapping_add(segment.data_len()));
+            if segment.seq != next || is_probe {
+                // It asks by itself, after its hours, or sends something again.
+                return;
+            }
+            let data = &bytes[segment.data_at..];
+            connection.flight.push(now, data, segment.has(FIN));
+            connection.is_end_sent |= segment.has(FIN);
+            connection.owed_ns.get_or_insert(now);
+            let sent = (connection.flight.next(), segment.data_len());
+            connection.hold_small(Some(sent), options.no_delay);
+        }
         connection.told_next = segment.ack;
         let window = connection.wire_window(segment.window);
         bytes[14..16].copy_from_slice(&window.to_be_bytes());
-        let sequence_len = segment.sequence_len();
-        let seq_end = segment.seq.wrapping_add(sequence_len);
-        let is_probe = connection.shown_window == 0;
         let empty_seq = connection.empty_seq();
-        if sequence_len == 0 && is_before(empty_seq, segment.seq) {
+        if sequence_len == 0 {
             bytes[4..8].copy_from_slice(&empty_seq.to_be_bytes());
         }
-        let mut is_timeout = false;
-        if sequence_len > 0 {
-            connection.owed_ns.get_or_insert(now);
-            let acknowledged = connection.congestion.acknowledged();
-            let sent = (seq_end, segment.data_len());
-            connection.hold_small(Some(sent), acknowledged, options.no_delay);
-            // Nobody asked for it again, so it was the timer.
-            is_timeout = is_before(segment.seq, connection.send_next)
-                && !connection.congestion.is_recovering()
-                && segment.data_len() > 1;
-            if is_before(connection.send_next, seq_end) && (!is_probe || segment.has(FIN)) {
-                connection.send_next = seq_end;
-            }
-        }
-        let head = Head {
-            class: options.traffic_class,
-            hop_limit: options.hop_limit.unwrap_or(ip::HOP_LIMIT),
-            ..Head::new(connection.flow.local, connection.flow.peer, ip::TCP)
-        };
-        let link = connection.link;
-        if is_timeout {
-            let sent = connection.send_next;
-            connection.congestion.on_timeout(sent);
-            let window = connection.window_to_show(connection.peer_window);
-            connection.shown_window = window;
-            let (seq, ack) = (
-                connection.receive_next(),
-                connection.congestion.acknowledged(),
-            );
-            let engine = &mut self.tcp.engine;
-            connection.transfer.show(engine, now, seq, ack, window);
-        }
+        let (flow, link) = (connection.flow, connection.link);
         let mut packet = core::mem::take(&mut self.scratch);
+        let head = self.head_of(name, &flow);
         self.send_segment(&head, link, &mut packet);
         self.scratch = packet;
     }
 
-    /// Sends a segment without data; `back`: from how many sequence numbers ago.
-    pub(super) fn send_acknowledgement(&mut self, name: Name, back: u32) {
+    /// Sends a segment without data that says what has come, and what may come.
+    pub(super) fn send_acknowledgement(&mut self, name: Name) {
+        let now = self.now;
         let Some(connection) = self.sockets.connection(name) else {
             return;
         };
-        let seq = connection.empty_seq().wrapping_sub(back);
-        let bare = connection.acknowledgement(seq);
-        connection.told_next = bare.ack;
-        let (flow, link) = (connection.flow, connection.link);
-        self.send_bare(&flow, link, &bare);
+        let (seq, ack) = (connection.receive_next(), connection.shown_ack());
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let engine = &mut self.tcp.engine;
+        let is_said = connection
+            .transfer
+            .acknowledge(engine, now, seq, ack, &mut scratch);
+        self.scratch = scratch;
+        if is_said {
+            self.emit(name);
+        }
     }
 
-    /// Asks the peer for an acknowledgement: a byte it has already, as a keep-alive has, is always
-    /// answered.
+    /// Asks whether the peer is there, and what it takes: it answers a segment from before.
     fn send_question(&mut self, name: Name) {
         let Some(connection) = self.sockets.connection(name) else {
             return;
         };
-        let seq = connection.congestion.acknowledged().wrapping_sub(1);
+        let seq = connection.flight.oldest().wrapping_sub(1);
         let bare = connection.acknowledgement(seq);
         let (flow, link) = (connection.flow, connection.link);
-        let mut packet = core::mem::take(&mut self.scratch);
-        bare.write(&mut packet);
-        packet.append_zero();
-        self.send_segment(
-            &Head::new(flow.local, flow.peer, ip::TCP),
-            link,
-            &mut packet,
-        );
-        self.scratch = packet;
+        self.send_bare(&flow, link, &bare);
     }
 
     /// What follows after a connection moved: its end, more room, its next deadline.
@@ -371,7 +440,7 @@ impl SmolStack {
         match connection.transfer.state() {
             State::Closed => return self.end(name, None),
             State::TimeWait => {
-                let (flow, send_next) = (connection.flow, connection.send_next);
+                let (flow, send_next) = (connection.flow, connection.flight.next());
                 let receive_next = connection.receive_next();
                 self.end(name, None);
                 return self.enter_time_wait(flow, send_next, receive_next);
@@ -381,10 +450,10 @@ impl SmolStack {
         if connection.finish() {
             return self.drive(name);
         }
-        if connection.transfer.send_queue() == 0 && !connection.is_finished {
+        if connection.flight.is_empty() && connection.is_all_sent() {
             connection.owed_ns = None;
         }
-        if connection.is_short && connection.transfer.send_queue() == 0 {
+        if connection.is_short && connection.is_all_sent() {
             connection.is_short = false;
             let bytes = connection.send_wish(&options, 0);
             if connection.is_still() && bytes > connection.transfer.send_bytes() {
@@ -397,20 +466,25 @@ impl SmolStack {
         }
         if connection.is_still() && connection.told_next != connection.receive_next() {
             // It moved to other buffers, and what was to be told was left behind.
-            let is_left = connection.transfer.deadline(&mut self.tcp.engine, now) == u64::MAX;
-            if is_left {
-                self.send_acknowledgement(name, 0);
+            let deadline_ns = connection.transfer.deadline(&mut self.tcp.engine, now);
+            if deadline_ns > now + SECOND_NS {
+                self.send_acknowledgement(name);
                 return self.settle_connection(name);
             }
         }
-        if connection.hurry() {
-            self.send_question(name);
-            return self.settle_connection(name);
+        if !connection.is_shut_out() {
+            if connection.shut_ns.take().is_some() {
+                connection.flight.timing.back_off = 0;
+            }
+        } else if connection.shut_ns.is_none() {
+            connection.shut_ns = Some(now);
         }
         let is_full = !connection.is_writable();
         let is_room_again = core::mem::replace(&mut connection.was_full, is_full) && !is_full;
         let mut at = connection.transfer.deadline(&mut self.tcp.engine, now);
         at = at
+            .min(connection.flight.deadline())
+            .min(connection.ask_ns())
             .min(deadline_of_peer(connection, &options))
             .min(connection.rest_ns());
         at = if connection.is_blocked {
@@ -458,9 +532,43 @@ impl SmolStack {
                 return self.reset(name, Some(errno));
             }
             connection.probes += 1;
-            self.send_acknowledgement(name, 1);
+            self.send_question(name);
         }
+        self.run_flight(name);
         self.drive(name);
+    }
+
+    /// What is on its way may be lost.
+    fn run_flight(&mut self, name: Name) {
+        let now = self.now;
+        let Some(connection) = self.sockets.connection(name) else {
+            return;
+        };
+        let (len, next) = (connection.flight.len(), connection.flight.next());
+        match connection.flight.due(now) {
+            Due::Nothing => {}
+            Due::Timeout => {
+                connection.congestion.on_timeout(len, next);
+                connection.flight.time_out(now);
+            }
+            Due::Tail => {
+                connection.flight.probe_tail(now);
+                connection.is_urgent = true;
+            }
+            Due::Doubt => {
+                let mss = u32::from(connection.offer.mss);
+                if connection.flight.doubt(now, mss) {
+                    connection.is_urgent |= !connection.congestion.is_recovering();
+                    connection.congestion.on_loss(len, next);
+                }
+            }
+        }
+        if connection.ask_ns() <= now {
+            connection.shut_ns = Some(now);
+            connection.owed_ns.get_or_insert(now);
+            connection.flight.timing.back_off();
+            self.send_question(name);
+        }
     }
 
     /// Resets a connection.
@@ -558,8 +666,8 @@ impl SmolStack {
             }
             Some(Target::Connection(name)) => {
                 if let Some(connection) = self.sockets.connection(name)
-                    && !is_before(seq, connection.congestion.acknowledged())
-                    && !is_before(connection.send_next, seq)
+                    && !is_before(seq, connection.flight.oldest())
+                    && !is_before(connection.flight.next(), seq)
                 {
                     connection.soft_error = Some(errno);
                 }

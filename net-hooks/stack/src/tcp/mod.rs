@@ -3,11 +3,13 @@
 mod calls;
 mod congestion;
 pub(crate) mod connection;
+mod flight;
 mod handshake;
 mod input;
 mod output;
 mod segment;
 mod time_wait;
+mod timing;
 mod transfer;
 
 use alloc::collections::VecDeque;

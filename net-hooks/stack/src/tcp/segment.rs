@@ -1,11 +1,13 @@
 //! TCP headers: read and written.
 
 use super::Flow;
+use super::flight::Range;
 use crate::packet::Packet;
 
 pub(crate) const FIN: u8 = 0x01;
 pub(crate) const SYN: u8 = 0x02;
 pub(crate) const RST: u8 = 0x04;
+pub(crate) const PSH: u8 = 0x08;
 pub(crate) const ACK: u8 = 0x10;
 
 /// A header without options.
@@ -15,6 +17,9 @@ pub(crate) const HEADER_BYTES: usize = 20;
 const MSS_DEFAULT: u16 = 536;
 /// The smallest one that is believed, as in Linux.
 const MSS_MIN: u16 = 48;
+
+/// How many ranges of what arrived an acknowledgement can tell (RFC 2018).
+pub(crate) const RANGES_MAX: usize = 4;
 
 /// What both sides of a connection offer when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,18 +90,30 @@ impl Segment {
         self.data_len() + u32::from(self.has(SYN)) + u32::from(self.has(FIN))
     }
 
-    /// Whether it tells of bytes that arrived behind a hole.
-    pub fn has_sack(&self, frame: &[u8]) -> bool {
+    /// Finds the ranges that arrived behind a hole. How many there are.
+    pub fn sack_ranges(&self, frame: &[u8], ranges: &mut [Range; RANGES_MAX]) -> usize {
         let mut options = &frame[self.at + HEADER_BYTES..self.data_at];
         loop {
             options = match *options {
-                [5, ..] => return true,
-                [] | [0, ..] => return false,
+                [5, len, ref rest @ ..] if usize::from(len) <= options.len() => {
+                    let pairs = rest[..usize::from(len).saturating_sub(2)].chunks_exact(8);
+                    let word = |bytes: &[u8]| {
+                        bytes
+                            .iter()
+                            .fold(0, |word, &byte| word << 8 | u32::from(byte))
+                    };
+                    let count = pairs.len().min(RANGES_MAX);
+                    for (range, pair) in ranges.iter_mut().zip(pairs) {
+                        *range = (word(&pair[..4]), word(&pair[4..]));
+                    }
+                    return count;
+                }
+                [] | [0, ..] => return 0,
                 [1, ref rest @ ..] => rest,
                 [_, len, ..] if len >= 2 && usize::from(len) <= options.len() => {
                     &options[usize::from(len)..]
                 }
-                _ => return false,
+                _ => return 0,
             };
         }
     }

@@ -6,11 +6,14 @@
 //!
 //! - a packet costs the same however many connections there are;
 //! - initial sequence numbers are ours: the socket's are shifted;
-//! - a connection can move to a socket with larger buffers while nothing is on its way;
-//! - IPv6, checksums, routes and neighbours are not its matter.
+//! - a connection can move to a socket with larger buffers while it has nothing to send or to read;
+//! - IPv6, checksums, routes and neighbours are not its matter;
+//! - nothing is ever lost: each answer shows it all that it sent as acknowledged, and what is sent
+//!   again, and when, is the matter of [`super::flight`]. How much it may send is told to it as the
+//!   peer's window.
 //!
-//! Its clock runs five times as fast as the world's: its shortest retransmission timeout, one
-//! second, so becomes the 200 ms of Linux.
+//! Its clock runs a thousand times as slowly as the world's: its timers are not ours, but for the
+//! delay of acknowledgements.
 
 use alloc::vec::Vec;
 
@@ -25,12 +28,12 @@ use crate::packet::Packet;
 
 pub(crate) use smoltcp::socket::tcp::State;
 
-/// Nanoseconds of the world in a microsecond of smoltcp: five times as fast.
-const NS_PER_MICROSECOND: u64 = 200;
+/// Nanoseconds of the world in a microsecond of smoltcp.
+const NS_PER_MICROSECOND: u64 = 1_000_000;
 /// Where its clock begins: what it does may lie before the world's beginning.
 const BEGIN_MICROSECONDS: i64 = 1_000_000_000;
 /// How long an acknowledgement waits for data to travel with: 10 ms of the world.
-const ACK_DELAY: Duration = Duration::from_millis(50);
+const ACK_DELAY: Duration = Duration::from_micros(10);
 
 /// The one host of smoltcp, and the other one.
 const HERE: [u8; 4] = [10, 0, 0, 1];
@@ -140,15 +143,20 @@ pub(crate) struct Start {
     pub send_next: u32,
     /// The number of the next byte that the peer sends.
     pub receive_next: u32,
-    /// The window the peer named last, as it was in its segment.
-    pub peer_window: u16,
     pub peer: Offer,
-    /// How long a segment and its answer took.
-    pub round_trip_ns: u64,
     pub receive_bytes: usize,
     pub send_bytes: usize,
     /// Acknowledgements do not wait for data to travel with.
     pub ack_at_once: bool,
+}
+
+/// What a socket sees in a segment, instead of what the peer acknowledged and named as its window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    pub ack: u32,
+    pub window: u16,
+    /// The segment lies within what the peer may send: then the socket does look.
+    pub is_within: bool,
 }
 
 /// The bytes of one connection.
@@ -159,6 +167,10 @@ pub(crate) struct Transfer {
     shift_seq: u32,
     /// How far the socket shifts the windows it names.
     window_shift: u8,
+    /// Up to where it was told that it may send.
+    shown_end: u32,
+    /// Up to where it told the peer that it may send.
+    told_end: u32,
 }
 
 /// A buffer, if there is memory for it.
@@ -215,6 +227,8 @@ impl Transfer {
             handle,
             shift_seq: 0,
             window_shift: bits.saturating_sub(16) as u8,
+            shown_end: start.send_next,
+            told_end: start.receive_next,
         };
         let mut segment = Bare {
             from_port: start.peer_port,
@@ -222,17 +236,16 @@ impl Transfer {
             seq: start.receive_next.wrapping_sub(1),
             ack: 0,
             flags: SYN,
-            window: start.peer_window,
+            window: 0,
             offer: Some(Offer {
                 // Always: what is really shifted is our matter.
-                shift: Some(start.peer.shift.unwrap_or(0)),
+                shift: Some(0),
                 ..start.peer
             }),
         };
-        let before =
-            instant(now_ns) - Duration::from_micros(start.round_trip_ns / NS_PER_MICROSECOND);
-        transfer.play(engine, before, &segment, out);
-        if !transfer.run(engine, before, None, out) {
+        let now = instant(now_ns);
+        transfer.play(engine, now, &segment, b"", out);
+        if !transfer.run(engine, now, None, out) {
             return None;
         }
         let answer = Segment::parse(out.bytes(), IP_BYTES, out.len())?;
@@ -244,14 +257,11 @@ impl Transfer {
             offer: None,
             ..segment
         };
-        transfer.play(engine, instant(now_ns), &segment, out);
-        // A segment from before the window is answered at once, with the window there really is.
-        segment.seq = start.receive_next.wrapping_sub(1);
-        if !transfer.play(engine, instant(now_ns), &segment, out) {
-            return None;
-        }
-        transfer.translate(out);
-        Some(transfer)
+        transfer.play(engine, now, &segment, b"", out);
+        let (seq, ack) = (start.receive_next, start.send_next);
+        transfer
+            .acknowledge(engine, now_ns, seq, ack, out)
+            .then_some(transfer)
     }
 
     fn socket(&self) -> &tcp::Socket<'static> {
@@ -263,9 +273,17 @@ impl Transfer {
     }
 
     /// Gives the socket a segment that was made up.
-    fn play(&mut self, engine: &mut Engine, at: Instant, segment: &Bare, out: &mut Packet) -> bool {
+    fn play(
+        &mut self,
+        engine: &mut Engine,
+        at: Instant,
+        segment: &Bare,
+        data: &[u8],
+        out: &mut Packet,
+    ) -> bool {
         let mut packet = Packet::default();
         segment.write(&mut packet);
+        packet.append(data);
         let len = packet.len();
         dress(packet.prepend(IP_BYTES), len);
         self.run(engine, at, Some(packet.bytes()), out)
@@ -293,15 +311,15 @@ impl Transfer {
 
     /// From the socket's packet to the connection's segment; its window is unshifted and stays in
     /// the field as far as it fits.
-    fn translate(&self, out: &mut Packet) {
+    fn translate(&mut self, out: &mut Packet) {
         out.drop_front(IP_BYTES);
-        let shift_seq = self.shift_seq;
-        if let Some(field) = out.bytes_mut().get_mut(4..8) {
-            let seq = field
-                .iter()
-                .fold(0u32, |seq, &byte| seq << 8 | u32::from(byte));
-            field.copy_from_slice(&seq.wrapping_add(shift_seq).to_be_bytes());
-        }
+        let Some(segment) = Segment::parse(out.bytes(), 0, out.len()) else {
+            return;
+        };
+        let window = u32::from(segment.window) << self.window_shift;
+        self.told_end = segment.ack.wrapping_add(window);
+        let seq = segment.seq.wrapping_add(self.shift_seq);
+        out.bytes_mut()[4..8].copy_from_slice(&seq.to_be_bytes());
     }
 
     /// How far a window in a segment of the socket is shifted.
@@ -309,19 +327,37 @@ impl Transfer {
         self.window_shift
     }
 
-    /// Takes a segment: at least 20 bytes lie before it, and are overwritten. `window` is shown
-    /// instead of the peer's. Whether `out` is a segment to send now.
+    /// Up to where the socket was told that it may send.
+    pub fn shown_end(&self) -> u32 {
+        self.shown_end
+    }
+
+    /// Up to where the peer was told that it may send.
+    pub fn told_end(&self) -> u32 {
+        self.told_end
+    }
+
+    fn note_shown(&mut self, ack: u32, window: u16) {
+        self.shown_end = ack.wrapping_add(u32::from(window));
+    }
+
+    /// Takes a segment: at least 20 bytes lie before it, and are overwritten. What is `shown`
+    /// stands instead of the peer's. Whether `out` is a segment to send now.
     pub fn input(
         &mut self,
         engine: &mut Engine,
         now_ns: u64,
         frame: &mut [u8],
         segment: &Segment,
-        window: u16,
+        shown: Shown,
         out: &mut Packet,
     ) -> bool {
         let at = segment.at;
-        let ack = segment.ack.wrapping_sub(self.shift_seq);
+        let Shown { ack, window, .. } = shown;
+        if shown.is_within {
+            self.note_shown(ack, window);
+        }
+        let ack = ack.wrapping_sub(self.shift_seq);
         frame[at + 8..at + 12].copy_from_slice(&ack.to_be_bytes());
         frame[at + 14..at + 16].copy_from_slice(&window.to_be_bytes());
         dress(&mut frame[at - IP_BYTES..at], segment.end - at);
@@ -337,25 +373,46 @@ impl Transfer {
         is_sent
     }
 
-    /// Shows the socket an acknowledgement that nobody sent.
-    pub fn show(&mut self, engine: &mut Engine, now_ns: u64, seq: u32, ack: u32, window: u16) {
-        let Some(local) = self.socket().local_endpoint() else {
-            return;
-        };
-        let Some(peer) = self.socket().remote_endpoint() else {
-            return;
-        };
-        let segment = Bare {
-            from_port: peer.port,
-            to_port: local.port,
+    /// A segment as the peer could have sent it.
+    fn made_up(&self, seq: u32, ack: u32, window: u16) -> Option<Bare> {
+        Some(Bare {
+            from_port: self.socket().remote_endpoint()?.port,
+            to_port: self.socket().local_endpoint()?.port,
             seq,
             ack: ack.wrapping_sub(self.shift_seq),
             flags: ACK,
             window,
             offer: None,
+        })
+    }
+
+    /// Shows the socket an acknowledgement that nobody sent: how much it may send.
+    pub fn show(&mut self, engine: &mut Engine, now_ns: u64, seq: u32, ack: u32, window: u16) {
+        if let Some(segment) = self.made_up(seq, ack, window) {
+            let mut answer = Packet::default();
+            self.play(engine, instant(now_ns), &segment, b"", &mut answer);
+            self.note_shown(ack, window);
+        }
+    }
+
+    /// Has the socket say what it has and takes: then it is in `out`. It answers a byte that it has
+    /// already.
+    pub fn acknowledge(
+        &mut self,
+        engine: &mut Engine,
+        now_ns: u64,
+        seq: u32,
+        ack: u32,
+        out: &mut Packet,
+    ) -> bool {
+        let Some(segment) = self.made_up(seq.wrapping_sub(1), ack, 0) else {
+            return false;
         };
-        let mut answer = Packet::default();
-        self.play(engine, instant(now_ns), &segment, &mut answer);
+        let is_sent = self.play(engine, instant(now_ns), &segment, &[0], out);
+        if is_sent {
+            self.translate(out);
+        }
+        is_sent
     }
 
     /// Whether there is a segment to send: then it is in `out`, without its checksum.
@@ -385,11 +442,6 @@ impl Transfer {
         self.socket().recv_queue()
     }
 
-    /// Bytes that are not acknowledged.
-    pub fn send_queue(&self) -> usize {
-        self.socket().send_queue()
-    }
-
     pub fn receive_bytes(&self) -> usize {
         self.socket().recv_capacity()
     }
@@ -416,10 +468,5 @@ impl Transfer {
     /// Sends the end, after all bytes.
     pub fn finish(&mut self) {
         self.socket_mut().close();
-    }
-
-    /// Whether a small segment waits until all is acknowledged.
-    pub fn hold_small(&mut self, is_held: bool) {
-        self.socket_mut().set_nagle_enabled(is_held);
     }
 }

@@ -224,7 +224,7 @@ fn who_shrank_its_window_is_acknowledged_within_it() {
     let flow = *world.hosts[0].tcp.flows.keys().next().unwrap();
     let socket = world.hosts[0].sockets.get_mut(client.into()).unwrap();
     let connection = socket.connection().unwrap();
-    let (first, expected) = (connection.send_next, connection.receive_next());
+    let (first, expected) = (connection.flight.next(), connection.receive_next());
     send(&mut world.hosts[0], client, &[7; 2000]).unwrap();
     world.cable.lock().unwrap().record = Some(Vec::new());
     // One byte, and a window of nothing: what is on its way will not be taken.

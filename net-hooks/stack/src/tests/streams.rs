@@ -127,6 +127,44 @@ fn transfers_over_bad_cables() {
     }
 }
 
+/// The longest time in which no byte arrives, and the time until all have, over a cable that loses
+/// ten of a hundred frames each way,
+/// and reorders five.
+fn recovery(seed: u64) -> (u64, u64) {
+    let mut world = World::new(seed);
+    let listener = world.listen(80, 5);
+    let (client, server) = world.connect(listener);
+    world.cable.lock().unwrap().faults = Faults {
+        lost: 100,
+        repeated: 0,
+        reordered: 50,
+    };
+    let mut direction = Direction::new(0, client, server, 1, 300_000);
+    let (begin, mut longest) = (world.now, 0);
+    direction.go(&mut world.hosts);
+    while direction.received < direction.total {
+        let (before, since) = (direction.received, world.now);
+        while direction.received == before {
+            world.step(world.now + SECOND);
+            direction.go(&mut world.hosts);
+        }
+        longest = longest.max(world.now - since);
+    }
+    (longest, world.now - begin)
+}
+
+#[test]
+fn what_is_lost_is_sent_again_soon() {
+    let mut runs: Vec<(u64, u64)> = (0..60).map(recovery).collect();
+    runs.sort_unstable();
+    // A timeout is 200 ms, and few segments are lost more than twice.
+    assert!(
+        runs[30].0 < SECOND / 4 && runs[59].0 < 2 * SECOND,
+        "{runs:?}"
+    );
+    assert!(runs.iter().all(|&(_, all)| all < 4 * SECOND), "{runs:?}");
+}
+
 #[test]
 fn transfers_with_other_frame_sizes() {
     for mtu in [576, 1280, 9000, 65_535] {

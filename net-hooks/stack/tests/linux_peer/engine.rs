@@ -109,6 +109,13 @@ impl Side {
         self.stage == Stage::Over
     }
 
+    /// Linux has connected and reset, and nothing of it arrived but the reset.
+    pub fn miss(&mut self, stack: &mut SmolStack) {
+        if self.stage == Stage::Listens && self.plan.ending == Ending::LinuxResets {
+            self.close(stack);
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         self.sent + self.received
     }

@@ -123,7 +123,7 @@ impl Plan {
         let ending = ENDINGS[numbers.below(ENDINGS.len() as u64) as usize];
         let (engine, linux) = (numbers.reader(), numbers.reader());
         let mut rate = |thousandths: u64| numbers.below(thousandths + 1) as u16;
-        let faults = Faults {
+        let mut faults = Faults {
             seed,
             loss: rate(50),
             reorder: rate(50),
@@ -131,6 +131,10 @@ impl Plan {
             corrupt: rate(4),
             delay: rate(20),
         };
+        if numbers.one_in(8) {
+            // A wire that is hardly one.
+            (faults.loss, faults.reorder, faults.corrupt) = (50, 50, 50);
+        }
         Self {
             seed,
             faults,

@@ -18,6 +18,8 @@ use crate::wire::{PORTS, Plug, Wire};
 const AT_ONCE: usize = 32;
 /// A run, and what its connection leaves behind, is over in this time, or it hangs.
 const PATIENCE_NS: u64 = 120_000_000_000;
+/// When Linux is done for so long, what did not come to the engine will not come any more.
+const MISSED_NS: u64 = 20_000_000_000;
 /// How long the ends that are to cross are kept on their way.
 const CROSSING_NS: u64 = 20_000_000;
 /// Frames of as many runs meet their faults after the run itself is over.
@@ -51,6 +53,7 @@ pub fn all(interface: &str, first: u64, count: u64) {
     let mut runs: Vec<Run> = Vec::new();
     let (mut bytes, mut resting_until_ns) = (0, 0);
     let mut endings: BTreeMap<Ending, u64> = BTreeMap::new();
+    let mut silences_ns = Vec::new();
     loop {
         while runs.len() < AT_ONCE
             && let Some((seed, number)) = seeds.next()
@@ -67,6 +70,10 @@ pub fn all(interface: &str, first: u64, count: u64) {
             if is_over {
                 bytes += run.engine.bytes().max(run.linux_bytes.unwrap_or_default());
                 *endings.entry(run.plan.ending).or_default() += 1;
+                silences_ns.push((
+                    world.wire.lock().unwrap().silence_ns(run.port),
+                    run.plan.seed,
+                ));
             }
             !is_over
         });
@@ -77,6 +84,15 @@ pub fn all(interface: &str, first: u64, count: u64) {
         "{count} runs: {bytes} bytes, {lost} frames lost, {endings:?}, in {:?}",
         world.began.elapsed()
     );
+    silences_ns.sort_unstable();
+    let rank = |part: usize| silences_ns[(silences_ns.len() - 1) * part / 100];
+    for part in [50, 90, 99, 100] {
+        let (silence_ns, seed) = rank(part);
+        let milliseconds = silence_ns / 1_000_000;
+        println!(
+            "silences: {part} % of all runs were never still for more than {milliseconds} ms (seed {seed})"
+        );
+    }
     if count >= 40 {
         assert!(lost > 0, "nothing was lost");
         for ending in ENDINGS {
@@ -226,8 +242,12 @@ impl World {
             Err(TryRecvError::Disconnected) if run.linux_bytes.is_some() => {}
             Err(TryRecvError::Disconnected) => self.fail(run, "Linux: its thread ended"),
         }
-        if self.now_ns() - run.began_ns > PATIENCE_NS {
+        let took_ns = self.now_ns() - run.began_ns;
+        if took_ns > PATIENCE_NS {
             self.fail(run, "it hangs");
+        }
+        if took_ns > MISSED_NS && run.linux_bytes.is_some() {
+            run.engine.miss(&mut self.stack);
         }
         run.engine.is_over() && run.linux_bytes.is_some()
     }

@@ -19,6 +19,9 @@ struct Lane {
     to_linux: Way,
     /// Nothing arrives before.
     held_until_ns: u64,
+    /// When a segment was sent last, and the longest time without one.
+    heard_ns: u64,
+    silence_ns: u64,
 }
 
 pub struct Wire {
@@ -66,6 +69,8 @@ impl Wire {
             to_engine: Way::new(faults, 0),
             to_linux: Way::new(faults, 1),
             held_until_ns: 0,
+            heard_ns: self.now_ns,
+            silence_ns: 0,
         };
         self.lanes.insert(port, lane);
     }
@@ -81,6 +86,11 @@ impl Wire {
         if let Some(lane) = self.lanes.get_mut(&port) {
             lane.held_until_ns = until_ns;
         }
+    }
+
+    /// The longest time of a run until now in which neither side said anything.
+    pub fn silence_ns(&self, port: u16) -> u64 {
+        self.lanes.get(&port).map_or(0, |lane| lane.silence_ns)
     }
 
     pub fn lost_frames(&self) -> u64 {
@@ -100,7 +110,10 @@ impl Wire {
             has_moved = true;
             let frame = &frame[..len];
             match port(frame).and_then(|port| self.lanes.get_mut(&port)) {
-                Some(lane) => lane.to_engine.push(frame, now_ns),
+                Some(lane) => {
+                    lane.hear(now_ns);
+                    lane.to_engine.push(frame, now_ns);
+                }
                 None => self.incoming.push_back(frame.to_vec()),
             }
         }
@@ -130,6 +143,11 @@ impl Wire {
 }
 
 impl Lane {
+    fn hear(&mut self, now_ns: u64) {
+        self.silence_ns = self.silence_ns.max(now_ns - self.heard_ns);
+        self.heard_ns = now_ns;
+    }
+
     fn next_ns(&self) -> Option<u64> {
         let ways = [self.to_engine.next_ns(), self.to_linux.next_ns()];
         let next_ns = ways.into_iter().flatten().min()?;
@@ -193,7 +211,10 @@ impl Link for Plug {
         let mut wire = self.wire()?;
         let (fd, now_ns) = (wire.fd, wire.now_ns);
         match port(frame).and_then(|port| wire.lanes.get_mut(&port)) {
-            Some(lane) => lane.to_linux.push(frame, now_ns),
+            Some(lane) => {
+                lane.hear(now_ns);
+                lane.to_linux.push(frame, now_ns);
+            }
             None => return send(fd, frame),
         }
         Ok(())
