@@ -113,7 +113,7 @@ impl Host {
             let Ok(client) = self.stack.socket(Family::V4, Kind::Stream) else {
                 continue;
             };
-            if self.stack.connect(client, self.address).is_err() {
+            if self.stack.connect(client, self.address) != Err(Errno::EINPROGRESS) {
                 self.stack.close(client);
                 continue;
             }
