@@ -28,7 +28,8 @@ const DATAGRAM_BYTES: usize = 212_992;
 const BUFFER_MIN: usize = 2048;
 const BUFFER_MAX: usize = 4 << 20;
 
-fn defaults(kind: Kind) -> Options {
+/// What is set on a new socket.
+pub(crate) fn defaults(kind: Kind) -> Options {
     let buffer = match kind {
         Kind::Stream => STREAM_BYTES,
         Kind::Datagram | Kind::Echo => DATAGRAM_BYTES,

@@ -10,6 +10,7 @@ use muslin_abi::flags::{
 };
 
 use crate::checksum;
+use crate::gateway::Passing;
 use crate::icmp;
 use crate::input::Arrived;
 use crate::ip::{self, Head};
@@ -185,6 +186,13 @@ impl SmolStack {
                     Some(content) => self.push_message(name, datagram(content)),
                     None => self.count_drop(arrived.link),
                 },
+                None if protocol == Protocol::Udp && self.is_gateway(arrived.link) => {
+                    self.tell_passing(Passing::Datagram {
+                        from: SocketAddr::new(flow.peer, flow.peer_port),
+                        to: SocketAddr::new(flow.local, flow.local_port),
+                        content: content.into(),
+                    });
+                }
                 None if protocol == Protocol::Udp => self.port_unreachable(arrived, frame),
                 None => {}
             }

@@ -13,17 +13,17 @@ use crate::packet::Packet;
 use crate::smol::SmolStack;
 use crate::topology::{Cast, LO};
 
-const V4_ECHO_REPLY: u8 = 0;
-const V4_UNREACHABLE: u8 = 3;
+pub(crate) const V4_ECHO_REPLY: u8 = 0;
+pub(crate) const V4_UNREACHABLE: u8 = 3;
 pub(crate) const V4_ECHO_REQUEST: u8 = 8;
 const V4_TIME_EXCEEDED: u8 = 11;
 const V4_PARAMETER: u8 = 12;
 
-const V6_UNREACHABLE: u8 = 1;
+pub(crate) const V6_UNREACHABLE: u8 = 1;
 const V6_TIME_EXCEEDED: u8 = 3;
 const V6_PARAMETER: u8 = 4;
 pub(crate) const V6_ECHO_REQUEST: u8 = 128;
-const V6_ECHO_REPLY: u8 = 129;
+pub(crate) const V6_ECHO_REPLY: u8 = 129;
 const V6_LISTENER_QUERY: u8 = 130;
 pub(crate) const V6_ROUTER_SOLICITATION: u8 = 133;
 const V6_ROUTER_ADVERTISEMENT: u8 = 134;
@@ -31,15 +31,22 @@ const V6_SOLICITATION: u8 = 135;
 const V6_ADVERTISEMENT: u8 = 136;
 
 /// The codes of an unreachable port.
-const V4_PORT: u8 = 3;
+pub(crate) const V4_PORT: u8 = 3;
 const V4_PROTOCOL: u8 = 2;
-const V6_PORT: u8 = 4;
+pub(crate) const V6_PORT: u8 = 4;
 
 /// How many errors we send in a second.
 const ERRORS_PER_SECOND: u32 = 1000;
 /// How much of the packet an error quotes.
 const QUOTE_BYTES_V4: usize = 548;
 const QUOTE_BYTES_V6: usize = 1232;
+
+/// Type and code of an error, in IPv4 and in IPv6.
+#[derive(Clone, Copy)]
+pub(crate) struct Unreachable {
+    pub v4: (u8, u8),
+    pub v6: (u8, u8),
+}
 
 /// How many errors were sent in this second.
 #[derive(Default)]
@@ -210,6 +217,9 @@ impl SmolStack {
         if from.is_unspecified() {
             return;
         }
+        if source.is_some_and(|to| !self.topology.is_local(to)) {
+            return self.echo_passing(arrived, &bytes[4..]);
+        }
         let Ok(way) = self.topology.way(from, source, self.near(arrived, from)) else {
             return;
         };
@@ -301,39 +311,50 @@ impl SmolStack {
 
     /// Tells the sender of a datagram that nobody has its port.
     pub(crate) fn port_unreachable(&mut self, arrived: &Arrived, frame: &[u8]) {
-        self.send_unreachable(
-            arrived,
-            frame,
-            (V4_UNREACHABLE, V4_PORT),
-            (V6_UNREACHABLE, V6_PORT),
-        );
+        let codes = Unreachable {
+            v4: (V4_UNREACHABLE, V4_PORT),
+            v6: (V6_UNREACHABLE, V6_PORT),
+        };
+        self.answer_unreachable(arrived, frame, codes);
     }
 
     /// Tells the sender of a packet that we do not speak its protocol.
     pub(crate) fn protocol_unreachable(&mut self, arrived: &Arrived, frame: &[u8]) {
-        self.send_unreachable(
-            arrived,
-            frame,
-            (V4_UNREACHABLE, V4_PROTOCOL),
-            (V6_PARAMETER, 1),
-        );
+        let codes = Unreachable {
+            v4: (V4_UNREACHABLE, V4_PROTOCOL),
+            v6: (V6_PARAMETER, 1),
+        };
+        self.answer_unreachable(arrived, frame, codes);
     }
 
-    fn send_unreachable(&mut self, arrived: &Arrived, frame: &[u8], v4: (u8, u8), v6: (u8, u8)) {
-        let Head { from, to, .. } = arrived.head;
+    fn answer_unreachable(&mut self, arrived: &Arrived, frame: &[u8], codes: Unreachable) {
+        let from = arrived.head.from;
         if arrived.cast != Cast::Unicast || from.is_unspecified() {
             return;
         }
         if arrived.link != LO && !self.icmp_errors.may_send(self.now) {
             return;
         }
+        let link = self.near(arrived, from);
+        self.send_unreachable(&arrived.head, link, &frame[arrived.at..arrived.end], codes);
+    }
+
+    /// Tells the sender of a packet that it did not arrive: `content` is what was in it.
+    pub(crate) fn send_unreachable(
+        &mut self,
+        head: &Head,
+        link: Option<u32>,
+        content: &[u8],
+        codes: Unreachable,
+    ) {
+        let Head { from, to, .. } = *head;
         // The header that is quoted is made anew: the frame may have been put together of parts.
-        let mut quoted = Packet::with(&frame[arrived.at..arrived.end]);
-        ip::write(&mut quoted, &arrived.head, 0, None);
+        let mut quoted = Packet::with(content);
+        ip::write(&mut quoted, head, 0, None);
         let mut quote: Vec<u8> = quoted.bytes().into();
         let ((kind, code), most) = match to {
-            IpAddr::V4(_) => (v4, QUOTE_BYTES_V4),
-            IpAddr::V6(_) => (v6, QUOTE_BYTES_V6),
+            IpAddr::V4(_) => (codes.v4, QUOTE_BYTES_V4),
+            IpAddr::V6(_) => (codes.v6, QUOTE_BYTES_V6),
         };
         quote.truncate(most);
         let mut packet = message(to, from, kind, code, &[&[0; 4], &quote]);
@@ -343,7 +364,7 @@ impl SmolStack {
         };
         let head = Head::new(to, from, protocol);
         // Without a way back there is nobody to tell.
-        let _ = self.output(&head, self.near(arrived, from), &mut packet);
+        let _ = self.output(&head, link, &mut packet);
     }
 }
 

@@ -139,7 +139,7 @@ impl SmolStack {
         if self.topology.is_broadcast(Some(link), to) {
             return Some(Cast::Broadcast);
         }
-        self.topology.is_local(to).then_some(Cast::Unicast)
+        (self.topology.is_local(to) || self.is_gateway(link)).then_some(Cast::Unicast)
     }
 
     /// Whether somebody here listens to a group.

@@ -24,7 +24,8 @@
 //!
 //! IPv4: options are skipped, also "record route" and its like. IPv6: no duplicates of addresses
 //! are looked for, no temporary addresses, no DHCPv6, no redirects. Groups are told by IGMPv2 and
-//! MLDv1; sources in groups cannot be chosen. No packet is forwarded.
+//! MLDv1; sources in groups cannot be chosen. No packet is forwarded: a gateway
+//! ([`SmolStack::set_gateway`]) ends connections with others here, and somebody above opens his own.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -38,6 +39,7 @@ mod checksum;
 mod datagram;
 mod dhcp;
 mod ethernet;
+mod gateway;
 mod icmp;
 mod input;
 mod ip;
@@ -63,6 +65,7 @@ mod tests;
 mod timers;
 mod topology;
 
+pub use gateway::{HeldId, Passing, Refusal};
 pub use link::Link;
 pub use network::{Address, AddressSource, Automatic, LinkInfo, Neighbour, Route, Traffic};
 pub use options::{Options, Setting};

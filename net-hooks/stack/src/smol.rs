@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
+use crate::gateway::Gateway;
 use crate::icmp::ErrorLimit;
 use crate::link::Link;
 use crate::links::{Loopback, Port};
@@ -49,6 +50,8 @@ pub struct SmolStack {
     pub(crate) groups: BTreeMap<(u32, IpAddr), u32>,
     pub(crate) icmp_errors: ErrorLimit,
     pub(crate) ip_id: u32,
+    /// What is for others is told here.
+    pub(crate) gateway: Option<Box<Gateway>>,
     /// The segment that is being made.
     pub(crate) scratch: Packet,
     /// Whether there is memory for more than what is there: see [`SmolStack::set_memory`].
@@ -78,6 +81,7 @@ impl SmolStack {
             groups: BTreeMap::new(),
             icmp_errors: ErrorLimit::default(),
             ip_id: secret.number() as u32,
+            gateway: None,
             scratch: Packet::default(),
             has_memory: || true,
             changed: VecDeque::new(),

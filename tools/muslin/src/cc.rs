@@ -167,7 +167,10 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
     }
     if platform.target().is_none() && own.solo5_abi.is_some() {
         return Err(Failure::usage(
-            format_args!("--solo5-abi: an image for {} has no tender", platform.name()),
+            format_args!(
+                "--solo5-abi: an image for {} has no tender",
+                platform.name()
+            ),
             "leave it out, or say --platform solo5-spt",
         ));
     }

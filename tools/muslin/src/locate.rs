@@ -270,7 +270,9 @@ mod tests {
         let failure = Platform::named(OsStr::new("vax")).map_or_else(|f| f.line, |_| None);
         assert_eq!(
             failure.as_deref(),
-            Some("unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any, xen")
+            Some(
+                "unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any, xen"
+            )
         );
     }
 

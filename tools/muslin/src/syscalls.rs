@@ -120,7 +120,7 @@ fn row(nr: Sysno, platform: Platform) -> Row {
             Platform::Linux => line.handler,
             Platform::Solo5Spt | Platform::Solo5Hvt | Platform::Any | Platform::Xen => {
                 line.bare_handler
-            },
+            }
         }),
         support: platform.support(nr),
     }

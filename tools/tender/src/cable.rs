@@ -5,13 +5,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use libc::pid_t;
 use muslin_net_layers::{Counters, Delivery, Faults, Way, pcap};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::refusal::words;
@@ -197,30 +195,8 @@ impl Cable {
     }
 }
 
-/// Carries frames while something else is done, which ends with the guest; signals that would end this
-/// process go to the guest meanwhile.
-pub(crate) fn beside<T>(
-    cables: &Mutex<Vec<Cable>>,
-    guest: pid_t,
-    work: impl FnOnce() -> T,
-) -> io::Result<T> {
-    let mut cables = cables.lock().unwrap_or_else(PoisonError::into_inner);
-    if cables.is_empty() {
-        return Ok(work());
-    }
-    let signals = Signals::hold_back()?;
-    let end = eventfd(0, EventfdFlags::CLOEXEC)?;
-    let cables: &mut [Cable] = &mut cables;
-    thread::scope(|scope| {
-        let carry = || carry_all(cables, guest, &signals, &end);
-        thread::Builder::new().spawn_scoped(scope, carry)?;
-        let done = work();
-        rustix::io::write(&end, &1_u64.to_ne_bytes())?;
-        Ok(done)
-    })
-}
-
-fn carry_all(cables: &mut [Cable], guest: pid_t, signals: &Signals, end: &OwnedFd) {
+/// Carries frames until the end; signals that would end this process go to the guest meanwhile.
+pub(crate) fn carry_all(cables: &mut [Cable], guest: pid_t, signals: &Signals, end: &OwnedFd) {
     let start = Instant::now();
     let mut buffer = vec![0; FRAME_BYTES_MAX];
     let mut is_over = false;

@@ -1,17 +1,14 @@
 //! Files and interfaces that play the devices of an image.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
-use muslin_net_layers::{Faults, pcap};
-
-use crate::cable::Cable;
+use crate::beside::Beside;
 use crate::manifest::{Attached, AttachedBlock, AttachedNet, Kind, Manifest};
+use crate::net::{self, NetAddress, NetLayers, NetTap};
 use crate::refusal::{Refusal, words};
-use crate::wire::Wire;
 
 /// The size of a sector in bytes, where nothing is said.
 pub const SECTOR_BYTES: u16 = 512;
@@ -27,52 +24,13 @@ pub struct BlockFile {
     pub sector_bytes: u16,
 }
 
-/// What is at the other end of a network device of the image.
-#[derive(Clone, Debug)]
-pub struct NetTap {
-    /// The name in the image's manifest.
-    pub name: String,
-    /// A tap interface; `@` and the number of a descriptor that is one already; `link:` and the path of
-    /// a socket, by which two guests are linked; `fd:` and the number of a connected socket of packets.
-    pub interface: String,
-}
-
-/// The hardware address of a network device of the image; one is made up where none is given.
-#[derive(Clone, Debug)]
-pub struct NetAddress {
-    /// The name in the image's manifest.
-    pub name: String,
-    /// The address.
-    pub mac: [u8; 6],
-}
-
-/// A file in which the frames of a network device are captured.
-#[derive(Clone, Debug)]
-pub struct NetCapture {
-    /// The name in the image's manifest.
-    pub name: String,
-    /// The file, which is made anew.
-    pub path: PathBuf,
-}
-
-/// What is between network devices and their interfaces; by default nothing.
-#[derive(Clone, Debug, Default)]
-pub struct NetLayers {
-    /// Captures, at most one for each device.
-    pub captures: Vec<NetCapture>,
-    /// Faults of all devices.
-    pub faults: Option<Faults>,
-    /// Count the frames of all devices.
-    pub are_counted: bool,
-}
-
 /// What is open for a guest's devices.
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
     /// By descriptor number, as the manifest has it.
     pub(crate) files: Vec<File>,
-    /// Between network devices and what plays them, where that is not the same.
-    pub(crate) cables: Mutex<Vec<Cable>>,
+    /// What runs beside the guest for its network devices.
+    pub(crate) beside: Beside,
 }
 
 impl Opened {
@@ -93,7 +51,6 @@ pub(crate) fn attach(
     layers: &NetLayers,
 ) -> Result<Opened, Refusal> {
     let mut opened = Opened::default();
-    let mut cables = Vec::new();
     for block in blocks {
         let attached = declared(manifest, Kind::Block, &block.name)?;
         let (file, capacity_bytes) = open(block)?;
@@ -104,45 +61,19 @@ pub(crate) fn attach(
         }));
         opened.files.push(file);
     }
-    for (net, number) in nets.iter().zip(0..) {
-        let attached = declared(manifest, Kind::Net, &net.name)?;
-        let (fd, mtu) = open_net(net, layers, number, &mut cables)?;
-        let mac = addresses
-            .iter()
-            .find(|address| address.name == net.name)
-            .map_or_else(some_mac, |address| Ok(address.mac))?;
+    for net in nets {
+        declared(manifest, Kind::Net, &net.name)?;
+    }
+    let (ends, beside) = net::open(nets, addresses, layers)?;
+    opened.beside = beside;
+    for end in ends {
+        let attached = declared(manifest, Kind::Net, &end.name)?;
         *attached = Some(Attached::Net(AttachedNet {
-            mac,
-            mtu,
-            host_fd: fd.as_raw_fd(),
+            mac: end.mac,
+            mtu: end.mtu_bytes,
+            host_fd: end.fd.as_raw_fd(),
         }));
-        opened.files.push(File::from(fd));
-    }
-    opened.cables = Mutex::new(cables);
-    if let Some(capture) = layers
-        .captures
-        .iter()
-        .find(|capture| nets.iter().all(|net| net.name != capture.name))
-    {
-        return Err(Refusal::new(
-            format_args!(
-                "a capture is wanted of '{}', which has no interface",
-                capture.name
-            ),
-            format_args!("give it one: --net {}=TAP", capture.name),
-        ));
-    }
-    if let Some(address) = addresses
-        .iter()
-        .find(|address| nets.iter().all(|net| net.name != address.name))
-    {
-        return Err(Refusal::new(
-            format_args!(
-                "a hardware address is given for '{}', but no interface",
-                address.name
-            ),
-            format_args!("give it one: --net {}=TAP", address.name),
-        ));
+        opened.files.push(File::from(end.fd));
     }
     match manifest
         .devices
@@ -245,84 +176,4 @@ fn open(block: &BlockFile) -> Result<(File, u64), Refusal> {
         ));
     }
     Ok((file, capacity_bytes))
-}
-
-/// Opens what plays a network device: what the guest reads and writes, and the longest packet.
-fn open_net(
-    net: &NetTap,
-    layers: &NetLayers,
-    number: u64,
-    cables: &mut Vec<Cable>,
-) -> Result<(OwnedFd, u16), Refusal> {
-    let (wire, mtu_bytes) = Wire::open(&net.interface).map_err(|(what, remedy)| {
-        Refusal::new(
-            format_args!(
-                "cannot use interface '{}' for '{}': {what}",
-                net.interface, net.name
-            ),
-            remedy,
-        )
-    })?;
-    let mut captures = layers.captures.iter().filter(|it| it.name == net.name);
-    let capture = captures.next();
-    if captures.next().is_some() {
-        return Err(Refusal::new(
-            format_args!("two captures are wanted of '{}'", net.name),
-            "give it one",
-        ));
-    }
-    let has_layers = capture.is_some() || layers.faults.is_some() || layers.are_counted;
-    let far = match wire {
-        Wire::Tap(fd) if !has_layers => return Ok((fd, mtu_bytes)),
-        far => far,
-    };
-    let capture = capture.map(open_capture).transpose()?;
-    let faults = layers.faults.unwrap_or_default();
-    let (cable, guests_end) = Cable::new(&net.name, far, mtu_bytes, faults, capture, number)
-        .map_err(|error| {
-            Refusal::new(
-                format_args!(
-                    "cannot make a pair of sockets for '{}': {}",
-                    net.name,
-                    words(&error)
-                ),
-                "see what this system allows",
-            )
-        })?;
-    cables.push(cable);
-    Ok((guests_end, mtu_bytes))
-}
-
-fn open_capture(capture: &NetCapture) -> Result<File, Refusal> {
-    let failed = |error: io::Error| {
-        Refusal::new(
-            format_args!(
-                "cannot write the capture {}: {}",
-                capture.path.display(),
-                words(&error)
-            ),
-            "give --pcap a file that can be written",
-        )
-    };
-    let mut file = File::create(&capture.path).map_err(failed)?;
-    file.write_all(&pcap::header()).map_err(failed)?;
-    Ok(file)
-}
-
-/// An address that nobody else has, marked as made up.
-fn some_mac() -> Result<[u8; 6], Refusal> {
-    const MULTICAST: u8 = 1;
-    const LOCAL: u8 = 2;
-    let mut mac = [0; 6];
-    rustix::rand::getrandom(&mut mac, rustix::rand::GetRandomFlags::empty()).map_err(|error| {
-        Refusal::new(
-            format_args!(
-                "cannot make up a hardware address: {}",
-                words(&error.into())
-            ),
-            "give one: --net-mac NAME=ADDRESS",
-        )
-    })?;
-    mac[0] = mac[0] & !MULTICAST | LOCAL;
-    Ok(mac)
 }

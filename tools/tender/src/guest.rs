@@ -15,7 +15,6 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use seccompiler::{BpfProgram, apply_filter};
 
 use crate::boot_info::{BOOT_INFO_ADDRESS, BootInfo, MEMORY_BASE};
-use crate::cable::beside;
 use crate::filter;
 use crate::image::{Image, PAGE_BYTES, Segment};
 use crate::initrd::Initrd;
@@ -90,7 +89,10 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
             (patience.tell)(&Report::of_stuck(stuck, registers, launch));
         }),
     });
-    let end = beside(&launch.opened.cables, pid, || trace::follow(pid, watch))
+    let end = launch
+        .opened
+        .beside
+        .run(pid, || trace::follow(pid, watch))
         .map_err(|error| refused("carry the guest's frames", &error))?
         .map_err(|error| refused("wait for the guest", &error))?;
     let mut problem = String::new();

@@ -1,14 +1,14 @@
 //! Starting a guest: what the image and the options say, checked, and then the tender it asks for.
 
 use std::path::PathBuf;
-use std::sync::PoisonError;
 
 use crate::boot_info::check_command_line;
-use crate::cable::{Cable, Traffic};
-use crate::devices::{BlockFile, NetAddress, NetLayers, NetTap, Opened, attach};
+use crate::cable::Traffic;
+use crate::devices::{BlockFile, Opened, attach};
 use crate::image::{Image, Target};
 use crate::initrd::Initrd;
 use crate::manifest::Manifest;
+use crate::net::{NetAddress, NetLayers, NetTap};
 use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::wait_set::WaitSet;
@@ -82,9 +82,7 @@ pub fn run(bytes: &[u8], options: &Options) -> Result<Outcome, Refusal> {
         Target::Hvt => hvt::run(&launch),
         _ => guest::run(&launch),
     }?;
-    let cables = launch.opened.cables.lock();
-    let cables = cables.unwrap_or_else(PoisonError::into_inner);
-    outcome.traffic = cables.iter().map(Cable::traffic).collect();
+    outcome.traffic = launch.opened.beside.traffic();
     Ok(outcome)
 }
 

@@ -12,6 +12,7 @@
 
 #[allow(unsafe_code, reason = "timers and signals have no safe words")]
 mod alarm;
+mod beside;
 mod boot_info;
 mod cable;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod initrd;
 mod launch;
 mod link;
 pub mod manifest;
+mod net;
 mod refusal;
 mod report;
 mod retarget;
@@ -44,11 +46,14 @@ mod wait_set;
 mod watchdog;
 mod wire;
 
+pub use beside::Beside;
 pub use boot_info::COMMAND_LINE_BYTES_MAX;
 pub use cable::Traffic;
-pub use devices::{BlockFile, NetAddress, NetCapture, NetLayers, NetTap, SECTOR_BYTES};
+pub use devices::{BlockFile, SECTOR_BYTES};
 pub use launch::{Options, Outcome, run, steps};
 pub use muslin_net_layers::{BadFaults, Counters, Faults};
+pub use muslin_usernet::{BadSettings, Publish};
+pub use net::{NetAddress, NetCapture, NetEnd, NetLayers, NetTap, open as open_nets};
 pub use refusal::Refusal;
 pub use report::Report;
 pub use retarget::retarget;

@@ -19,7 +19,7 @@ use crate::timers::Timer;
 
 /// How many handshakes of others there may be in all; beyond, and beyond its backlog, a listener
 /// answers with cookies.
-const HANDSHAKES_MAX: usize = 4096;
+pub(super) const HANDSHAKES_MAX: usize = 4096;
 /// How many handshakes a listener holds at least.
 const HALF_OPEN_MIN: usize = 128;
 /// How often our SYN is repeated, and the answer to one, as in Linux.
@@ -41,6 +41,8 @@ pub(crate) struct Handshake {
     pub owner: Name,
     /// We began it.
     pub is_ours: bool,
+    /// It is not answered until it is known what becomes of it.
+    pub is_held: bool,
     /// The link that was chosen.
     pub link: Option<u32>,
     /// Our first sequence number.
@@ -61,7 +63,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    fn of(segment: &Segment, frame: &[u8]) -> Self {
+    pub fn of(segment: &Segment, frame: &[u8]) -> Self {
         Self {
             receive_next: segment.seq.wrapping_add(1),
             offer: segment.offer(frame),
@@ -76,11 +78,22 @@ impl Handshake {
             flow,
             owner,
             is_ours: true,
+            is_held: false,
             link,
             first,
             told: None,
             sent_ns: 0,
             tries: 0,
+        }
+    }
+
+    /// Of a peer that has to wait.
+    pub fn held(flow: Flow, owner: Name, first: u32, told: Told) -> Self {
+        Self {
+            is_ours: false,
+            is_held: true,
+            told: Some(told),
+            ..Self::ours(flow, owner, None, first)
         }
     }
 
@@ -140,7 +153,8 @@ impl SmolStack {
 
     /// A handshake waited long enough.
     pub(crate) fn run_handshake(&mut self, name: Name) {
-        let Some(handshake) = self.tcp.handshakes.get(name).copied() else {
+        let handshake = self.tcp.handshakes.get(name).copied();
+        let Some(handshake) = handshake.filter(|handshake| !handshake.is_held) else {
             return;
         };
         // An entry of the heap from before the last repetition.
@@ -164,7 +178,7 @@ impl SmolStack {
         Some(handshake)
     }
 
-    fn listener(&mut self, name: Name) -> Option<&mut Listener> {
+    pub(super) fn listener(&mut self, name: Name) -> Option<&mut Listener> {
         match &mut self.sockets.get_mut(name)?.body {
             Body::Listening(listener) => Some(listener),
             _ => None,
@@ -177,7 +191,7 @@ impl SmolStack {
             return;
         };
         if !handshake.is_ours {
-            return;
+            return self.tell_lost(&handshake);
         }
         if let Some(socket) = self.sockets.get_mut(handshake.owner) {
             socket.error = Some(errno);
@@ -218,6 +232,7 @@ impl SmolStack {
             flow: *flow,
             owner,
             is_ours: false,
+            is_held: false,
             link,
             first,
             told: Some(told),
@@ -284,6 +299,7 @@ impl SmolStack {
             flow: *flow,
             owner,
             is_ours: false,
+            is_held: false,
             link: self.near(arrived, flow.peer),
             first: cookie,
             told: Some(Told {
@@ -312,6 +328,14 @@ impl SmolStack {
             return;
         };
         let flow = handshake.flow;
+        if handshake.is_held {
+            // There is nothing yet that the peer could answer.
+            let receive_next = handshake.told.map(|told| told.receive_next);
+            if segment.has(RST) && Some(segment.seq) == receive_next {
+                self.fail_handshake(name, Errno::ECONNREFUSED);
+            }
+            return;
+        }
         let is_acknowledged = segment.has(ACK) && segment.ack == handshake.first.wrapping_add(1);
         if segment.has(ACK) && !is_acknowledged {
             return self.send_reset(&flow, arrived, segment);

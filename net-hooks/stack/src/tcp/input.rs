@@ -69,6 +69,9 @@ impl SmolStack {
             return;
         }
         let Some(listener) = self.find_listener(flow, arrived.link) else {
+            if segment.has(SYN) && !segment.has(ACK) && self.is_gateway(arrived.link) {
+                return self.hold(flow, arrived, frame, segment);
+            }
             return self.send_reset(flow, arrived, segment);
         };
         match (segment.has(SYN), segment.has(ACK)) {

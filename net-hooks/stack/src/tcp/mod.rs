@@ -5,6 +5,7 @@ mod congestion;
 pub(crate) mod connection;
 mod flight;
 mod handshake;
+mod held;
 mod input;
 mod output;
 mod segment;

@@ -1,7 +1,7 @@
 //! Guests: images that the tender starts, and the command line by which a guest gets its words.
 
 mod directory;
-mod layers;
+mod net;
 mod process;
 
 use std::ffi::{OsStr, OsString};
@@ -12,9 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use muslin_tender::hvt::MEMORY_STEP_MIB;
 use muslin_tender::image::{Target, target_of};
-use muslin_tender::{
-    BlockFile, NetAddress, NetTap, Options, Patience, Refusal, SECTOR_BYTES, Traffic,
-};
+use muslin_tender::{BlockFile, Options, Patience, Refusal, SECTOR_BYTES, Traffic};
 
 use super::{CANNOT_RUN, stock};
 use crate::archive::Archive;
@@ -55,9 +53,16 @@ pub struct GuestArgs {
     pub(super) block_sector_size: Vec<OsString>,
 
     /// A tap interface for a network device that the image declares; or link:PATH, a socket by which
-    /// two guests are linked without any privilege; or fd:N, a connected socket of packets
+    /// two guests are linked without any privilege; or fd:N, a connected socket of packets; or user, a
+    /// network without any privilege by way of this user's own sockets: user,host reaches this machine
+    /// itself too (10.0.2.2 is its loopback), user,dns=ADDRESS asks that name server
     #[arg(long, value_name = "NAME=TAP")]
     pub(super) net: Vec<OsString>,
+
+    /// Have a port of this machine stand for one of the guest, on a network device that is user; ADDR is
+    /// 127.0.0.1 unless given
+    #[arg(long, value_name = "[NAME=][ADDR:]PORT:GUESTPORT[/udp]")]
+    pub(super) publish: Vec<OsString>,
 
     /// The hardware address of a network device; one is made up where none is given
     #[arg(long, value_name = "NAME=ADDRESS")]
@@ -112,6 +117,7 @@ impl GuestArgs {
             (!self.block.is_empty(), "--block"),
             (!self.block_sector_size.is_empty(), "--block-sector-size"),
             (!self.net.is_empty(), "--net"),
+            (!self.publish.is_empty(), "--publish"),
             (!self.net_mac.is_empty(), "--net-mac"),
             (!self.pcap.is_empty(), "--pcap"),
             (self.stats, "--stats"),
@@ -138,6 +144,7 @@ impl GuestArgs {
         let given = [
             (!self.block_sector_size.is_empty(), "--block-sector-size"),
             (!self.net.is_empty(), "--net"),
+            (!self.publish.is_empty(), "--publish"),
             (!self.net_mac.is_empty(), "--net-mac"),
             (!self.pcap.is_empty(), "--pcap"),
             (self.stats, "--stats"),
@@ -151,6 +158,7 @@ impl GuestArgs {
     /// The first option that stock tenders do not have, of those that none of theirs stands for.
     fn for_built_in_tender(&self) -> Option<&'static str> {
         let given = [
+            (!self.publish.is_empty(), "--publish"),
             (!self.pcap.is_empty(), "--pcap"),
             (self.stats, "--stats"),
             (self.net_faults.is_some(), "--net-faults"),
@@ -209,19 +217,7 @@ pub fn run(
         };
         block.sector_bytes = sector_bytes;
     }
-    let nets = devices(&args.net, "--net NAME=TAP", |name, interface| {
-        Some(NetTap {
-            name: name.to_owned(),
-            interface: interface.to_str()?.to_owned(),
-        })
-    })?;
-    let addresses = devices(&args.net_mac, "--net-mac NAME=ADDRESS", |name, address| {
-        Some(NetAddress {
-            name: name.to_owned(),
-            mac: mac(address.to_str()?)?,
-        })
-    })?;
-    let layers = layers::layers(args, &nets)?;
+    let (nets, addresses, layers) = net::read(args)?;
     if let Some(tender) = &args.tender {
         if let Some(option) = args.for_built_in_tender() {
             return Err(Failure::usage(
@@ -341,26 +337,15 @@ fn devices<T>(
                         "--block-sector-size" => {
                             "name the image's device and a power of two from 512 to 32768"
                         }
-                        "--net" => "name the image's device and a tap interface, link:PATH or fd:N",
+                        "--net" => {
+                            "name the image's device and a tap interface, link:PATH, fd:N or user"
+                        }
                         _ => "name the image's device and six bytes, as in a=02:00:00:00:00:01",
                     },
                 )
             })
         })
         .collect()
-}
-
-/// Six bytes with colons between them.
-fn mac(text: &str) -> Option<[u8; 6]> {
-    let mut bytes = text.split(':').map(|byte| match byte.len() {
-        1 | 2 => u8::from_str_radix(byte, 16).ok(),
-        _ => None,
-    });
-    let mut mac = [0; 6];
-    for place in &mut mac {
-        *place = bytes.next()??;
-    }
-    bytes.next().is_none().then_some(mac)
 }
 
 /// The words of a guest: assignments, `--`, arguments, quoted as for a POSIX shell.

@@ -60,6 +60,7 @@ impl RunArgs {
             "--hostname" => fill(&mut guest.hostname, value.to_owned()),
             "--block" => add(&mut guest.block, value),
             "--net" => add(&mut guest.net, value),
+            "--publish" => add(&mut guest.publish, value),
             "--env" => add(&mut guest.env, value),
             _ => None,
         }

@@ -20,7 +20,6 @@ use super::report;
 use super::service::Service;
 use super::tables;
 use crate::alarm::Alarm;
-use crate::cable::beside;
 use crate::guest::{drop_habits, refused};
 use crate::launch::{Launch, Outcome};
 use crate::refusal::{Refusal, words};
@@ -64,7 +63,10 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
         };
         (told, status)
     };
-    let (told, status) = beside(&launch.opened.cables, pid, wait)
+    let (told, status) = launch
+        .opened
+        .beside
+        .run(pid, wait)
         .map_err(|error| refused("carry the guest's frames", &error))?;
     let status = status.map_err(|error| refused("wait for the guest", &error.into()))?;
     told.map_err(|error| refused("hear of the guest", &error))?;
