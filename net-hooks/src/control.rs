@@ -46,7 +46,10 @@ pub fn take(place: usize, len: usize) -> Result<Vec<u8>, Errno> {
     if len > BYTES_MAX {
         return Err(Errno::ENOBUFS);
     }
-    let mut bytes = alloc::vec![0; len];
+    let mut bytes = Vec::new();
+    let room = bytes.try_reserve_exact(len);
+    room.map_err(|_| Errno::ENOBUFS)?;
+    bytes.resize(len, 0);
     user::read_bytes(place, &mut bytes)?;
     Ok(bytes)
 }

@@ -18,6 +18,8 @@ const NAME_BYTES: usize = 16;
 /// The kinds of hardware: `ARPHRD_ETHER`, `ARPHRD_LOOPBACK`.
 const HARDWARE_ETHERNET: u16 = 1;
 const HARDWARE_LOOPBACK: u16 = 772;
+/// The link that is this host itself, whose routes are in another table than the others.
+pub const LOOPBACK_LINK: u32 = 1;
 /// How many frames wait on Linux.
 const QUEUE: i32 = 1000;
 

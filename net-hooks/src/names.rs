@@ -12,7 +12,7 @@ use crate::netlink;
 use crate::socket;
 
 /// The longest backlog, as Linux's `net.core.somaxconn` has it.
-const BACKLOG_MAX: usize = 4096;
+pub const BACKLOG_MAX: usize = 4096;
 
 /// `bind(sockfd, addr, addrlen)`
 ///

@@ -192,14 +192,11 @@ impl Net {
 
     /// The program is over: closes all that it has open.
     pub fn leave_all(&mut self) {
-        let ids: Vec<SocketId> = self
-            .entries
-            .iter()
-            .flatten()
-            .map(|entry| entry.id)
-            .collect();
-        for id in ids {
-            self.leave(id);
+        for at in 0..self.entries.len() {
+            let entry = self.entries.get(at).and_then(Option::as_ref);
+            if let Some(id) = entry.map(|entry| entry.id) {
+                self.leave(id);
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use muslin_abi::flags::*;
 use muslin_abi::layout::{Msghdr, Pod};
 use muslin_net_stack::{Address, LinkInfo, Route};
 
-use crate::interfaces::{broadcast, flags_of, hardware_of};
+use crate::interfaces::{LOOPBACK_LINK, broadcast, flags_of, hardware_of};
 use crate::make;
 use crate::names;
 use crate::net::{self, Net};
@@ -28,6 +28,8 @@ const ALIGNMENT: usize = 4;
 /// The most bytes of one request, and of one message of an answer.
 const REQUEST_BYTES_MAX: usize = 4096;
 const MESSAGE_BYTES_MAX: usize = 4096;
+/// The most messages that wait to be received: as much as Linux keeps for a socket.
+const ANSWERS_MAX: usize = 52;
 /// The number that the socket has as its own: that of the process.
 const PORT: u32 = 1;
 
@@ -61,6 +63,8 @@ const SCOPE_UNIVERSE: u8 = 0;
 const SCOPE_LINK: u8 = 253;
 const SCOPE_HOST: u8 = 254;
 const TABLE_MAIN: u8 = 254;
+const TABLE_LOCAL: u8 = 255;
+const TYPE_LOCAL: u8 = 2;
 const PROTOCOL_BOOT: u8 = 3;
 const TYPE_UNICAST: u8 = 1;
 const STATE_UP: u8 = 6;
@@ -94,13 +98,23 @@ impl FileObject for Netlink {
 
 impl Netlink {
     fn send(&self, from: &mut Input<'_>) -> Result<usize, Errno> {
-        let mut bytes = alloc::vec![0; from.len().min(REQUEST_BYTES_MAX)];
-        if from.len() > bytes.len() {
+        let mut bytes = Vec::new();
+        if from.len() > REQUEST_BYTES_MAX {
             return Err(Errno::EMSGSIZE);
         }
+        let room = bytes.try_reserve_exact(from.len());
+        room.map_err(|_| Errno::ENOBUFS)?;
+        bytes.resize(from.len(), 0);
         from.take(&mut bytes);
         let world = net::with(|net| World::of(net))?;
-        self.answers.lock().extend(answers(&bytes, &world));
+        let new = answers(&bytes, &world)?;
+        let mut answers = self.answers.lock();
+        if answers.len() + new.len() > ANSWERS_MAX {
+            return Err(Errno::ENOBUFS);
+        }
+        let room = answers.try_reserve(new.len());
+        room.map_err(|_| Errno::ENOBUFS)?;
+        answers.extend(new);
         Ok(bytes.len())
     }
 
@@ -252,9 +266,12 @@ impl World {
 }
 
 /// The messages that answer a request.
-fn answers(request: &[u8], world: &World) -> Vec<Vec<u8>> {
+///
+/// # Errors
+/// `ENOBUFS`.
+fn answers(request: &[u8], world: &World) -> Result<Vec<Vec<u8>>, Errno> {
     let Some(header) = request.first_chunk::<HEADER_BYTES>() else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let kind = u16::from_bytes(&header[4..]);
     let sequence = u32::from_bytes(&header[8..]);
@@ -265,27 +282,32 @@ fn answers(request: &[u8], world: &World) -> Vec<Vec<u8>> {
         messages: Vec::new(),
     };
     match kind {
-        RTM_GETLINK => world.links.iter().for_each(|link| answer.link(link)),
+        RTM_GETLINK => world.links.iter().try_for_each(|link| answer.link(link))?,
         RTM_GETADDR => world
             .addresses
             .iter()
-            .for_each(|own| answer.address(own, &world.links)),
-        RTM_GETROUTE => world.routes.iter().for_each(|route| answer.route(route)),
+            .try_for_each(|own| answer.address(own, &world.links))?,
+        RTM_GETROUTE => world
+            .routes
+            .iter()
+            .try_for_each(|route| answer.route(route))?,
         _ => {
             // The errno, and the head of what it is about.
             let mut body = Vec::from((-Errno::EOPNOTSUPP.raw()).to_le_bytes());
             body.extend(header);
-            answer.put(NLMSG_ERROR, 0, &body);
-            return answer.messages;
+            answer.put(NLMSG_ERROR, 0, &body)?;
+            return Ok(answer.messages);
         }
     }
     let mut messages = Answer {
         messages: Vec::new(),
         ..answer
     };
-    messages.put(NLMSG_DONE, NLM_F_MULTI, &[0; 4]);
+    messages.put(NLMSG_DONE, NLM_F_MULTI, &[0; 4])?;
+    let room = answer.messages.try_reserve(1);
+    room.map_err(|_| Errno::ENOBUFS)?;
     answer.messages.append(&mut messages.messages);
-    answer.messages
+    Ok(answer.messages)
 }
 
 /// An answer that is being put together.
@@ -298,13 +320,17 @@ struct Answer {
 
 impl Answer {
     /// Adds a header and what is behind it, to the last message while there is room.
-    fn put(&mut self, kind: u16, flags: u16, body: &[u8]) {
+    fn put(&mut self, kind: u16, flags: u16, body: &[u8]) -> Result<(), Errno> {
         let len = HEADER_BYTES + body.len();
         let has_room = |message: &Vec<u8>| message.len() + len <= MESSAGE_BYTES_MAX;
         if !self.messages.last().is_some_and(has_room) {
+            let room = self.messages.try_reserve(1);
+            room.map_err(|_| Errno::ENOBUFS)?;
             self.messages.push(Vec::new());
         }
         if let Some(message) = self.messages.last_mut() {
+            let room = message.try_reserve(len.next_multiple_of(ALIGNMENT));
+            room.map_err(|_| Errno::ENOBUFS)?;
             message.extend((len as u32).to_le_bytes());
             message.extend(kind.to_le_bytes());
             message.extend(flags.to_le_bytes());
@@ -313,9 +339,10 @@ impl Answer {
             message.extend(body);
             message.resize(message.len().next_multiple_of(ALIGNMENT), 0);
         }
+        Ok(())
     }
 
-    fn link(&mut self, link: &LinkInfo) {
+    fn link(&mut self, link: &LinkInfo) -> Result<(), Errno> {
         let mut body = Vec::from([0, 0]);
         body.extend(hardware_of(link).to_le_bytes());
         body.extend(link.index.to_le_bytes());
@@ -332,13 +359,13 @@ impl Answer {
         );
         attribute(&mut body, IFLA_MTU, &link.mtu_bytes.to_le_bytes());
         attribute(&mut body, IFLA_OPERSTATE, &[STATE_UP]);
-        self.put(RTM_NEWLINK, NLM_F_MULTI, &body);
+        self.put(RTM_NEWLINK, NLM_F_MULTI, &body)
     }
 
-    fn address(&mut self, own: &Address, links: &[LinkInfo]) {
+    fn address(&mut self, own: &Address, links: &[LinkInfo]) -> Result<(), Errno> {
         let (family, octets) = octets_of(own.address);
         if self.family != 0 && self.family != family {
-            return;
+            return Ok(());
         }
         let scope = match own.address {
             address if address.is_loopback() => SCOPE_HOST,
@@ -360,20 +387,23 @@ impl Answer {
                 attribute(&mut body, IFA_LABEL, &name);
             }
         }
-        self.put(RTM_NEWADDR, NLM_F_MULTI, &body);
+        self.put(RTM_NEWADDR, NLM_F_MULTI, &body)
     }
 
-    fn route(&mut self, route: &Route) {
+    fn route(&mut self, route: &Route) -> Result<(), Errno> {
         let (family, octets) = octets_of(route.destination);
         if self.family != 0 && self.family != family {
-            return;
+            return Ok(());
         }
-        let scope = match route.gateway {
-            None if family == AF_INET as u8 => SCOPE_LINK,
-            _ => SCOPE_UNIVERSE,
+        let is_v4 = family == AF_INET as u8;
+        let (table, scope, kind) = match route.gateway {
+            _ if route.link == LOOPBACK_LINK && is_v4 => (TABLE_LOCAL, SCOPE_HOST, TYPE_LOCAL),
+            _ if route.link == LOOPBACK_LINK => (TABLE_LOCAL, SCOPE_UNIVERSE, TYPE_LOCAL),
+            None if is_v4 => (TABLE_MAIN, SCOPE_LINK, TYPE_UNICAST),
+            _ => (TABLE_MAIN, SCOPE_UNIVERSE, TYPE_UNICAST),
         };
         let mut body = Vec::from([family, route.prefix_bits, 0, 0]);
-        body.extend([TABLE_MAIN, PROTOCOL_BOOT, scope, TYPE_UNICAST]);
+        body.extend([table, PROTOCOL_BOOT, scope, kind]);
         body.extend([0; 4]);
         if route.prefix_bits != 0 {
             attribute(&mut body, RTA_DST, &octets);
@@ -385,7 +415,7 @@ impl Answer {
         if route.metric != 0 {
             attribute(&mut body, RTA_PRIORITY, &route.metric.to_le_bytes());
         }
-        self.put(RTM_NEWROUTE, NLM_F_MULTI, &body);
+        self.put(RTM_NEWROUTE, NLM_F_MULTI, &body)
     }
 }
 
@@ -469,27 +499,28 @@ mod tests {
     #[test]
     fn dumps_end_with_a_message_of_their_own() {
         let world = world(2);
-        let answer = answers(&request(RTM_GETLINK, 0), &world);
+        let answer = answers(&request(RTM_GETLINK, 0), &world).unwrap();
         assert_eq!(answer.len(), 2);
         assert_eq!(kinds(&answer), [RTM_NEWLINK, RTM_NEWLINK, NLMSG_DONE]);
-        let answer = answers(&request(RTM_GETROUTE, 0), &world);
+        let answer = answers(&request(RTM_GETROUTE, 0), &world).unwrap();
         assert_eq!(kinds(&answer), [RTM_NEWROUTE, NLMSG_DONE]);
-        let answer = answers(&request(RTM_GETADDR, 0), &world);
+        let answer = answers(&request(RTM_GETADDR, 0), &world).unwrap();
         assert_eq!(kinds(&answer), [RTM_NEWADDR, RTM_NEWADDR, NLMSG_DONE]);
-        let of_v6 = answers(&request(RTM_GETADDR, AF_INET6 as u8), &world);
+        let of_v6 = answers(&request(RTM_GETADDR, AF_INET6 as u8), &world).unwrap();
         assert_eq!(kinds(&of_v6), [RTM_NEWADDR, NLMSG_DONE]);
     }
 
     #[test]
     fn long_dumps_are_several_messages() {
-        let answer = answers(&request(RTM_GETLINK, 0), &world(100));
+        let answer = answers(&request(RTM_GETLINK, 0), &world(100)).unwrap();
         assert!(answer.len() > 2);
         assert_eq!(kinds(&answer).len(), 101);
     }
 
     #[test]
     fn other_requests_are_refused() {
-        assert_eq!(kinds(&answers(&request(99, 0), &world(1))), [NLMSG_ERROR]);
-        assert!(answers(&[0; 3], &world(1)).is_empty());
+        let answer = answers(&request(99, 0), &world(1)).unwrap();
+        assert_eq!(kinds(&answer), [NLMSG_ERROR]);
+        assert_eq!(answers(&[0; 3], &world(1)), Ok(Vec::new()));
     }
 }

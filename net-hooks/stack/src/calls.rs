@@ -359,12 +359,9 @@ impl Stack for SmolStack {
         })
     }
 
-    fn sockets(&self) -> Vec<(SocketId, Family, Kind)> {
-        self.sockets
-            .iter()
-            .filter(|socket| !socket.is_orphan())
-            .map(|socket| (socket.id(), socket.family, socket.kind))
-            .collect()
+    fn each_socket(&self, tell: &mut dyn FnMut(SocketId, Family, Kind)) {
+        let known = self.sockets.iter().filter(|socket| !socket.is_orphan());
+        known.for_each(|socket| tell(socket.id(), socket.family, socket.kind));
     }
 
     fn unfinished(&self) -> usize {

@@ -198,18 +198,13 @@ impl SmolStack {
             }
             return;
         }
-        let names: Vec<Name> = self
-            .ports
-            .at(protocol, flow.local_port)
-            .iter()
-            .copied()
-            .filter(|&name| {
-                self.sockets
-                    .get(name)
-                    .is_some_and(|socket| score(socket).is_some())
-            })
-            .collect();
-        for name in names {
+        // There may be many, and no memory for a list of them.
+        let mut at = 0;
+        while let Some(&name) = self.ports.at(protocol, flow.local_port).get(at) {
+            at += 1;
+            if self.sockets.get(name).and_then(score).is_none() {
+                continue;
+            }
             match copy(content) {
                 Some(content) => self.push_message(name, datagram(content)),
                 None => self.count_drop(arrived.link),

@@ -255,8 +255,9 @@ pub trait Stack {
     /// Numbers of one socket.
     fn info(&self, id: SocketId) -> Result<ConnectionInfo, Errno>;
 
-    /// All sockets, for `/proc/net/tcp` and its like. A connection in TIME_WAIT has none.
-    fn sockets(&self) -> Vec<(SocketId, Family, Kind)>;
+    /// Tells all sockets, for `/proc/net/tcp` and its like: there may be more than there is memory for a list.
+    /// A connection in TIME_WAIT has none.
+    fn each_socket(&self, tell: &mut dyn FnMut(SocketId, Family, Kind));
 
     /// What is left to do of connections that were closed: bytes, and ends, that their peers have not
     /// acknowledged.

@@ -270,7 +270,9 @@ impl World {
                 self.turn(&mut [], &mut 0);
             }
             let theirs = linux::states(|port| PORTS.contains(&port));
-            let ours = (self.stack.unfinished(), self.stack.sockets().len());
+            let mut sockets = 0;
+            self.stack.each_socket(&mut |_, _, _| sockets += 1);
+            let ours = (self.stack.unfinished(), sockets);
             if theirs.is_empty() && ours == (0, 0) {
                 return;
             }

@@ -504,10 +504,9 @@ impl Stack for Loopback {
         })
     }
 
-    fn sockets(&self) -> Vec<(SocketId, Family, Kind)> {
+    fn each_socket(&self, tell: &mut dyn FnMut(SocketId, Family, Kind)) {
         self.all()
-            .map(|socket| (socket.id, socket.family, socket.kind))
-            .collect()
+            .for_each(|socket| tell(socket.id, socket.family, socket.kind));
     }
 
     fn unfinished(&self) -> usize {
