@@ -6,6 +6,7 @@
 
 mod dom0;
 mod files;
+mod last_line;
 mod line;
 mod machine;
 mod quick;
@@ -16,10 +17,14 @@ use std::time::Duration;
 
 use files::Files;
 
+pub use last_line::Console;
 pub use quick::{Alone, Mode, Outcome};
 
 /// MiB of memory that the guests of one run can have together.
 pub const GUESTS_MIB_MAX: u64 = 768;
+
+/// Runs a guest from a dom0; how it is called is in its head.
+pub const GUEST_SCRIPT: &str = include_str!("xen/dom0/guest");
 
 /// The bridge of dom0, and its address there.
 pub const BRIDGE: &str = "br0";

@@ -1,10 +1,10 @@
 //! The first files of the Linux that is dom0.
 
+use super::GUEST_SCRIPT;
 use super::files::Files;
 use crate::archive::Archive;
 
 const INIT: &[u8] = include_bytes!("dom0/init");
-const GUEST: &[u8] = include_bytes!("dom0/guest");
 const BLOCK: &[u8] = include_bytes!("dom0/block");
 const VIF_BRIDGE: &[u8] = include_bytes!("dom0/vif-bridge");
 
@@ -58,7 +58,7 @@ pub(super) fn archive(files: &Files) -> Result<Vec<u8>, String> {
         archive.directory(directory);
     }
     archive.file("init", INIT);
-    archive.file("bin/guest", GUEST);
+    archive.file("bin/guest", GUEST_SCRIPT.as_bytes());
     archive.file(&format!("{SCRIPTS}/block"), BLOCK);
     archive.file(&format!("{SCRIPTS}/vif-bridge"), VIF_BRIDGE);
     // dom0's memory is what it was given.

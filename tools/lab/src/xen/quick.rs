@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::files::Files;
+use super::last_line::Console;
 use super::line::STEP;
 use super::machine::{Place, failed};
 use crate::machine::QEMU;
@@ -52,8 +53,8 @@ pub struct Alone<'a> {
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The status that it ended the machine with: its low seven bits; `None` if it did not, or took
-    /// too long.
+    /// The status of its last words, else the one that it ended the machine with, whose low seven bits
+    /// are known; `None` if there is neither.
     pub status: Option<u8>,
     /// Was it ended for taking too long?
     pub is_too_long: bool,
@@ -110,13 +111,18 @@ pub(super) fn run(files: &Files, alone: &Alone<'_>) -> Result<Outcome, String> {
         thread::sleep(STEP);
     };
     let log = place.log();
+    let mut output = Vec::new();
+    let mut console = Console::default();
+    console.take(of_dom0(&log).as_bytes(), &mut |text| output.extend(text));
+    let last_words = console.end(&mut |text| output.extend(text));
+    // The device makes it odd.
+    let by_device = ended
+        .filter(|code| code & 1 == 1)
+        .and_then(|code| u8::try_from(code >> 1).ok());
     Ok(Outcome {
-        // The device makes it odd.
-        status: ended
-            .filter(|code| code & 1 == 1)
-            .and_then(|code| u8::try_from(code >> 1).ok()),
+        status: last_words.or(by_device),
         is_too_long: ended.is_none(),
-        output: of_dom0(&log),
+        output: String::from_utf8_lossy(&output).into_owned(),
         log,
     })
 }
