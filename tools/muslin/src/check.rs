@@ -121,6 +121,7 @@ fn check(path: &Path, bytes: &[u8]) -> Result<Report, Failure> {
         path: path.to_path_buf(),
         file_bytes: bytes.len() as u64,
         notes: image::notes(&elf),
+        xen: image::xen_entries_of(&elf),
         link_kind: image::link_kind(&elf),
         has_symbols: elf.symbols().next().is_some(),
         has_debug_info: elf.section_by_name(".debug_info").is_some(),

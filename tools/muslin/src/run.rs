@@ -1,10 +1,11 @@
 //! `muslin run`: runs an image, and counts its calls when asked. A Solo5 image runs in the built-in
-//! tender.
+//! tender, one for Xen by `xl` or in QEMU.
 
 mod count;
 mod guest;
 mod quick;
 mod stock;
+mod xen;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -30,6 +31,7 @@ use crate::locate::Platform;
 use crate::retarget;
 use count::Counts;
 use guest::GuestArgs;
+use xen::XenArgs;
 
 /// The environment variable that arms the catching of stray instructions in an image.
 const CATCH_STRAY_VARIABLE: &str = "MUSLIN_CATCH_STRAY";
@@ -56,7 +58,8 @@ Example:
   muslin run --count ./hello -- --an-option-of-hello
   muslin run --mem 8 ./hello.spt
   muslin run --net service=tap0 --block storage=disk.img ./server.hvt
-  muslin run --platform linux ./hello.spt")]
+  muslin run --platform linux ./hello.spt
+  muslin run --net vif0=xenbr0 --block xvda=disk.img ./server.xen")]
 pub struct RunArgs {
     /// Print a table of the program's calls when it has ended: how many entered the table of
     /// handlers, how many of those were passed on to Linux
@@ -80,6 +83,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     guest: GuestArgs,
+
+    #[command(flatten)]
+    xen: XenArgs,
 
     /// The image and its arguments; a `--` between them is left out
     #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "ARGS"])]
@@ -116,6 +122,25 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
         Some(name) => Some(Platform::named(OsStr::new(name))?),
         None => None,
     };
+    if let Some(entries) = xen::entries(bytes) {
+        let for_others = args.platform.as_ref().map(|_| "--platform");
+        if let Some(option) = args.given_for_linux().or(for_others) {
+            return Err(Failure::usage(
+                format_args!("{option} is not for images for Xen as {} is", shown(&image)),
+                "leave it out",
+            ));
+        }
+        return xen::run(&image, bytes, entries, &rest, &args.guest, &args.xen);
+    }
+    if let Some(option) = args.xen.given() {
+        return Err(Failure::usage(
+            format_args!(
+                "{option} is for images for Xen only, not for {}",
+                shown(&image)
+            ),
+            "leave it out",
+        ));
+    }
     if target_of(bytes).is_some() {
         if let Some(option) = args.given_for_linux() {
             return Err(Failure::usage(
@@ -150,10 +175,7 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
     }
     if let Some(option) = args.guest.given() {
         return Err(Failure::usage(
-            format_args!(
-                "{option} is for Solo5 images only, not for {}",
-                shown(&image)
-            ),
+            format_args!("{option} is for guests only, not for {}", shown(&image)),
             "leave it out",
         ));
     }

@@ -24,6 +24,11 @@ const SLOT_BYTES: usize = 16;
 const NOTE_NAME: &[u8] = b"Muslin";
 const NOTE_TYPE: u32 = 1;
 
+/// The name of notes for Xen, and the types of those with an entry.
+const XEN_NOTE_NAME: &[u8] = b"Xen";
+const XEN_NOTE_ENTRY: u32 = 1;
+const XEN_NOTE_PHYS32_ENTRY: u32 = 18;
+
 /// How the note begins by which a tender of Solo5 knows its images; behind it is the target. Its
 /// alignment is not one of those that notes are read with.
 const SOLO5_NOTE: &[u8] = b"\x06\0\0\0\x10\0\0\0ABI1Solo5\0\0\0";
@@ -92,6 +97,38 @@ pub fn runtime_notes(path: &Path) -> usize {
         Ok(elf) => notes(&elf).len(),
         Err(_) => 0,
     }
+}
+
+/// The entries by which Xen starts an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XenEntries {
+    /// Paravirtualised.
+    pub pv: bool,
+    /// In a virtual machine.
+    pub pvh: bool,
+}
+
+/// The entries for Xen that an image has; none if the bytes are not an image.
+pub fn xen_entries(bytes: &[u8]) -> XenEntries {
+    Elf::parse(bytes).map_or_else(|_| XenEntries::default(), |elf| xen_entries_of(&elf))
+}
+
+/// The entries for Xen.
+pub fn xen_entries_of<'data, R: ReadRef<'data>>(elf: &Elf<'data, R>) -> XenEntries {
+    let endian = elf.endian();
+    let mut entries = XenEntries::default();
+    for segment in elf.elf_program_headers() {
+        let Ok(Some(mut notes)) = segment.notes(endian, elf.data()) else {
+            continue;
+        };
+        while let Ok(Some(note)) = notes.next() {
+            if note.name() == XEN_NOTE_NAME {
+                entries.pv |= note.n_type(endian) == XEN_NOTE_ENTRY;
+                entries.pvh |= note.n_type(endian) == XEN_NOTE_PHYS32_ENTRY;
+            }
+        }
+    }
+    entries
 }
 
 /// Counts the runtimes in an image; 0 if the bytes are not an image.

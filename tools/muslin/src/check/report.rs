@@ -8,7 +8,7 @@ use muslin_runtime::support::Support;
 use muslin_tender::manifest::Device;
 use serde_json::{Value, json};
 
-use crate::check::image::{Note, Sizes, Slots};
+use crate::check::image::{Note, Sizes, Slots, XenEntries};
 use crate::check::owner::Owner;
 use crate::check::stray::Entry;
 use crate::failure::{one_line, shown};
@@ -43,6 +43,8 @@ pub enum Report {
         file_bytes: u64,
         /// The runtime's notes.
         notes: Vec<Note>,
+        /// How Xen enters it.
+        xen: XenEntries,
         /// How it is linked.
         link_kind: &'static str,
         /// Does it have symbols?
@@ -114,6 +116,7 @@ impl Report {
                 path,
                 file_bytes,
                 notes,
+                xen,
                 link_kind,
                 has_symbols,
                 has_debug_info,
@@ -137,6 +140,9 @@ impl Report {
                     "  size    file {file_bytes}, code {}, read-only {}, data {}, bss {}",
                     sizes.code, sizes.read_only, sizes.data, sizes.bss
                 );
+                if let entries @ [_, ..] = &*xen_entries(*xen) {
+                    let _ = writeln!(text, "  entries {}, for Xen", entries.join(" and "));
+                }
                 if !devices.is_empty() {
                     let devices: Vec<_> = devices
                         .iter()
@@ -195,6 +201,7 @@ impl Report {
                 path,
                 file_bytes,
                 notes,
+                xen,
                 link_kind,
                 has_symbols,
                 has_debug_info,
@@ -208,6 +215,7 @@ impl Report {
                 "platform": notes.first().map(|note| note.platform_name()),
                 "abi": notes.first().map(|note| note.abi),
                 "runtimes": notes.len(),
+                "xen_entries": xen_entries(*xen),
                 "link": link_kind,
                 "has_symbols": has_symbols,
                 "has_debug_info": has_debug_info,
@@ -245,6 +253,14 @@ impl Report {
             }),
         }
     }
+}
+
+/// The entries by their names.
+fn xen_entries(entries: XenEntries) -> Vec<&'static str> {
+    [(entries.pv, "PV"), (entries.pvh, "PVH")]
+        .into_iter()
+        .filter_map(|(is_there, name)| is_there.then_some(name))
+        .collect()
 }
 
 fn slots_line(slots: &Slots) -> String {

@@ -21,7 +21,7 @@ use crate::failure::{Failure, one_line, shown};
 use crate::output::{complain, print_error};
 
 /// Guest memory in MiB when nothing is said, as in the stock tenders.
-const MEMORY_MIB: u64 = 512;
+pub(super) const MEMORY_MIB: u64 = 512;
 
 /// The variable by which a guest knows its program's name.
 const PROGRAM_VARIABLE: &str = "MUSLIN_ARGV0";
@@ -34,6 +34,7 @@ const WATCHDOG: Duration = Duration::from_secs(10);
 /// The longest name that Linux gives a machine.
 const HOST_NAME_BYTES_MAX: usize = 64;
 
+pub(super) use net::mac;
 pub use process::command as process_command;
 
 /// What only guests get.
@@ -141,11 +142,19 @@ impl GuestArgs {
 
     /// The first option that means nothing without a tender.
     fn for_tender(&self) -> Option<&'static str> {
+        let nets = [
+            (!self.net.is_empty(), "--net"),
+            (!self.net_mac.is_empty(), "--net-mac"),
+        ];
+        let net = nets.iter().find(|(is_given, _)| *is_given).map(|it| it.1);
+        net.or_else(|| self.for_tender_of_solo5())
+    }
+
+    /// The first option that means nothing to anybody but a tender of Solo5.
+    pub(super) fn for_tender_of_solo5(&self) -> Option<&'static str> {
         let given = [
             (!self.block_sector_size.is_empty(), "--block-sector-size"),
-            (!self.net.is_empty(), "--net"),
             (!self.publish.is_empty(), "--publish"),
-            (!self.net_mac.is_empty(), "--net-mac"),
             (!self.pcap.is_empty(), "--pcap"),
             (self.stats, "--stats"),
             (self.net_faults.is_some(), "--net-faults"),
@@ -186,18 +195,7 @@ pub fn run(
     arguments: &[OsString],
     args: &GuestArgs,
 ) -> Result<u8, Failure> {
-    let command_line = if runtime_notes_in(bytes) == 0 {
-        // Not ours: nothing is known about its quoting.
-        if let Some((what, option)) = args.for_muslin_only() {
-            return Err(Failure::usage(
-                format_args!("{} is an image without {what}", shown(image)),
-                format_args!("leave out {option}"),
-            ));
-        }
-        arguments.join(OsStr::new(" ")).into_vec()
-    } else {
-        command_line(image, arguments, args)?
-    };
+    let command_line = words_of(image, bytes, arguments, args)?;
     let mut blocks = devices(&args.block, "--block NAME=FILE", |name, path| {
         Some(BlockFile {
             name: name.to_owned(),
@@ -256,6 +254,26 @@ pub fn run(
     Ok(outcome.status)
 }
 
+/// The command line of an image, ours or another's.
+pub(super) fn words_of(
+    image: &Path,
+    bytes: &[u8],
+    arguments: &[OsString],
+    args: &GuestArgs,
+) -> Result<Vec<u8>, Failure> {
+    if runtime_notes_in(bytes) != 0 {
+        return command_line(image, arguments, args);
+    }
+    // Not ours: nothing is known about its quoting.
+    match args.for_muslin_only() {
+        Some((what, option)) => Err(Failure::usage(
+            format_args!("{} is an image without {what}", shown(image)),
+            format_args!("leave out {option}"),
+        )),
+        None => Ok(arguments.join(OsStr::new(" ")).into_vec()),
+    }
+}
+
 /// Says what went over the network devices, if that is wanted, and what went wrong there.
 fn tell(traffic: &[Traffic], is_wanted: bool) {
     for device in traffic {
@@ -312,7 +330,7 @@ fn refused(image: &Path, refusal: &Refusal) -> Failure {
 }
 
 /// What is given for devices: `NAME=VALUE` each.
-fn devices<T>(
+pub(super) fn devices<T>(
     words: &[OsString],
     wanted: &str,
     make: impl Fn(&str, &OsStr) -> Option<T>,

@@ -27,6 +27,7 @@ pub fn parse(words: &[OsString]) -> Option<RunArgs> {
                 "--count" => once(&mut args.count)?,
                 "--catch-stray" => once(&mut args.catch_stray)?,
                 "--stats" => once(&mut args.guest.stats)?,
+                "--print-config" => once(&mut args.xen.print_config)?,
                 name => args.set(name, value(words.next()?.as_bytes())?)?,
             },
         }
@@ -113,7 +114,7 @@ mod tests {
             "--mem 8 hello --mem=9",
             "--mem=18446744073709551615 --platform linux hello",
             "--platform=solo5-hvt --count --catch-stray --count-json f --stats hello x y",
-            "--block a=b --block=c=d --net e=f --net=g=h --env A=b --env=C --env D= hello",
+            "--print-config --block a=b --block=c=d --net e=f --net=g=h --env A=b --env=C --env D= hello",
             "--initrd dir --cwd /tmp --hostname h hello --",
         ] {
             let quick = parse(&words(line)).map(|args| format!("{args:?}"));

@@ -113,7 +113,7 @@ fn faults(word: &OsStr) -> Result<Faults, Failure> {
 }
 
 /// Six bytes with colons between them.
-fn mac(text: &str) -> Option<[u8; 6]> {
+pub(in crate::run) fn mac(text: &str) -> Option<[u8; 6]> {
     let mut bytes = text.split(':').map(|byte| match byte.len() {
         1 | 2 => u8::from_str_radix(byte, 16).ok(),
         _ => None,
