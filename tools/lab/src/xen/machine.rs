@@ -90,11 +90,18 @@ pub(super) fn words(files: &Files, first_files: &Path) -> Result<Vec<OsString>, 
     Ok(words)
 }
 
+/// QEMU, which ends when who started it does, however that ends.
+pub(super) fn emulator() -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", QEMU]);
+    command
+}
+
 /// Starts it with these words and more.
 pub(super) fn start(place: &Place, words: &[OsString], more: &[OsString]) -> Result<Child, String> {
     let line = format!("unix:{},server=on,wait=off", place.line().display());
     let log = format!("file:{}", place.file("log").display());
-    Command::new(QEMU)
+    emulator()
         .args(words)
         .args(["-serial", &log, "-serial", &line])
         .args(more)

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::files::Files;
 use super::last_line::Console;
 use super::line::STEP;
-use super::machine::{Place, failed};
+use super::machine::{Place, emulator, failed};
 use crate::machine::QEMU;
 
 /// MiB of Xen itself, beside those of the image.
@@ -77,7 +77,7 @@ pub(super) fn run(files: &Files, alone: &Alone<'_>) -> Result<Outcome, String> {
     let mut options = format!(
         "console=com1 com1=115200,8n1 guest_loglvl=all dom0_mem={memory_mib}M,max:{memory_mib}M"
     );
-    let mut machine = Command::new(QEMU);
+    let mut machine = emulator();
     machine.args(["-accel", "tcg", "-cpu", "max", "-nodefaults", "-display"]);
     machine.args(["none", "-no-reboot", "-monitor", "none"]);
     if alone.mode == Mode::Pvh {

@@ -28,3 +28,4 @@ mod size;
 mod solo5;
 mod watchdog;
 mod wrong_input;
+mod xen;
