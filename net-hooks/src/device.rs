@@ -10,6 +10,7 @@ use muslin_net_stack::Link;
 pub struct Device {
     device: NetDevice,
     name: String,
+    has_offload: bool,
 }
 
 impl Device {
@@ -17,6 +18,7 @@ impl Device {
     pub fn new(device: NetDevice, index: usize) -> Self {
         Self {
             device,
+            has_offload: device.offload().is_ok(),
             name: alloc::format!("eth{index}"),
         }
     }
@@ -33,6 +35,10 @@ impl Link for Device {
 
     fn mtu_bytes(&self) -> u16 {
         u16::try_from(self.device.mtu_bytes()).unwrap_or(u16::MAX)
+    }
+
+    fn has_offload(&self) -> bool {
+        self.has_offload
     }
 
     fn receive(&mut self, frame: &mut [u8]) -> Result<usize, Errno> {

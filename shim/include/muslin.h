@@ -257,6 +257,12 @@ struct muslin_net_device {
 /* What the device of this number is, counted from 0 without gaps: 0 or -ENODEV. */
 int muslin_net_device(unsigned index, struct muslin_net_device *device);
 
+/* From now on each frame has a `struct virtio_net_hdr` (linux/virtio_net.h, 10 bytes) in front, both ways, which
+ * says what is left to whoever takes it: checksums, and the cutting of TCP segments that are longer than the
+ * MTU. A buffer for frames has 10 + 14 + 65535 bytes then. 0; -EOPNOTSUPP the device cannot, and frames stay
+ * as they are; -ENODEV. */
+int muslin_net_offload(unsigned index);
+
 /* Takes a frame that has come: its length in bytes; -EAGAIN none is there; -EINVAL `len_bytes` is less
  * than 14 and the MTU; -ENODEV; -EIO. */
 long muslin_net_receive(unsigned index, void *frame, unsigned long len_bytes);

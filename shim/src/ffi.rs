@@ -124,6 +124,8 @@ unsafe extern "C" {
     /// See `muslin.h`.
     pub fn muslin_net_device(index: u32, device: *mut NetDevice) -> i32;
     /// See `muslin.h`.
+    pub safe fn muslin_net_offload(index: u32) -> i32;
+
     pub fn muslin_net_receive(index: u32, frame: *mut u8, len_bytes: usize) -> isize;
     /// See `muslin.h`.
     pub fn muslin_net_send(index: u32, frame: *const u8, len_bytes: usize) -> isize;

@@ -2,7 +2,7 @@
 
 use muslin_abi::Errno;
 use muslin_abi::args::from_raw;
-pub use muslin_abi::net_device::HEADER_BYTES;
+pub use muslin_abi::net_device::{HEADER_BYTES, OFFLOAD_BYTES, OFFLOADED_BYTES_MAX};
 
 use crate::ffi;
 
@@ -43,6 +43,16 @@ impl NetDevice {
     /// How much a frame may hold behind its header of [`HEADER_BYTES`].
     pub fn mtu_bytes(&self) -> usize {
         self.what.mtu_bytes.into()
+    }
+
+    /// From now on each frame has a `struct virtio_net_hdr` of [`OFFLOAD_BYTES`] in front, both ways, which says
+    /// what is left to whoever takes it: checksums, and the cutting of segments that are longer than the MTU. So a
+    /// buffer for frames has [`OFFLOADED_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` the device cannot, and frames stay as they are.
+    pub fn offload(&self) -> Result<(), Errno> {
+        from_raw(ffi::muslin_net_offload(self.index) as isize).map(|_| ())
     }
 
     /// Takes a frame that has come; its length in bytes.

@@ -21,7 +21,7 @@ use crate::topology::{LO, network};
 /// How many sockets there may be.
 const SOCKETS_MAX: usize = 1 << 20;
 /// How far the buffers of a stream grow, unless it is told otherwise.
-const STREAM_BYTES: usize = 512 * 1024;
+const STREAM_BYTES: usize = 2048 * 1024;
 /// What messages may take that nobody has received, as in Linux.
 const DATAGRAM_BYTES: usize = 212_992;
 /// The bounds of what a program may set.

@@ -64,6 +64,11 @@ pub(crate) fn of_transport(from: IpAddr, to: IpAddr, protocol: u8, bytes: &[u8])
     !combine(&[pseudo(from, to, protocol, bytes.len()), data(bytes)])
 }
 
+/// What to write into the checksum field of a transport header whose checksum is left to somebody else.
+pub(crate) fn left_of_transport(from: IpAddr, to: IpAddr, protocol: u8, len: usize) -> u16 {
+    pseudo(from, to, protocol, len)
+}
+
 /// Whether the checksum of a transport header is right.
 pub(crate) fn is_transport_right(from: IpAddr, to: IpAddr, protocol: u8, bytes: &[u8]) -> bool {
     combine(&[pseudo(from, to, protocol, bytes.len()), data(bytes)]) == 0xffff

@@ -105,7 +105,7 @@ impl SmolStack {
             _ => return self.count_error(arrived.link),
         };
         let is_right = if is_summed {
-            arrived.link == LO || checksum::is_transport_right(from, to, ip::UDP, bytes)
+            arrived.is_sum_known || checksum::is_transport_right(from, to, ip::UDP, bytes)
         } else {
             to.is_ipv4() || arrived.link == LO
         };
@@ -454,6 +454,7 @@ impl SmolStack {
             },
             at: 0,
             end: packet.len(),
+            is_sum_known: true,
         };
         let is_heard =
             arrived.cast == Cast::Broadcast || self.groups.contains_key(&(link, head.to));

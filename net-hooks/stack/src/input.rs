@@ -17,11 +17,13 @@ pub(crate) struct Arrived {
     pub cast: Cast,
     pub at: usize,
     pub end: usize,
+    /// Its checksum above IP needs no look.
+    pub is_sum_known: bool,
 }
 
 impl SmolStack {
-    /// Takes a frame of a link.
-    pub(crate) fn frame_input(&mut self, link: u32, frame: &mut [u8]) {
+    /// Takes a frame of a link. `is_sum_known`: its checksum above IP needs no look.
+    pub(crate) fn frame_input(&mut self, link: u32, frame: &mut [u8], is_sum_known: bool) {
         let Some(header) = ethernet::parse(frame) else {
             return self.count_error(link);
         };
@@ -34,7 +36,9 @@ impl SmolStack {
             return;
         }
         match header.kind {
-            ethernet::IPV4 | ethernet::IPV6 => self.ip_input(link, frame, ethernet::HEADER_BYTES),
+            ethernet::IPV4 | ethernet::IPV6 => {
+                self.ip_input(link, frame, ethernet::HEADER_BYTES, is_sum_known);
+            }
             ethernet::ARP => self.arp_input(link, &frame[ethernet::HEADER_BYTES..]),
             _ => port.traffic.received_drops += 1,
         }
@@ -75,7 +79,7 @@ impl SmolStack {
     }
 
     /// Takes an IP packet at `at` of a frame.
-    pub(crate) fn ip_input(&mut self, link: u32, frame: &mut [u8], at: usize) {
+    pub(crate) fn ip_input(&mut self, link: u32, frame: &mut [u8], at: usize, is_sum_known: bool) {
         let Some(parsed) = ip::parse(&frame[at..]) else {
             return self.count_error(link);
         };
@@ -107,6 +111,7 @@ impl SmolStack {
                 cast,
                 at: 20,
                 end: whole.len(),
+                is_sum_known: false,
             };
             return self.datagram_input(&arrived, &mut whole);
         }
@@ -116,6 +121,7 @@ impl SmolStack {
             cast,
             at: at + parsed.at,
             end: at + parsed.end,
+            is_sum_known: is_sum_known || link == LO,
         };
         self.datagram_input(&arrived, frame);
     }

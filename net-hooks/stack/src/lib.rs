@@ -48,6 +48,7 @@ mod links;
 mod membership;
 mod neighbours;
 mod network;
+mod offload;
 mod options;
 mod output;
 mod packet;

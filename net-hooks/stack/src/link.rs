@@ -13,6 +13,12 @@ pub trait Link {
     /// The largest IP packet that one frame holds, 68..=65535.
     fn mtu_bytes(&self) -> u16;
 
+    /// Whether each frame has a `struct virtio_net_hdr` in front, both ways, by which checksums and the cutting
+    /// of long segments of TCP are left to the other side: frames may be longer than the MTU then.
+    fn has_offload(&self) -> bool {
+        false
+    }
+
     /// Takes the next frame that arrived. A frame that is longer than `frame` is cut.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use muslin_abi::Errno;
 
@@ -11,6 +12,7 @@ use crate::dhcp::Dhcp;
 use crate::ethernet::{HEADER_BYTES, Mac};
 use crate::link::Link;
 use crate::network::{Automatic, Traffic};
+use crate::offload;
 use crate::packet::Packet;
 use crate::slaac::Slaac;
 
@@ -27,6 +29,8 @@ pub(crate) struct Port {
     pub name: String,
     pub mac: Mac,
     pub mtu: usize,
+    /// Frames have something in front: see [`offload`].
+    pub has_offload: bool,
     queue: VecDeque<Vec<u8>>,
     pub traffic: Traffic,
     pub automatic: Automatic,
@@ -40,6 +44,7 @@ impl Port {
             name: device.name().into(),
             mac: device.mac(),
             mtu: usize::from(device.mtu_bytes().max(68)),
+            has_offload: device.has_offload(),
             queue: VecDeque::new(),
             traffic: Traffic::default(),
             automatic: Automatic::default(),
@@ -49,8 +54,17 @@ impl Port {
         }
     }
 
-    /// Takes the next frame.
-    pub fn receive(&mut self, frame: &mut [u8]) -> Option<usize> {
+    /// How long a frame may be, with what is in front.
+    pub fn frame_bytes(&self) -> usize {
+        if self.has_offload {
+            offload::FRAME_BYTES_MAX
+        } else {
+            self.mtu + HEADER_BYTES
+        }
+    }
+
+    /// Takes the next frame; where it is in the buffer.
+    pub fn receive(&mut self, frame: &mut [u8]) -> Option<Range<usize>> {
         let len = match self.device.receive(frame) {
             Ok(len) => len.min(frame.len()),
             Err(Errno::EAGAIN) => return None,
@@ -59,17 +73,26 @@ impl Port {
                 return None;
             }
         };
+        let start = if self.has_offload {
+            offload::FRONT_BYTES.min(len)
+        } else {
+            0
+        };
         self.traffic.received_frames += 1;
-        self.traffic.received_bytes += len as u64;
-        Some(len)
+        self.traffic.received_bytes += (len - start) as u64;
+        Some(start..len)
     }
 
     /// Sends a frame, or keeps it until the device takes it.
-    pub fn send(&mut self, frame: &[u8]) {
-        if frame.len() > self.mtu + HEADER_BYTES {
+    pub fn send(&mut self, packet: &mut Packet) {
+        if packet.cut_bytes.is_none() && packet.len() > self.mtu + HEADER_BYTES {
             self.traffic.sent_errors += 1;
             return;
         }
+        if self.has_offload {
+            offload::write(packet);
+        }
+        let frame = packet.bytes();
         if self.queue.is_empty() {
             match self.device.send(frame) {
                 Ok(()) => return self.count_sent(frame.len()),

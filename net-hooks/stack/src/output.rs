@@ -19,6 +19,11 @@ impl SmolStack {
         self.port(link).map_or(LO_MTU, |port| port.mtu)
     }
 
+    /// Whether segments that go over a link may be cut by whoever takes them.
+    pub(crate) fn has_offload(&self, link: u32) -> bool {
+        self.port(link).is_some_and(|port| port.has_offload)
+    }
+
     /// Whether a link takes what could wait.
     pub(crate) fn has_room(&self, link: u32) -> bool {
         match self.port(link) {
@@ -45,7 +50,7 @@ impl SmolStack {
     /// Sends a packet by this way: in parts, where it is too long.
     pub(crate) fn output_by(&mut self, way: &Way, head: &Head, packet: &mut Packet) {
         let room = self.mtu(way.link) - ip::header_bytes(head.to);
-        if packet.len() <= room {
+        if packet.len() <= room || packet.left.is_some() {
             self.ip_id = self.ip_id.wrapping_add(1);
             ip::write(packet, head, self.ip_id, None);
             return self.forward(way, packet);
@@ -116,7 +121,7 @@ impl SmolStack {
             IpAddr::V6(_) => ethernet::IPV6,
         };
         ethernet::write(packet, port.mac, to, kind);
-        port.send(packet.bytes());
+        port.send(packet);
     }
 
     /// Asks for the hardware address of a neighbour.
@@ -159,7 +164,7 @@ impl SmolStack {
         let mut packet = message.packet();
         if let Some(port) = self.port_mut(link) {
             ethernet::write(&mut packet, port.mac, to, ethernet::ARP);
-            port.send(packet.bytes());
+            port.send(&mut packet);
         }
     }
 

@@ -2,14 +2,21 @@
 
 use alloc::vec::Vec;
 
-/// Room for an Ethernet header, the longest IP header we write, and a fragment header.
-const HEADROOM: usize = 64;
+use crate::offload::Left;
+
+/// Room for an Ethernet header, the longest IP header we write, a fragment header, and what is in front
+/// of a frame.
+const HEADROOM: usize = 80;
 
 /// A packet that headers are put in front of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Packet {
     bytes: Vec<u8>,
     start: usize,
+    /// It is longer than a segment may be, and to be cut into segments with so many bytes.
+    pub cut_bytes: Option<u16>,
+    /// What of it is left to whoever takes it.
+    pub left: Option<Left>,
 }
 
 impl Packet {
@@ -45,6 +52,8 @@ impl Packet {
     /// Becomes `len` bytes, of any value, and keeps its memory.
     pub fn reset(&mut self, len: usize) {
         self.start = HEADROOM;
+        self.cut_bytes = None;
+        self.left = None;
         self.bytes.resize(HEADROOM + len, 0);
     }
 

@@ -11,6 +11,7 @@ use crate::link::Link;
 use crate::links::{Loopback, Port};
 use crate::neighbours::Neighbours;
 use crate::network::{Address, AddressSource};
+use crate::offload;
 use crate::packet::Packet;
 use crate::ports::Ports;
 use crate::reassembly::Reassembly;
@@ -145,7 +146,7 @@ impl SmolStack {
     /// Adds a link, and gives its number. It has an address of its own for IPv6, and no other.
     pub fn add_link(&mut self, link: Box<dyn Link + Send>) -> u32 {
         let port = Port::new(link);
-        let frame_bytes = port.mtu + crate::ethernet::HEADER_BYTES;
+        let frame_bytes = port.frame_bytes();
         if self.frame.len() < frame_bytes {
             self.frame.resize(frame_bytes, 0);
         }
@@ -223,7 +224,7 @@ impl SmolStack {
                 }
                 return;
             };
-            self.ip_input(LO, packet.bytes_mut(), 0);
+            self.ip_input(LO, packet.bytes_mut(), 0, true);
         }
     }
 
@@ -273,10 +274,11 @@ impl SmolStack {
                 self.is_busy = true;
                 break;
             }
-            let Some(len) = self.links[index].receive(&mut frame) else {
+            let Some(place) = self.links[index].receive(&mut frame) else {
                 break;
             };
-            self.frame_input(number, &mut frame[..len]);
+            let is_sum_known = offload::is_sum_known(&frame[..place.start]);
+            self.frame_input(number, &mut frame[place], is_sum_known);
         }
         self.frame = frame;
         self.drive_waiting();

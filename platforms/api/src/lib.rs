@@ -204,6 +204,12 @@ pub trait NetDevice: Sync {
     fn mac(&self) -> [u8; 6];
     /// How much a frame may hold behind the 14 bytes of its header.
     fn mtu_bytes(&self) -> usize;
+    /// From now on each frame has a `struct virtio_net_hdr` in front, both ways, by which it may be longer than
+    /// the MTU says and lack checksums.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` the device cannot.
+    fn offload(&self) -> Result<(), Errno>;
     /// Takes a frame that has come; its length in bytes. `frame` has room for the longest.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 //!
 //! Source: Solo5 0.12.1 `include/mft_abi.h`.
 
+use muslin_abi::net_device::OFFLOAD_GIVEN;
+
 /// The most entries of a manifest. The first is reserved.
 pub const ENTRIES_MAX: usize = 64;
 /// Room for a name with its final zero.
@@ -25,7 +27,7 @@ pub struct Entry {
     kind: u32,
     /// Of a block device: its size. Of a network device: its address, and the longest packet.
     pub capacity_bytes: u64,
-    /// Of a block device: the size of a sector.
+    /// Of a block device: the size of a sector. Of a network device: whether frames have something in front.
     pub sector_bytes: u16,
     _unused: [u8; 6],
     /// What a guest of spt reads from and writes to.
@@ -62,13 +64,21 @@ impl Entry {
         u16::from_le_bytes([low, high]).into()
     }
 
+    /// Whether frames of a network device have a `struct virtio_net_hdr` in front. Stock tenders leave what
+    /// the image said, which is that it understands it.
+    pub fn has_offload(&self) -> bool {
+        self.sector_bytes == OFFLOAD_GIVEN
+    }
+
     /// Makes it a network device that a process has opened.
     #[cfg(target_os = "none")]
-    pub fn set_net(&mut self, host_fd: i32, mac: [u8; 6], mtu_bytes: u16) {
+    pub fn set_net(&mut self, tap: muslin_tap::Tap, mac: [u8; 6]) {
+        let mtu_bytes = tap.mtu_bytes;
+        self.sector_bytes = if tap.has_offload { OFFLOAD_GIVEN } else { 0 };
         let [a, b, c, d, e, f] = mac;
         let [low, high] = mtu_bytes.to_le_bytes();
         self.capacity_bytes = u64::from_le_bytes([a, b, c, d, e, f, low, high]);
-        self.host_fd = host_fd;
+        self.host_fd = tap.fd;
     }
 
     fn is_attached((_, entry): &(usize, Self)) -> bool {

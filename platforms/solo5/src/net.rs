@@ -6,8 +6,9 @@
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use muslin_abi::net_device::HEADER_BYTES;
+use muslin_abi::net_device::{HEADER_BYTES, OFFLOAD_BYTES, OFFLOADED_BYTES_MAX};
 use muslin_abi::{Errno, Sysno};
 use muslin_platform::NetDevice;
 
@@ -29,16 +30,33 @@ pub trait Frames: Sync {
     /// # Errors
     /// `EAGAIN` the device takes no more now · `EIO`.
     fn send(&self, device: &Net, frame: &[u8]) -> Result<(), Errno>;
+    /// Has frames be as [`NetDevice::offload`] says.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`.
+    fn offload(&self, device: &Net) -> Result<(), Errno>;
 }
 
 /// A network device.
-#[derive(Clone, Copy)]
 pub struct Net {
     /// Its index in the manifest, by which guests of hvt name it.
     pub handle: usize,
     /// What the tender says of it.
     pub entry: Entry,
     host: &'static dyn Frames,
+    /// Whoever moves frames knows of what is in front.
+    is_offloaded: AtomicBool,
+}
+
+impl Net {
+    /// The lengths that frames may have.
+    fn lengths(&self) -> core::ops::RangeInclusive<usize> {
+        if self.is_offloaded.load(Ordering::Relaxed) {
+            OFFLOAD_BYTES + HEADER_BYTES..=OFFLOADED_BYTES_MAX
+        } else {
+            HEADER_BYTES..=HEADER_BYTES + self.mtu_bytes()
+        }
+    }
 }
 
 impl fmt::Debug for Net {
@@ -54,14 +72,19 @@ impl NetDevice for Net {
     fn mtu_bytes(&self) -> usize {
         self.entry.mtu_bytes()
     }
+    fn offload(&self) -> Result<(), Errno> {
+        self.host.offload(self)?;
+        self.is_offloaded.store(true, Ordering::Relaxed);
+        Ok(())
+    }
     fn receive(&self, frame: &mut [u8]) -> Result<usize, Errno> {
-        if frame.len() < HEADER_BYTES + self.mtu_bytes() {
+        if frame.len() < *self.lengths().end() {
             return Err(Errno::EINVAL);
         }
         self.host.receive(self, frame)
     }
     fn send(&self, frame: &[u8]) -> Result<(), Errno> {
-        if !(HEADER_BYTES..=HEADER_BYTES + self.mtu_bytes()).contains(&frame.len()) {
+        if !self.lengths().contains(&frame.len()) {
             return Err(Errno::EINVAL);
         }
         self.host.send(self, frame)
@@ -92,7 +115,7 @@ pub fn device(index: usize) -> Option<(&'static str, &'static dyn NetDevice)> {
 
 /// Those of this guest or process.
 fn find() -> [Option<Net>; ENTRIES_MAX] {
-    let mut devices = [None; ENTRIES_MAX];
+    let mut devices = [const { None }; ENTRIES_MAX];
     let mut places = devices.iter_mut();
     let mut put = |host: &'static dyn Frames, handle, entry| {
         if let Some(place) = places.next() {
@@ -100,6 +123,7 @@ fn find() -> [Option<Net>; ENTRIES_MAX] {
                 handle,
                 entry,
                 host,
+                is_offloaded: AtomicBool::new(false),
             });
         }
     };
@@ -123,10 +147,24 @@ struct HostTaps;
 
 impl Frames for HostTaps {
     fn receive(&self, device: &Net, frame: &mut [u8]) -> Result<usize, Errno> {
-        muslin_tap::receive(call, device.entry.host_fd, frame)
+        let fd = device.entry.host_fd;
+        if device.entry.has_offload() && !device.is_offloaded.load(Ordering::Relaxed) {
+            return muslin_tap::receive_bare(call, fd, frame);
+        }
+        muslin_tap::receive(call, fd, frame)
     }
     fn send(&self, device: &Net, frame: &[u8]) -> Result<(), Errno> {
-        muslin_tap::send(call, device.entry.host_fd, frame)
+        let fd = device.entry.host_fd;
+        if device.entry.has_offload() && !device.is_offloaded.load(Ordering::Relaxed) {
+            return muslin_tap::send_bare(call, fd, frame);
+        }
+        muslin_tap::send(call, fd, frame)
+    }
+    fn offload(&self, device: &Net) -> Result<(), Errno> {
+        if !device.entry.has_offload() {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        muslin_tap::offload(call, device.entry.host_fd).map_err(|_| Errno::EOPNOTSUPP)
     }
 }
 

@@ -41,7 +41,7 @@ pub fn open(put: &mut dyn FnMut(usize, Entry)) {
             refuse(interface, &entry, "cannot be waited for");
         }
         mac[0] = mac[0] & !MULTICAST | LOCAL;
-        entry.set_net(tap.fd, mac, tap.mtu_bytes);
+        entry.set_net(tap, mac);
         put(handle, entry);
     }
 }

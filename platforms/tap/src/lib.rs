@@ -4,11 +4,16 @@
 //! How a call is made is the caller's: a process under the patched libc and an image of Solo5 that Linux
 //! runs have different ways.
 //!
-//! Source: Linux `Documentation/networking/tuntap.rst`, `include/uapi/linux/if_tun.h`, netdevice(7).
+//! Where the kernel allows it, a frame has a `struct virtio_net_hdr` in front: all zeros, until [`offload`]
+//! has both sides leave checksums and the cutting of long segments to each other.
+//!
+//! Source: Linux `Documentation/networking/tuntap.rst`, `include/uapi/linux/if_tun.h`,
+//! `include/uapi/linux/virtio_net.h`, netdevice(7).
 
 #![no_std]
 
 use muslin_abi::args::from_raw;
+use muslin_abi::net_device::OFFLOAD_BYTES;
 use muslin_abi::{Errno, Sysno};
 
 /// Makes a call of the host; its value or a negative errno.
@@ -21,6 +26,8 @@ pub struct Tap {
     pub fd: i32,
     /// How much a frame may hold behind its header.
     pub mtu_bytes: u16,
+    /// Frames have [`OFFLOAD_BYTES`] in front.
+    pub has_offload: bool,
 }
 
 /// Why it cannot be opened.
@@ -36,6 +43,8 @@ pub enum Problem {
     NotAllowed,
     /// Somebody has it open.
     Busy,
+    /// What is in front of its frames has another length than ours.
+    Header,
     /// The host does not have such interfaces, or something else went wrong.
     Other(Errno),
 }
@@ -55,6 +64,7 @@ impl Problem {
                 "is not allowed; run as root, or make it for this user: ip tuntap add NAME mode tap user USER"
             }
             Self::Busy => "is in use by another program",
+            Self::Header => "has headers that are not of 10 bytes (TUNSETVNETHDRSZ)",
             Self::Other(_) => "cannot be opened; is there a /dev/net/tun?",
         }
     }
@@ -73,7 +83,14 @@ const TUNSETIFF: usize = 0x4004_54ca;
 const TUNGETIFF: usize = 0x8004_54d2;
 const SIOCGIFMTU: usize = 0x8921;
 const SIOCGIFINDEX: usize = 0x8933;
+/// `TUNSETOFFLOAD`: what of a frame's making may be left to who takes it.
+pub const TUNSETOFFLOAD: usize = 0x4004_54d0;
+const TUNSETVNETHDRSZ: usize = 0x4004_54d8;
+const TUNGETVNETHDRSZ: usize = 0x8004_54d7;
 const IFF_TAP_NO_PI: u16 = 0x0002 | 0x1000;
+const IFF_VNET_HDR: u16 = 0x4000;
+/// `TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6`.
+pub const OFFLOADS: usize = 1 | 2 | 4;
 
 const NAME_BYTES: usize = 16;
 
@@ -128,7 +145,8 @@ pub fn open(call: CallFn, interface: &[u8]) -> Result<Tap, Problem> {
     let fd = from_raw(unsafe { call(Sysno::open, [DEVICE.as_ptr() as usize, flags, 0, 0, 0, 0]) })
         .map_err(Problem::Other)?;
     let mut request = Request::named(interface)?;
-    request.value[..2].copy_from_slice(&IFF_TAP_NO_PI.to_le_bytes());
+    let flags = IFF_TAP_NO_PI | IFF_VNET_HDR;
+    request.value[..2].copy_from_slice(&flags.to_le_bytes());
     request
         .ask(call, fd, TUNSETIFF)
         .map_err(|errno| match errno {
@@ -137,7 +155,10 @@ pub fn open(call: CallFn, interface: &[u8]) -> Result<Tap, Problem> {
             Errno::EPERM => Problem::NotAllowed,
             other => Problem::Other(other),
         })?;
-    with_mtu(call, fd, request)
+    // Whoever had it before may have left it otherwise.
+    set_offloads(call, fd, 0).map_err(Problem::Other)?;
+    ask_number(call, fd, TUNSETVNETHDRSZ, OFFLOAD_BYTES as i32).map_err(Problem::Other)?;
+    with_mtu(call, fd, request, true)
 }
 
 /// A descriptor that this process was started with.
@@ -151,16 +172,52 @@ fn inherited(call: CallFn, fd: usize) -> Result<Tap, Problem> {
     // SAFETY: changes the flags of an open file.
     let set = unsafe { call(Sysno::fcntl, [fd, F_SETFL, O_RDWR | O_NONBLOCK, 0, 0, 0]) };
     from_raw(set).map_err(Problem::Other)?;
-    with_mtu(call, fd, request)
+    let [low, high, ..] = request.value;
+    let has_offload = u16::from_le_bytes([low, high]) & IFF_VNET_HDR != 0;
+    if has_offload {
+        let len_bytes = ask_number(call, fd, TUNGETVNETHDRSZ, 0).map_err(Problem::Other)?;
+        if len_bytes != OFFLOAD_BYTES as i32 {
+            return Err(Problem::Header);
+        }
+    }
+    with_mtu(call, fd, request, has_offload)
 }
 
-fn with_mtu(call: CallFn, fd: usize, mut request: Request) -> Result<Tap, Problem> {
+fn with_mtu(
+    call: CallFn,
+    fd: usize,
+    mut request: Request,
+    has_offload: bool,
+) -> Result<Tap, Problem> {
     ask_socket(call, &mut request, SIOCGIFMTU).map_err(Problem::Other)?;
     let [a, b, ..] = request.value;
     Ok(Tap {
         fd: fd as i32,
         mtu_bytes: u16::from_le_bytes([a, b]),
+        has_offload,
     })
+}
+
+/// Makes a request about a number, which it may change.
+fn ask_number(call: CallFn, fd: usize, request: usize, number: i32) -> Result<i32, Errno> {
+    let mut number = number;
+    let args = [fd, request, &raw mut number as usize, 0, 0, 0];
+    // SAFETY: the requests that this is called with read or write one int.
+    from_raw(unsafe { call(Sysno::ioctl, args) })?;
+    Ok(number)
+}
+
+fn set_offloads(call: CallFn, fd: usize, offloads: usize) -> Result<(), Errno> {
+    // SAFETY: the request takes a number.
+    from_raw(unsafe { call(Sysno::ioctl, [fd, TUNSETOFFLOAD, offloads, 0, 0, 0]) }).map(|_| ())
+}
+
+/// From now on frames may be longer than the MTU says and lack checksums, as what is in front of them tells.
+///
+/// # Errors
+/// `EINVAL` and others: the kernel does not allow it.
+pub fn offload(call: CallFn, fd: i32) -> Result<(), Errno> {
+    set_offloads(call, fd as usize, OFFLOADS)
 }
 
 /// Makes a request of any socket, which is what one asks about interfaces.
@@ -202,6 +259,37 @@ pub fn send(call: CallFn, fd: i32, frame: &[u8]) -> Result<(), Errno> {
     let args = [fd as usize, frame.as_ptr() as usize, frame.len(), 0, 0, 0];
     // SAFETY: the kernel reads a slice that is alive.
     from_raw(unsafe { call(Sysno::write, args) }).map(|_| ())
+}
+
+/// As [`receive`], of a TAP whose frames have something in front, which is dropped.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_bare(call: CallFn, fd: i32, frame: &mut [u8]) -> Result<usize, Errno> {
+    let mut front = [0_u8; OFFLOAD_BYTES];
+    let pieces = [
+        [front.as_mut_ptr() as usize, OFFLOAD_BYTES],
+        [frame.as_mut_ptr() as usize, frame.len()],
+    ];
+    let args = [fd as usize, pieces.as_ptr() as usize, 2, 0, 0, 0];
+    // SAFETY: the kernel writes slices that are ours alone.
+    let got = from_raw(unsafe { call(Sysno::readv, args) })?;
+    Ok(got.saturating_sub(OFFLOAD_BYTES))
+}
+
+/// As [`send`], of a TAP whose frames have something in front.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_bare(call: CallFn, fd: i32, frame: &[u8]) -> Result<(), Errno> {
+    let front = [0_u8; OFFLOAD_BYTES];
+    let pieces = [
+        [front.as_ptr() as usize, OFFLOAD_BYTES],
+        [frame.as_ptr() as usize, frame.len()],
+    ];
+    let args = [fd as usize, pieces.as_ptr() as usize, 2, 0, 0, 0];
+    // SAFETY: the kernel reads slices that are alive.
+    from_raw(unsafe { call(Sysno::writev, args) }).map(|_| ())
 }
 
 fn decimal(digits: &[u8]) -> Option<usize> {

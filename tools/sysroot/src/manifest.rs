@@ -8,6 +8,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
+use muslin_abi::net_device::OFFLOAD_UNDERSTOOD;
+
 use crate::error::Error;
 use crate::tool;
 
@@ -68,14 +70,16 @@ pub fn source(devices: &[Device]) -> String {
          .long 1, {entries}\n.zero 68\n.long 1 << 30\n.zero 32\n"
     );
     for Device { name, kind } in devices {
-        let number = match kind {
-            Kind::Block => 1,
-            Kind::Net => 2,
+        // A network device says that the image understands frames that leave work to the tender: the platform
+        // hides them from programs that do not.
+        let (number, understood) = match kind {
+            Kind::Block => (1, 0),
+            Kind::Net => (2, OFFLOAD_UNDERSTOOD),
         };
         let rest = NAME_BYTES_MAX + 1 - name.len();
         let _ = writeln!(
             text,
-            ".ascii \"{name}\"\n.zero {rest}\n.long {number}\n.zero 32"
+            ".ascii \"{name}\"\n.zero {rest}\n.long {number}\n.zero 8\n.short {understood}\n.zero 22"
         );
     }
     text + ".section .note.GNU-stack,\"\",@progbits\n"

@@ -9,6 +9,7 @@ use crate::beside::Beside;
 use crate::manifest::{Attached, AttachedBlock, AttachedNet, Kind, Manifest};
 use crate::net::{self, NetAddress, NetLayers, NetTap};
 use crate::refusal::{Refusal, words};
+use crate::tap;
 
 /// The size of a sector in bytes, where nothing is said.
 pub const SECTOR_BYTES: u16 = 512;
@@ -40,15 +41,29 @@ impl Opened {
             .iter()
             .find(|file| file.as_raw_fd() == attached.host_fd())
     }
+
+    /// The guest is gone: its interfaces leave nothing to whoever has them next.
+    pub(crate) fn leave(&self, manifest: &Manifest) {
+        for (_, attached) in manifest.attached() {
+            if let (Attached::Net(net), Some(file)) = (attached, self.file(attached))
+                && net.has_offload
+            {
+                // If it cannot be done, ours do it when they begin.
+                let _ = tap::leave_nothing(file);
+            }
+        }
+    }
 }
 
-/// Opens what plays the devices and writes it into the manifest.
+/// Opens what plays the devices and writes it into the manifest. `takes_offload`: guests of this kind can say
+/// what frames leave to them.
 pub(crate) fn attach(
     manifest: &mut Manifest,
     blocks: &[BlockFile],
     nets: &[NetTap],
     addresses: &[NetAddress],
     layers: &NetLayers,
+    takes_offload: bool,
 ) -> Result<Opened, Refusal> {
     let mut opened = Opened::default();
     for block in blocks {
@@ -64,7 +79,11 @@ pub(crate) fn attach(
     for net in nets {
         declared(manifest, Kind::Net, &net.name)?;
     }
-    let (ends, beside) = net::open(nets, addresses, layers)?;
+    let takes_offload = |name: &str| {
+        let mut devices = manifest.devices.iter();
+        takes_offload && devices.any(|it| it.name == name && it.understands_offload)
+    };
+    let (ends, beside) = net::open(nets, addresses, layers, &takes_offload)?;
     opened.beside = beside;
     for end in ends {
         let attached = declared(manifest, Kind::Net, &end.name)?;
@@ -72,6 +91,7 @@ pub(crate) fn attach(
             mac: end.mac,
             mtu: end.mtu_bytes,
             host_fd: end.fd.as_raw_fd(),
+            has_offload: end.has_offload,
         }));
         opened.files.push(File::from(end.fd));
     }

@@ -1,5 +1,6 @@
 //! The system calls that a guest for spt may make: nine, and these only with the right arguments; and
-//! read where it has a network device.
+//! read where it has a network device. Where it understands frames with something in front, it may read and
+//! write them in pieces, and say what the interface may leave to it.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use seccompiler::{
 };
 
 use crate::manifest::{Attached, Manifest};
+use crate::tap::OFFLOAD_REQUEST;
 
 /// `ARCH_SET_FS` of arch_prctl(2).
 const ARCH_SET_FS: u64 = 0x1002;
@@ -67,8 +69,17 @@ pub(crate) fn program(
                 }
             }
             Attached::Net(net) => {
+                let fd = is_fd(net.host_fd);
                 for nr in [libc::SYS_read, libc::SYS_write] {
-                    allow(nr, &[is_fd(net.host_fd)])?;
+                    allow(nr, std::slice::from_ref(&fd))?;
+                }
+                if net.has_offload {
+                    // Frames in two pieces, and what may be left to the other side.
+                    for nr in [libc::SYS_readv, libc::SYS_writev] {
+                        allow(nr, std::slice::from_ref(&fd))?;
+                    }
+                    let request = (1, SeccompCmpOp::Eq, u64::from(OFFLOAD_REQUEST as u32));
+                    allow(libc::SYS_ioctl, &[fd, request])?;
                 }
             }
         }

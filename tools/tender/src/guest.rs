@@ -95,6 +95,7 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
         .run(pid, || trace::follow(pid, watch))
         .map_err(|error| refused("carry the guest's frames", &error))?
         .map_err(|error| refused("wait for the guest", &error))?;
+    launch.opened.leave(&launch.manifest);
     let mut problem = String::new();
     let _ = reader.read_to_string(&mut problem);
     if !problem.is_empty() {

@@ -124,6 +124,7 @@ fn launch<'image>(
         &options.nets,
         &options.addresses,
         &options.layers,
+        image.target == Target::Spt,
     )?;
     Ok(Launch {
         image,

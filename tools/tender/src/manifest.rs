@@ -3,6 +3,8 @@
 //! The layout is `struct mft` of Solo5's `mft_abi.h`, version 1: a version, a count, and 104 bytes
 //! an entry. The first entry is reserved; a device's handle is the index of its entry.
 
+use muslin_abi::net_device::{OFFLOAD_GIVEN, OFFLOAD_UNDERSTOOD};
+
 use crate::refusal::Refusal;
 
 const VERSION: u32 = 1;
@@ -12,6 +14,8 @@ const ENTRIES_MAX: usize = 64;
 const NAME_BYTES: usize = 68;
 const TYPE_AT: usize = 68;
 const PROPERTIES_AT: usize = 72;
+/// Where a block device has the size of its sectors, and a network device nothing in stock Solo5.
+const OFFLOAD_AT: usize = 80;
 const HOST_FD_AT: usize = 88;
 const ATTACHED_AT: usize = 96;
 
@@ -33,6 +37,8 @@ pub struct Device {
     pub name: String,
     /// What kind of device.
     pub kind: Kind,
+    /// The image understands frames of a network device that have something in front.
+    pub(crate) understands_offload: bool,
     /// What the tender gives for it.
     pub(crate) attached: Option<Attached>,
 }
@@ -101,6 +107,8 @@ pub(crate) struct AttachedNet {
     pub(crate) mac: [u8; 6],
     pub(crate) mtu: u16,
     pub(crate) host_fd: i32,
+    /// Frames have a `struct virtio_net_hdr` in front.
+    pub(crate) has_offload: bool,
 }
 
 impl Manifest {
@@ -165,6 +173,8 @@ impl Manifest {
                         )));
                     }
                 },
+                understands_offload: kind == TYPE_NET
+                    && entry[OFFLOAD_AT..OFFLOAD_AT + 2] == OFFLOAD_UNDERSTOOD.to_le_bytes(),
                 attached: None,
             });
         }
@@ -193,6 +203,9 @@ impl Manifest {
                 Attached::Net(net) => {
                     put(entry, PROPERTIES_AT, &net.mac);
                     put(entry, PROPERTIES_AT + 6, &net.mtu.to_le_bytes());
+                    if net.has_offload {
+                        put(entry, OFFLOAD_AT, &OFFLOAD_GIVEN.to_le_bytes());
+                    }
                 }
             }
             put(entry, HOST_FD_AT, &attached.host_fd().to_le_bytes());
@@ -228,6 +241,7 @@ mod tests {
             devices: vec![Device {
                 name: "storage".to_owned(),
                 kind: Kind::Block,
+                understands_offload: false,
                 attached: None,
             }],
         }

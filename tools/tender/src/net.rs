@@ -12,6 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use crate::beside::Beside;
 use crate::cable::Cable;
 use crate::refusal::{Refusal, words};
+use crate::tap::Tap;
 use crate::wire::Wire;
 
 /// What is at the other end of a network device of the image.
@@ -67,9 +68,12 @@ pub struct NetEnd {
     pub mtu_bytes: u16,
     /// Its hardware address.
     pub mac: [u8; 6],
+    /// Each frame has a `struct virtio_net_hdr` in front.
+    pub has_offload: bool,
 }
 
-/// Opens what plays network devices: their ends, and what has to run beside the guest.
+/// Opens what plays network devices: their ends, and what has to run beside the guest. `takes_offload` says of
+/// a device whether frames may have something in front.
 ///
 /// # Errors
 /// What is wrong with which of them.
@@ -77,6 +81,7 @@ pub fn open(
     nets: &[NetTap],
     addresses: &[NetAddress],
     layers: &NetLayers,
+    takes_offload: &dyn Fn(&str) -> bool,
 ) -> Result<(Vec<NetEnd>, Beside), Refusal> {
     let mut beside = Beside::default();
     let mut ends: Vec<NetEnd> = Vec::new();
@@ -87,14 +92,16 @@ pub fn open(
                 "give each device one interface",
             ));
         }
-        let (fd, mtu_bytes) = open_one(net, layers, number, &mut beside)?;
+        let wants_offload = takes_offload(&net.name);
+        let tap = open_one(net, layers, number, wants_offload, &mut beside)?;
         let given = addresses.iter().find(|address| address.name == net.name);
         let mac = given.map_or_else(some_mac, |address| Ok(address.mac))?;
         ends.push(NetEnd {
             name: net.name.clone(),
-            fd,
-            mtu_bytes,
+            fd: tap.fd,
+            mtu_bytes: tap.mtu,
             mac,
+            has_offload: tap.has_offload,
         });
     }
     let is_given = |name: &str| nets.iter().any(|net| net.name == name);
@@ -125,8 +132,9 @@ fn open_one(
     net: &NetTap,
     layers: &NetLayers,
     number: u64,
+    wants_offload: bool,
     beside: &mut Beside,
-) -> Result<(OwnedFd, u16), Refusal> {
+) -> Result<Tap, Refusal> {
     let cannot = |what: String, remedy: String| {
         Refusal::new(
             format_args!(
@@ -167,7 +175,7 @@ fn open_one(
             let gateway = Gateway::new(far, settings, &net.publish).map_err(not_made)?;
             beside.add_gateway(gateway);
             if !has_layers {
-                return Ok((near, muslin_usernet::MTU_BYTES));
+                return Ok(Tap::bare(near, muslin_usernet::MTU_BYTES));
             }
             (Wire::Socket(Some(near)), muslin_usernet::MTU_BYTES)
         }
@@ -178,9 +186,9 @@ fn open_one(
             ));
         }
         None => {
-            let opened = Wire::open(&net.interface);
+            let opened = Wire::open(&net.interface, wants_offload && !has_layers);
             match opened.map_err(|(what, remedy)| cannot(what, remedy))? {
-                (Wire::Tap(fd), mtu_bytes) if !has_layers => return Ok((fd, mtu_bytes)),
+                (Wire::Tap(tap), _) if !has_layers => return Ok(tap),
                 far => far,
             }
         }
@@ -190,7 +198,7 @@ fn open_one(
     let (cable, guests_end) =
         Cable::new(&net.name, far, mtu_bytes, faults, capture, number).map_err(no_pair)?;
     beside.add_cable(cable);
-    Ok((guests_end, mtu_bytes))
+    Ok(Tap::bare(guests_end, mtu_bytes))
 }
 
 /// The settings of a network without privilege, if it is one.

@@ -1,4 +1,6 @@
-//! Tap interfaces: a descriptor whose reads and writes are Ethernet frames.
+//! Tap interfaces: a descriptor whose reads and writes are Ethernet frames, or, where the guest understands it,
+//! frames with a `struct virtio_net_hdr` in front, by which either side may leave checksums and the cutting of
+//! long segments to the other. The guest asks for that by itself ([`OFFLOAD_REQUEST`]).
 
 use std::io;
 use std::mem;
@@ -7,9 +9,16 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use libc::{c_char, c_int, c_short, ifreq};
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 
+use muslin_abi::net_device::OFFLOAD_BYTES;
+
 use crate::refusal::words;
 
 const DEVICE: &str = "/dev/net/tun";
+
+/// `TUNSETOFFLOAD`: what a guest may ask of an interface by ioctl, if it understands frames with something in
+/// front.
+pub(crate) const OFFLOAD_REQUEST: libc::Ioctl = 0x4004_54d0;
+const TUNSETVNETHDRSZ: libc::Ioctl = 0x4004_54d8;
 
 /// Why an interface cannot be used.
 pub(crate) enum Problem {
@@ -57,8 +66,30 @@ impl Problem {
     }
 }
 
-/// Opens an interface: a descriptor that does not block, and the longest packet in bytes.
-pub(crate) fn open(interface: &str) -> Result<(OwnedFd, u16), Problem> {
+/// A descriptor of an interface.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    /// It does not block.
+    pub(crate) fd: OwnedFd,
+    /// The longest packet in bytes.
+    pub(crate) mtu: u16,
+    /// Frames have a `struct virtio_net_hdr` in front.
+    pub(crate) has_offload: bool,
+}
+
+impl Tap {
+    /// What gives frames with nothing in front.
+    pub(crate) fn bare(fd: OwnedFd, mtu: u16) -> Self {
+        Self {
+            fd,
+            mtu,
+            has_offload: false,
+        }
+    }
+}
+
+/// Opens an interface, for frames with something in front if that is wanted and there are such.
+pub(crate) fn open(interface: &str, wants_offload: bool) -> Result<Tap, Problem> {
     let socket = socket()?;
     if let Some(number) = interface.strip_prefix('@') {
         return inherited(number, &socket);
@@ -82,19 +113,47 @@ pub(crate) fn open(interface: &str) -> Result<(OwnedFd, u16), Problem> {
     )
     .map_err(|error| Problem::Other(DEVICE, error.into()))?;
     let mut request = named(interface)?;
-    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as c_short;
+    let front = if wants_offload { libc::IFF_VNET_HDR } else { 0 };
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | front) as c_short;
     ask(&fd, libc::TUNSETIFF as _, &mut request).map_err(|error| match error.raw_os_error() {
         Some(libc::EBUSY) => Problem::Busy,
         Some(libc::EINVAL) => Problem::NotTap,
         Some(libc::EPERM) => Problem::NotAllowed,
         _ => Problem::Other("attaching to it", error),
     })?;
+    // Whoever had it before may have left it otherwise.
+    leave_nothing(&fd).map_err(|error| Problem::Other("having frames whole", error))?;
+    if wants_offload {
+        let len_bytes = OFFLOAD_BYTES as c_int;
+        // SAFETY: the kernel reads one int.
+        let done = unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETVNETHDRSZ, &raw const len_bytes) };
+        if done < 0 {
+            return Err(Problem::Other(
+                "setting its headers",
+                io::Error::last_os_error(),
+            ));
+        }
+    }
     let mtu = mtu(&socket, interface)?;
-    Ok((fd, mtu))
+    Ok(Tap {
+        fd,
+        mtu,
+        has_offload: wants_offload,
+    })
+}
+
+/// Has an interface give frames that are whole, and not longer than the MTU.
+pub(crate) fn leave_nothing(fd: &impl AsRawFd) -> io::Result<()> {
+    // SAFETY: the request takes a number.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), OFFLOAD_REQUEST, 0) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// An interface by a descriptor that this process was started with.
-fn inherited(number: &str, socket: &OwnedFd) -> Result<(OwnedFd, u16), Problem> {
+fn inherited(number: &str, socket: &OwnedFd) -> Result<Tap, Problem> {
     let fd = duplicate(number)?;
     let mut request = empty();
     ask(&fd, libc::TUNGETIFF as _, &mut request).map_err(|_| Problem::NotTap)?;
@@ -108,7 +167,7 @@ fn inherited(number: &str, socket: &OwnedFd) -> Result<(OwnedFd, u16), Problem> 
         .and_then(|flags| fcntl_setfl(&fd, flags | OFlags::NONBLOCK))
         .map_err(|error| Problem::Other("making it not block", error.into()))?;
     let mtu = mtu(socket, &name)?;
-    Ok((fd, mtu))
+    Ok(Tap::bare(fd, mtu))
 }
 
 /// A copy of a descriptor that this process was started with.

@@ -10,7 +10,7 @@ use rustix::io::{Errno, read, write};
 use rustix::net::{SocketType, getpeername, sockopt::socket_type};
 
 use crate::link::{Link, Problem};
-use crate::tap;
+use crate::tap::{self, Tap};
 
 /// The longest packet in bytes, where no interface says it.
 const MTU_BYTES: u16 = 1500;
@@ -18,7 +18,7 @@ const MTU_BYTES: u16 = 1500;
 /// Who takes frames and gives them.
 #[derive(Debug)]
 pub(crate) enum Wire {
-    Tap(OwnedFd),
+    Tap(Tap),
     /// A socket; `None` if the other end has hung up.
     Socket(Option<OwnedFd>),
     Link(Link),
@@ -34,8 +34,12 @@ pub(crate) enum Received {
 }
 
 impl Wire {
-    /// Opens what an option names, and says how long a packet may be.
-    pub(crate) fn open(interface: &str) -> Result<(Self, u16), (String, String)> {
+    /// Opens what an option names, and says how long a packet may be. A TAP gives frames with something in
+    /// front, if that is wanted.
+    pub(crate) fn open(
+        interface: &str,
+        wants_offload: bool,
+    ) -> Result<(Self, u16), (String, String)> {
         let in_words = |problem: Problem| (problem.what, problem.remedy.to_owned());
         if let Some(path) = interface.strip_prefix("link:") {
             let link = Link::open(Path::new(path)).map_err(in_words)?;
@@ -45,15 +49,16 @@ impl Wire {
             let socket = inherited(number).map_err(in_words)?;
             return Ok((Self::Socket(Some(socket)), MTU_BYTES));
         }
-        let (fd, mtu_bytes) =
-            tap::open(interface).map_err(|problem| (problem.what(), problem.remedy(interface)))?;
-        Ok((Self::Tap(fd), mtu_bytes))
+        let tap = tap::open(interface, wants_offload)
+            .map_err(|problem| (problem.what(), problem.remedy(interface)))?;
+        let mtu_bytes = tap.mtu;
+        Ok((Self::Tap(tap), mtu_bytes))
     }
 
     /// What is to be waited for.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Tap(fd) => Some(fd.as_fd()),
+            Self::Tap(tap) => Some(tap.fd.as_fd()),
             Self::Socket(fd) => fd.as_ref().map(AsFd::as_fd),
             Self::Link(link) => link.fd(),
         }

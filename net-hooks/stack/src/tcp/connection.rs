@@ -11,6 +11,7 @@ use super::handshake::Handshake;
 use super::segment::{ACK, Bare, Offer, Segment, is_before};
 use super::timing::Timing;
 use super::transfer::{Engine, Start, State, Transfer};
+use crate::offload::SEGMENT_BYTES_MAX;
 use crate::options::Options;
 use crate::packet::Packet;
 
@@ -178,9 +179,14 @@ impl Connection {
         )
     }
 
-    /// The length of the longest packet that the transfer may make.
-    pub fn longest_packet(&self) -> usize {
-        usize::from(self.offer.mss).min(self.transfer.send_bytes()) + PACKET_HEADERS
+    /// The length of the longest packet that the transfer may make; `is_long`: of one that is cut later.
+    pub fn longest_packet(&self, is_long: bool) -> usize {
+        let segment = if is_long {
+            SEGMENT_BYTES_MAX
+        } else {
+            self.offer.mss.into()
+        };
+        segment.min(self.unsent()).max(1) + PACKET_HEADERS
     }
 
     /// The number of the next byte that we expect.

@@ -16,7 +16,7 @@ use crate::slots::Name;
 use crate::smol::SmolStack;
 use crate::socket::{Body, Ended};
 use crate::timers::Timer;
-use crate::topology::{Cast, LO};
+use crate::topology::Cast;
 
 /// How long the peer may owe an answer (Linux: 15 repetitions), and to one whose descriptor is
 /// closed.
@@ -38,7 +38,7 @@ impl SmolStack {
             return;
         }
         let bytes = &frame[arrived.at..arrived.end];
-        if arrived.link != LO && !checksum::is_transport_right(from, to, ip::TCP, bytes) {
+        if !arrived.is_sum_known && !checksum::is_transport_right(from, to, ip::TCP, bytes) {
             return self.count_error(arrived.link);
         }
         let flow = Flow {
@@ -289,8 +289,12 @@ impl SmolStack {
             };
             let over = connection.over;
             let is_blocked = connection.is_blocked;
-            let longest = connection.longest_packet();
             let is_orphan = connection.orphaned_ns.is_some();
+            let is_long = self.has_offload(over);
+            let Some(connection) = self.sockets.connection(name) else {
+                return;
+            };
+            let longest = connection.longest_packet(is_long);
             let has_memory =
                 connection.flight.has_room(longest) && self.scratch.has_memory(longest);
             if !has_memory && is_orphan {
@@ -314,10 +318,12 @@ impl SmolStack {
             }
             let engine = &mut self.tcp.engine;
             connection.show_window(engine, self.now);
-            if !connection
+            engine.is_long = is_long;
+            let is_made = connection
                 .transfer
-                .output(engine, self.now, &mut self.scratch)
-            {
+                .output(engine, self.now, &mut self.scratch);
+            engine.is_long = false;
+            if !is_made {
                 break;
             }
             self.emit(name);
@@ -380,11 +386,21 @@ impl SmolStack {
                 // It asks by itself, after its hours, or sends something again.
                 return;
             }
-            let data = &bytes[segment.data_at..];
-            connection.flight.push(now, data, segment.has(FIN));
+            // What is cut later is so many segments.
+            let mss = usize::from(connection.offer.mss).max(1);
+            let (mut data, mut last_len) = (&bytes[segment.data_at..], 0);
+            while data.len() > mss {
+                let (first, rest) = data.split_at(mss);
+                connection.flight.push(now, first, false);
+                data = rest;
+            }
+            if !data.is_empty() || segment.has(FIN) {
+                last_len = data.len() as u32;
+                connection.flight.push(now, data, segment.has(FIN));
+            }
             connection.is_end_sent |= segment.has(FIN);
             connection.owed_ns.get_or_insert(now);
-            let sent = (connection.flight.next(), segment.data_len());
+            let sent = (connection.flight.next(), last_len);
             connection.hold_small(Some(sent), options.no_delay);
         }
         connection.told_next = segment.ack;

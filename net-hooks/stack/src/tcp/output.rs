@@ -5,6 +5,7 @@ use super::segment::{ACK, Bare, RST, Segment};
 use crate::checksum;
 use crate::input::Arrived;
 use crate::ip::{self, Head};
+use crate::offload::Left;
 use crate::packet::Packet;
 use crate::smol::SmolStack;
 use crate::topology::{LO, Way};
@@ -39,11 +40,24 @@ impl SmolStack {
     }
 
     fn send_segment_by(&mut self, way: &Way, head: &Head, packet: &mut Packet) {
-        // Nothing damages what does not leave.
-        if way.link != LO {
+        let (from, to, segment_len) = (head.from, head.to, packet.len());
+        if self.has_offload(way.link) {
+            let sum = checksum::left_of_transport(from, to, ip::TCP, segment_len);
+            let cut_bytes = packet.cut_bytes;
+            let bytes = packet.bytes_mut();
+            bytes[16..18].copy_from_slice(&sum.to_be_bytes());
+            packet.left = Some(Left {
+                segment_len,
+                header_len: usize::from(bytes[12] >> 4) * 4,
+                cut_bytes,
+                is_v4: to.is_ipv4(),
+            });
+        } else if way.link != LO {
+            // Nothing damages what does not leave.
+            packet.cut_bytes = None;
             let bytes = packet.bytes_mut();
             bytes[16..18].fill(0);
-            let sum = checksum::of_transport(head.from, head.to, ip::TCP, bytes);
+            let sum = checksum::of_transport(from, to, ip::TCP, bytes);
             bytes[16..18].copy_from_slice(&sum.to_be_bytes());
         }
         self.output_by(way, head, packet);

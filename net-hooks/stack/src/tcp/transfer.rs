@@ -16,14 +16,18 @@
 //! delay of acknowledgements.
 
 use alloc::vec::Vec;
+use core::num::NonZeroUsize;
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::phy::{
+    ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken,
+};
 use smoltcp::socket::tcp::{self, CongestionControl};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpCidr, Ipv4Address};
 
 use super::segment::{ACK, Bare, Offer, SYN, Segment};
+use crate::offload::SEGMENT_BYTES_MAX;
 use crate::packet::Packet;
 
 pub(crate) use smoltcp::socket::tcp::State;
@@ -43,20 +47,32 @@ const IP_BYTES: usize = 20;
 /// The part of smoltcp that all connections share: it holds no state of any.
 pub(crate) struct Engine {
     interface: Interface,
+    /// The same, for segments that are cut later.
+    long: Interface,
+    /// What is sent now may be cut later.
+    pub is_long: bool,
 }
 
 impl Engine {
     pub fn new(seed: u64) -> Self {
-        let mut config = Config::new(HardwareAddress::Ip);
-        config.random_seed = seed;
-        let mut nothing = Packet::default();
-        let mut wire = Wire::new(None, &mut nothing);
-        let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
-        interface.update_ip_addrs(|addresses| {
-            // The first of the room for two.
-            let _ = addresses.push(IpCidr::new(Ipv4Address::from(HERE).into(), 24));
-        });
-        Self { interface }
+        let interface = |is_long| {
+            let mut config = Config::new(HardwareAddress::Ip);
+            config.random_seed = seed;
+            let mut nothing = Packet::default();
+            let mut wire = Wire::new(None, &mut nothing);
+            wire.is_long = is_long;
+            let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
+            interface.update_ip_addrs(|addresses| {
+                // The first of the room for two.
+                let _ = addresses.push(IpCidr::new(Ipv4Address::from(HERE).into(), 24));
+            });
+            interface
+        };
+        Self {
+            interface: interface(false),
+            long: interface(true),
+            is_long: false,
+        }
     }
 }
 
@@ -65,6 +81,8 @@ struct Wire<'a> {
     inbound: Option<&'a [u8]>,
     out: &'a mut Packet,
     is_sent: bool,
+    /// Segments may be longer than the peer takes.
+    is_long: bool,
 }
 
 impl<'a> Wire<'a> {
@@ -73,6 +91,7 @@ impl<'a> Wire<'a> {
             inbound,
             out,
             is_sent: false,
+            is_long: false,
         }
     }
 }
@@ -88,11 +107,17 @@ impl RxToken for Inbound<'_> {
 struct Outbound<'a> {
     out: &'a mut Packet,
     is_sent: &'a mut bool,
+    cut_bytes: Option<u16>,
 }
 
 impl TxToken for Outbound<'_> {
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.cut_bytes = meta.segmentation_offload_size.map(u16::from);
+    }
+
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         self.out.reset(len);
+        self.out.cut_bytes = self.cut_bytes;
         *self.is_sent = true;
         f(self.out.bytes_mut())
     }
@@ -113,6 +138,7 @@ impl Device for Wire<'_> {
         let outbound = Outbound {
             out: self.out,
             is_sent: &mut self.is_sent,
+            cut_bytes: None,
         };
         Some((Inbound(inbound), outbound))
     }
@@ -121,6 +147,7 @@ impl Device for Wire<'_> {
         (!self.is_sent).then_some(Outbound {
             out: self.out,
             is_sent: &mut self.is_sent,
+            cut_bytes: None,
         })
     }
 
@@ -130,6 +157,9 @@ impl Device for Wire<'_> {
         // What limits a segment is what the peer is said to take.
         capabilities.max_transmission_unit = 65_535;
         capabilities.checksum = ChecksumCapabilities::ignored();
+        if self.is_long {
+            capabilities.segmentation.tcpv4 = NonZeroUsize::new(SEGMENT_BYTES_MAX);
+        }
         capabilities
     }
 }
@@ -304,7 +334,12 @@ impl Transfer {
                 .interface
                 .poll_ingress_single(at, &mut wire, &mut self.set);
         } else {
-            engine.interface.poll_egress(at, &mut wire, &mut self.set);
+            let interface = if engine.is_long {
+                &mut engine.long
+            } else {
+                &mut engine.interface
+            };
+            interface.poll_egress(at, &mut wire, &mut self.set);
         }
         wire.is_sent
     }

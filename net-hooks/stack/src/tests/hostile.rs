@@ -135,7 +135,7 @@ fn mutated_frames_never_panic() {
                 mend(&mut frame);
             }
             let host = numbers.below(2) as usize;
-            world.hosts[host].frame_input(2, &mut frame);
+            world.hosts[host].frame_input(2, &mut frame, false);
             world.hosts[host].settle();
             if round % 50 == 0 {
                 let _ = send(&mut world.hosts[0], client, &[7; 3000]);
@@ -177,7 +177,7 @@ fn noise_never_panics() {
             }
             mend(&mut frame);
         }
-        world.hosts[0].frame_input(2, &mut frame);
+        world.hosts[0].frame_input(2, &mut frame, false);
     }
     world.run(100 * SECOND);
     assert_eq!(world.hosts[0].sockets.len(), 0);
@@ -211,7 +211,7 @@ fn a_reset_has_to_hit_the_mark() {
         crate::ethernet::write(&mut packet, mac, mac, crate::ethernet::IPV4);
         let mut frame = packet.bytes().to_vec();
         mend(&mut frame);
-        world.hosts[0].frame_input(2, &mut frame);
+        world.hosts[0].frame_input(2, &mut frame, false);
         assert_eq!(world.hosts[0].peer(client).is_err(), is_over, "{seq}");
     }
 }
@@ -241,7 +241,7 @@ fn who_shrank_its_window_is_acknowledged_within_it() {
     let mut frame = packet.bytes().to_vec();
     mend(&mut frame);
     let host = &mut world.hosts[0];
-    host.frame_input(2, &mut frame);
+    host.frame_input(2, &mut frame, false);
     host.poll(world.now + 50_000_000);
     let frames = world.cable.lock().unwrap().record.take().unwrap();
     let answer = frames.iter().rfind(|frame| frame.len() == 54).unwrap();

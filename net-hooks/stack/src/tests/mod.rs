@@ -6,6 +6,7 @@ mod cable;
 mod datagrams;
 mod hostile;
 mod network;
+mod offload;
 mod scale;
 mod streams;
 mod world;

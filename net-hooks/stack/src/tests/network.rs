@@ -344,9 +344,9 @@ fn frames_that_are_not_for_us_are_counted() {
     let mut frame = [0u8; 60];
     frame[0] = 2;
     frame[5] = 77;
-    world.hosts[0].frame_input(2, &mut frame);
+    world.hosts[0].frame_input(2, &mut frame, false);
     // Cut within the header.
-    world.hosts[0].frame_input(2, &mut frame[..9]);
+    world.hosts[0].frame_input(2, &mut frame[..9], false);
     let after = world.hosts[0].links()[1].traffic;
     assert_eq!(after.received_drops, before.received_drops + 1);
     assert_eq!(after.received_errors, before.received_errors + 1);

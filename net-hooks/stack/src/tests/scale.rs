@@ -139,7 +139,7 @@ fn a_flood_of_a_million_syns_leaves_service_alive() {
         let from = Ipv4Addr::new(10, 7, 0, 3 + (numbers.below(200)) as u8);
         let ports = (1 + numbers.below(65_535) as u16, 80);
         let mut frame = segment(from.into(), ports, numbers.next() as u32, 0, SYN);
-        world.hosts[1].frame_input(2, &mut frame);
+        world.hosts[1].frame_input(2, &mut frame, false);
         if number % 10_000 == 0 {
             world.run(SECOND / 100);
             world.cable.lock().unwrap().frames = [Vec::new(), Vec::new()];
@@ -170,14 +170,14 @@ fn nobody_guesses_a_cookie() {
     let listener = world.listen(80, 1);
     for port in 1..2000 {
         let mut frame = segment(A, (port, 80), 7, 0, SYN);
-        world.hosts[1].frame_input(2, &mut frame);
+        world.hosts[1].frame_input(2, &mut frame, false);
     }
     let mut numbers = Numbers::new(9);
     for _ in 0..200_000 {
         let ports = (2000 + numbers.below(60_000) as u16, 80);
         let (seq, ack) = (numbers.next() as u32, numbers.next() as u32);
         let mut frame = segment(A, ports, seq, ack, ACK);
-        world.hosts[1].frame_input(2, &mut frame);
+        world.hosts[1].frame_input(2, &mut frame, false);
         world.cable.lock().unwrap().frames = [Vec::new(), Vec::new()];
     }
     assert_eq!(world.hosts[1].accept(listener), Err(Errno::EAGAIN));

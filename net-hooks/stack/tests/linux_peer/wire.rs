@@ -104,7 +104,7 @@ impl Wire {
         let mut frame = [0; FRAME_BYTES_MAX];
         let mut has_moved = false;
         for _ in 0..256 {
-            let Ok(len) = muslin_tap::receive(call, self.fd, &mut frame) else {
+            let Ok(len) = muslin_tap::receive_bare(call, self.fd, &mut frame) else {
                 break;
             };
             has_moved = true;
@@ -160,7 +160,7 @@ impl Lane {
 }
 
 fn send(fd: i32, frame: &[u8]) -> Result<(), Errno> {
-    muslin_tap::send(call, fd, frame)
+    muslin_tap::send_bare(call, fd, frame)
 }
 
 /// The port of the run that a segment of TCP is of. All else arrives as it is.

@@ -292,6 +292,9 @@ impl Frames for Hvt {
     fn send(&self, device: &Net, frame: &[u8]) -> Result<(), Errno> {
         calls::net_write(device.handle, frame, self.places.memory().end)
     }
+    fn offload(&self, _device: &Net) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
 }
 
 /// The library OS keeps sectors on its heap, where addresses are frames.

@@ -30,6 +30,13 @@ unsafe extern "C" fn muslin_net_device(index: u32, what: *mut NetDevice) -> c_in
     0
 }
 
+/// Has frames leave work to the other side; see `muslin.h`.
+#[unsafe(no_mangle)]
+extern "C" fn muslin_net_offload(index: u32) -> c_int {
+    let device = net::device(index as usize).ok_or(Errno::ENODEV);
+    to_raw(device.and_then(|(_, device)| device.offload().map(|()| 0))) as c_int
+}
+
 /// Takes a frame; see `muslin.h`.
 ///
 /// # Safety

@@ -2,10 +2,12 @@
 //! says: `MUSLIN_NET="service=tap0,other=@5"`, or as for images of Solo5 that run as processes
 //! `MUSLIN_NET_service=tap0`; and `MUSLIN_NET_MAC` for the first one's address.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 
 use muslin_abi::Errno;
-use muslin_abi::net_device::{HEADER_BYTES, NAME_BYTES, NetDevice};
+use muslin_abi::net_device::{
+    HEADER_BYTES, NAME_BYTES, NetDevice, OFFLOAD_BYTES, OFFLOADED_BYTES_MAX,
+};
 use muslin_tap::Problem;
 
 use crate::console;
@@ -28,6 +30,11 @@ static FDS: [AtomicI32; COUNT_MAX] = [const { AtomicI32::new(-1) }; COUNT_MAX];
 static WHAT: [AtomicPtr<NetDevice>; COUNT_MAX] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; COUNT_MAX];
 static COUNT: AtomicU32 = AtomicU32::new(0);
+/// What is in front of their frames: nothing, zeros that nobody sees, or what the caller knows of.
+static FRONTS: [AtomicU8; COUNT_MAX] = [const { AtomicU8::new(NO_FRONT) }; COUNT_MAX];
+const NO_FRONT: u8 = 0;
+const HIDDEN_FRONT: u8 = 1;
+const OFFLOADED: u8 = 2;
 
 /// The devices' descriptors, below 0 where there is none or none any more.
 pub fn descriptors() -> impl Iterator<Item = i32> {
@@ -80,7 +87,9 @@ fn open_word(word: &[u8]) {
 /// Opens the next device; `word` is what it is called in a line about it.
 fn open_one(word: &[u8], name: &[u8], from: &[u8]) {
     let index = COUNT.load(Ordering::Relaxed) as usize;
-    let (Some(place), Some(fd_place)) = (WHAT.get(index), FDS.get(index)) else {
+    let (Some(place), Some(fd_place), Some(front)) =
+        (WHAT.get(index), FDS.get(index), FRONTS.get(index))
+    else {
         refuse(word, "is one too many; there can be 8 devices");
     };
     let mut what = NetDevice::default();
@@ -114,6 +123,9 @@ fn open_one(word: &[u8], name: &[u8], from: &[u8]) {
     let kept = kept.cast::<NetDevice>();
     // SAFETY: new memory of the right size, never freed.
     unsafe { kept.write(what) };
+    if tap.has_offload {
+        front.store(HIDDEN_FRONT, Ordering::Relaxed);
+    }
     place.store(kept, Ordering::Release);
     fd_place.store(hidden::hide(tap.fd), Ordering::Release);
     COUNT.store(index as u32 + 1, Ordering::Release);
@@ -181,6 +193,36 @@ unsafe extern "C" fn muslin_net_device(index: u32, device: *mut NetDevice) -> i3
     }
 }
 
+fn front(index: u32) -> u8 {
+    let place = FRONTS.get(index as usize);
+    place.map_or(NO_FRONT, |place| place.load(Ordering::Relaxed))
+}
+
+/// The lengths that frames of a device may have.
+fn lengths(index: u32, what: &NetDevice) -> core::ops::RangeInclusive<usize> {
+    if front(index) == OFFLOADED {
+        OFFLOAD_BYTES + HEADER_BYTES..=OFFLOADED_BYTES_MAX
+    } else {
+        HEADER_BYTES..=HEADER_BYTES + usize::from(what.mtu_bytes)
+    }
+}
+
+/// Has frames leave work to the other side; see `muslin.h`.
+#[unsafe(no_mangle)]
+extern "C" fn muslin_net_offload(index: u32) -> i32 {
+    let Some((_, fd)) = what(index) else {
+        return -Errno::ENODEV.raw();
+    };
+    let is_done = front(index) != NO_FRONT && muslin_tap::offload(raw::call, fd).is_ok();
+    match FRONTS.get(index as usize) {
+        Some(place) if is_done => {
+            place.store(OFFLOADED, Ordering::Relaxed);
+            0
+        }
+        _ => -Errno::EOPNOTSUPP.raw(),
+    }
+}
+
 /// Takes a frame that has come; see `muslin.h`.
 ///
 /// # Safety
@@ -190,7 +232,7 @@ unsafe extern "C" fn muslin_net_receive(index: u32, frame: *mut u8, len_bytes: u
     let Some((what, fd)) = what(index) else {
         return refused(Errno::ENODEV);
     };
-    if len_bytes < HEADER_BYTES + usize::from(what.mtu_bytes) {
+    if len_bytes < *lengths(index, what).end() {
         return refused(Errno::EINVAL);
     }
     if fd < 0 {
@@ -198,7 +240,11 @@ unsafe extern "C" fn muslin_net_receive(index: u32, frame: *mut u8, len_bytes: u
     }
     // SAFETY: as the caller promises.
     let frame = unsafe { core::slice::from_raw_parts_mut(frame, len_bytes) };
-    match muslin_tap::receive(raw::call, fd, frame) {
+    let receive = match front(index) {
+        HIDDEN_FRONT => muslin_tap::receive_bare,
+        _ => muslin_tap::receive,
+    };
+    match receive(raw::call, fd, frame) {
         Ok(0) => lost(index),
         Ok(got) => got as isize,
         Err(Errno::EAGAIN | Errno::EINTR) => refused(Errno::EAGAIN),
@@ -223,8 +269,7 @@ unsafe extern "C" fn muslin_net_send(index: u32, frame: *const u8, len_bytes: us
     let Some((what, fd)) = what(index) else {
         return refused(Errno::ENODEV);
     };
-    let longest = HEADER_BYTES + usize::from(what.mtu_bytes);
-    if !(HEADER_BYTES..=longest).contains(&len_bytes) {
+    if !lengths(index, what).contains(&len_bytes) {
         return refused(Errno::EINVAL);
     }
     if fd < 0 {
@@ -232,7 +277,11 @@ unsafe extern "C" fn muslin_net_send(index: u32, frame: *const u8, len_bytes: us
     }
     // SAFETY: as the caller promises.
     let frame = unsafe { core::slice::from_raw_parts(frame, len_bytes) };
-    match muslin_tap::send(raw::call, fd, frame) {
+    let send = match front(index) {
+        HIDDEN_FRONT => muslin_tap::send_bare,
+        _ => muslin_tap::send,
+    };
+    match send(raw::call, fd, frame) {
         Ok(()) => len_bytes as isize,
         Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => refused(Errno::EAGAIN),
         Err(_) => refused(Errno::EIO),

@@ -208,6 +208,7 @@ fn manifest(disk_fd: i32, tap_fd: i32) -> Manifest {
     let device = |name: &str, kind, attached| Device {
         name: name.to_owned(),
         kind,
+        understands_offload: false,
         attached: Some(attached),
     };
     let block = AttachedBlock {
@@ -219,6 +220,7 @@ fn manifest(disk_fd: i32, tap_fd: i32) -> Manifest {
         mac: [2; 6],
         mtu: 1500,
         host_fd: tap_fd,
+        has_offload: false,
     };
     Manifest {
         devices: vec![
