@@ -13,23 +13,34 @@
 //! - `power`: the end
 //! - `pv`: entry, memory and exceptions of a paravirtualised guest
 //! - `net`: network devices
+//! - `grants`: pages of this guest that another may use
+//! - `ring`: requests to another guest, and its responses
+//! - `xenstore`: names and values by which guests and devices find each other
 //!
 //! Only shim/runtime enters. What this room needs from above (where the image lies) is handed in.
 
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod abi;
 mod clock;
 mod console;
 pub mod events;
+pub mod grants;
 pub mod host;
+#[cfg(test)]
+mod hostile;
 pub mod hypercall;
 pub mod net;
 #[cfg(target_os = "none")]
 mod notes;
 mod power;
 mod pv;
+pub mod ring;
 mod shared_info;
+pub mod xenstore;
 
 pub use muslin_arch::paging::PAGE_BYTES;
 
