@@ -16,8 +16,7 @@
 //!
 //! # Differs from Linux
 //!
-//! TCP: no timestamps (so no PAWS), no urgent data, no ECN; selective acknowledgements are sent with
-//! one range. Acknowledgements wait 10 ms. Congestion: NewReno's window, not CUBIC; a timeout that
+//! TCP: no urgent data, no ECN; selective acknowledgements are sent with one range. Acknowledgements wait 10 ms. Congestion: NewReno's window, not CUBIC; a timeout that
 //! was for nothing is not taken back. Path MTU: IPv4 packets may be taken apart on their way;
 //! "packet too big" of IPv6 is not heard. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB
 //! to send) and grows to 512 KiB, or to what the program set.

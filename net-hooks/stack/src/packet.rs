@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use crate::offload::Left;
 
-/// Room for an Ethernet header, the longest IP header we write, a fragment header, and what is in front
-/// of a frame.
-const HEADROOM: usize = 80;
+/// Room for an Ethernet header, the longest IP header we write, a fragment header, a timestamp, and what
+/// is in front of a frame.
+const HEADROOM: usize = 96;
 
 /// A packet that headers are put in front of.
 #[derive(Clone, Debug, Default)]

@@ -9,6 +9,7 @@ use super::congestion::Congestion;
 use super::flight::{Flight, Range};
 use super::handshake::Handshake;
 use super::segment::{ACK, Bare, Offer, Segment, is_before};
+use super::stamps::Stamps;
 use super::timing::Timing;
 use super::transfer::{Engine, Start, State, Transfer};
 use crate::offload::SEGMENT_BYTES_MAX;
@@ -38,6 +39,8 @@ pub(crate) struct Connection {
     pub transfer: Transfer,
     pub flight: Flight,
     pub congestion: Congestion,
+    /// The timestamps, if both sides have them.
+    pub stamps: Option<Stamps>,
     /// What the peer offered, with the size of segments that fits the way.
     pub offer: Offer,
     /// How far our windows are shifted on the wire.
@@ -104,7 +107,7 @@ impl Connection {
         handshake: &Handshake,
         offer: Offer,
         peer_window: u32,
-        timing: Timing,
+        (timing, stamps): (Timing, Option<Stamps>),
         over: u32,
         options: &Options,
         out: &mut Packet,
@@ -129,6 +132,7 @@ impl Connection {
             transfer,
             flight: Flight::new(send_next, timing),
             congestion: Congestion::new(offer.mss),
+            stamps,
             offer,
             our_shift: offer.shift.map_or(0, |_| WINDOW_SHIFT),
             peer_window,

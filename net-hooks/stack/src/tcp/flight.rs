@@ -148,9 +148,10 @@ impl Flight {
         self.lost > 0
     }
 
-    /// Whether there is memory for one more segment.
-    pub fn has_room(&mut self, len: usize) -> bool {
-        self.bytes.try_reserve(len).is_ok() && self.segments.try_reserve(2).is_ok()
+    /// Whether there is memory for so many bytes more.
+    pub fn has_room(&mut self, len: usize, mss: usize) -> bool {
+        let segments = len / mss.max(1) + 2;
+        self.bytes.try_reserve(len).is_ok() && self.segments.try_reserve(segments).is_ok()
     }
 
     /// A segment was sent for the first time: with these bytes, and perhaps with the end.

@@ -7,9 +7,10 @@ use core::hash::{BuildHasher, Hash, Hasher};
 use muslin_abi::Errno;
 
 use super::connection::{Connection, RECEIVE_FIRST, WINDOW_SHIFT};
-use super::segment::{ACK, Bare, Offer, RST, SYN, Segment, is_before};
+use super::segment::{ACK, Bare, Offer, RST, STAMP_BYTES, SYN, Segment, Stamp, is_before};
+use super::stamps::Stamps;
 use super::timing::Timing;
-use super::{Flow, Target};
+use super::{Flow, Target, stamp_clock};
 use crate::input::Arrived;
 use crate::slots::Name;
 use crate::smol::SmolStack;
@@ -145,6 +146,14 @@ impl SmolStack {
                     .is_none_or(|offer| offer.shift.is_some())
                     .then_some(WINDOW_SHIFT),
                 sack: offer.is_none_or(|offer| offer.sack),
+                stamp: match offer {
+                    None => Some(0),
+                    Some(offer) => offer.stamp.map(|stamp| stamp.value),
+                }
+                .map(|echo| Stamp {
+                    value: stamp_clock(self.tcp.stamp_offset(flow), self.now),
+                    echo,
+                }),
             }),
             ..Bare::of(flow, first, ack, flags, RECEIVE_FIRST as u16)
         };
@@ -265,6 +274,7 @@ impl SmolStack {
             offer: Offer {
                 shift: None,
                 sack: false,
+                stamp: None,
                 ..told.offer
             },
             ..told
@@ -308,6 +318,7 @@ impl SmolStack {
                     mss: COOKIE_MSS[size],
                     shift: None,
                     sack: false,
+                    stamp: None,
                 },
             }),
             sent_ns: now,
@@ -441,7 +452,11 @@ impl SmolStack {
             .topology
             .way(flow.peer, Some(flow.local), handshake.link)
             .ok()?;
-        let mss = told.offer.mss.min(self.mss(&flow, way.link));
+        let mut mss = told.offer.mss.min(self.mss(&flow, way.link));
+        let stamps = told.offer.stamp.map(|stamp| {
+            mss = mss.saturating_sub(STAMP_BYTES as u16);
+            Stamps::begin(self.tcp.stamp_offset(&flow), stamp.value, self.now)
+        });
         // The window of a SYN is not shifted.
         let shift = match told.offer.shift {
             Some(shift) if !segment.has(SYN) => shift,
@@ -469,7 +484,7 @@ impl SmolStack {
             handshake,
             Offer { mss, ..told.offer },
             peer_window,
-            timing,
+            (timing, stamps),
             way.link,
             &options,
             &mut scratch,

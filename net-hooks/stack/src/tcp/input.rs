@@ -101,6 +101,19 @@ impl SmolStack {
         }
         let receive_next = connection.receive_next();
         let window = connection.transfer.receive_bytes() as u32;
+        if let Some(stamps) = &mut connection.stamps
+            && let Some(stamp) = segment.stamp(frame)
+            && !segment.has(RST)
+        {
+            if stamps.is_old(stamp, now) {
+                // An acknowledgement that was overtaken is answered by nobody.
+                if segment.sequence_len() > 0 {
+                    self.send_acknowledgement(name);
+                }
+                return;
+            }
+            stamps.hear(segment, stamp, connection.told_next, now);
+        }
         if segment.has(RST) {
             // Only one that hits the mark (RFC 5961): others could be anybody's.
             if segment.seq == receive_next {
@@ -244,7 +257,9 @@ impl SmolStack {
             && connection.peer_window == had_window;
         let on_its_way = flight.on_its_way();
         let ranges = &ranges[..count];
-        let mut news = flight.acknowledge(now, segment.ack, ranges, is_duplicate, None, mss);
+        let stamp = connection.stamps.zip(segment.stamp(frame));
+        let echo_ns = stamp.and_then(|(stamps, stamp)| stamps.echo_ns(stamp, now));
+        let mut news = flight.acknowledge(now, segment.ack, ranges, is_duplicate, echo_ns, mss);
         if news.acknowledged > 0 {
             let bytes = news.acknowledged;
             connection.congestion.on_ack(segment.ack, bytes, on_its_way);
@@ -295,8 +310,10 @@ impl SmolStack {
                 return;
             };
             let longest = connection.longest_packet(is_long);
-            let has_memory =
-                connection.flight.has_room(longest) && self.scratch.has_memory(longest);
+            let has_memory = connection
+                .flight
+                .has_room(longest, connection.offer.mss.into())
+                && self.scratch.has_memory(longest);
             if !has_memory && is_orphan {
                 // Nobody here waits for its end, and its buffers are needed.
                 return self.reset(name, None);
@@ -345,6 +362,20 @@ impl SmolStack {
         bare.write(&mut packet);
         pieces.for_each(|piece| packet.append(piece));
         connection.flight.repeat(now, range);
+        self.scratch = packet;
+        self.send_stamped(name);
+    }
+
+    /// Sends a segment of a connection, which is in `scratch`.
+    fn send_stamped(&mut self, name: Name) {
+        let now = self.now;
+        let Some(connection) = self.sockets.connection(name) else {
+            return;
+        };
+        let mut packet = core::mem::take(&mut self.scratch);
+        if let Some(stamps) = &connection.stamps {
+            stamps.stamp(now).put(&mut packet);
+        }
         let (flow, link) = (connection.flow, connection.link);
         let head = self.head_of(name, &flow);
         self.send_segment(&head, link, &mut packet);
@@ -410,11 +441,7 @@ impl SmolStack {
         if sequence_len == 0 {
             bytes[4..8].copy_from_slice(&empty_seq.to_be_bytes());
         }
-        let (flow, link) = (connection.flow, connection.link);
-        let mut packet = core::mem::take(&mut self.scratch);
-        let head = self.head_of(name, &flow);
-        self.send_segment(&head, link, &mut packet);
-        self.scratch = packet;
+        self.send_stamped(name);
     }
 
     /// Sends a segment without data that says what has come, and what may come.
@@ -441,9 +468,8 @@ impl SmolStack {
             return;
         };
         let seq = connection.flight.oldest().wrapping_sub(1);
-        let bare = connection.acknowledgement(seq);
-        let (flow, link) = (connection.flow, connection.link);
-        self.send_bare(&flow, link, &bare);
+        connection.acknowledgement(seq).write(&mut self.scratch);
+        self.send_stamped(name);
     }
 
     /// What follows after a connection moved: its end, more room, its next deadline.
@@ -593,10 +619,9 @@ impl SmolStack {
     /// Resets a connection.
     pub(super) fn reset(&mut self, name: Name, errno: Option<Errno>) {
         if let Some(connection) = self.sockets.connection(name) {
-            let (flow, link) = (connection.flow, connection.link);
             let (seq, ack) = (connection.empty_seq(), connection.receive_next());
-            let bare = Bare::of(&flow, seq, ack, RST | ACK, 0);
-            self.send_bare(&flow, link, &bare);
+            Bare::of(&connection.flow, seq, ack, RST | ACK, 0).write(&mut self.scratch);
+            self.send_stamped(name);
         }
         self.end(name, errno);
     }

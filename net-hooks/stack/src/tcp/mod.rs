@@ -9,6 +9,7 @@ mod held;
 mod input;
 mod output;
 mod segment;
+mod stamps;
 mod time_wait;
 mod timing;
 mod transfer;
@@ -59,6 +60,7 @@ pub(crate) struct Tcp {
     pub blocked: Vec<Name>,
     sequence_keys: Keys,
     cookie_keys: Keys,
+    stamp_keys: Keys,
 }
 
 impl Tcp {
@@ -73,6 +75,7 @@ impl Tcp {
             blocked: Vec::new(),
             sequence_keys: secret.keys(2),
             cookie_keys: secret.keys(3),
+            stamp_keys: secret.keys(8),
         }
     }
 
@@ -82,4 +85,14 @@ impl Tcp {
         let place = self.sequence_keys.hash_one(flow) as u32;
         place.wrapping_add((now_ns / 4000) as u32)
     }
+
+    /// Where the timestamps of a connection begin: they tell nobody how long we run.
+    fn stamp_offset(&self, flow: &Flow) -> u32 {
+        self.stamp_keys.hash_one(flow) as u32
+    }
+}
+
+/// The clock of timestamps, in milliseconds as in Linux.
+fn stamp_clock(offset: u32, now_ns: u64) -> u32 {
+    offset.wrapping_add((now_ns / 1_000_000) as u32)
 }

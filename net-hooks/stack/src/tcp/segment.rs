@@ -30,6 +30,45 @@ pub(crate) struct Offer {
     pub shift: Option<u8>,
     /// Selective acknowledgements.
     pub sack: bool,
+    /// Timestamps (RFC 7323): the first one.
+    pub stamp: Option<Stamp>,
+}
+
+/// A timestamp, and the one of the other side that it echoes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stamp {
+    pub value: u32,
+    pub echo: u32,
+}
+
+/// How many bytes a timestamp takes in each segment.
+pub(crate) const STAMP_BYTES: usize = 12;
+
+impl Stamp {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let value = u32::from_be_bytes(*bytes.first_chunk()?);
+        let echo = u32::from_be_bytes(*bytes.get(4..)?.first_chunk()?);
+        Some(Self { value, echo })
+    }
+
+    /// The option, with what fills it up to whole words.
+    fn bytes(self) -> [u8; STAMP_BYTES] {
+        let mut bytes = [1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0];
+        bytes[4..8].copy_from_slice(&self.value.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.echo.to_be_bytes());
+        bytes
+    }
+
+    /// Puts it into a segment, behind the header and before other options.
+    pub fn put(self, packet: &mut Packet) {
+        packet.prepend(STAMP_BYTES);
+        let mut header = [0; HEADER_BYTES];
+        let bytes = packet.bytes_mut();
+        header.copy_from_slice(&bytes[STAMP_BYTES..STAMP_BYTES + HEADER_BYTES]);
+        header[12] += ((STAMP_BYTES / 4) << 4) as u8;
+        bytes[..HEADER_BYTES].copy_from_slice(&header);
+        bytes[HEADER_BYTES..HEADER_BYTES + STAMP_BYTES].copy_from_slice(&self.bytes());
+    }
 }
 
 /// A header that was read. The segment begins at `at` of its frame, its data at `data_at`.
@@ -90,68 +129,65 @@ impl Segment {
         self.data_len() + u32::from(self.has(SYN)) + u32::from(self.has(FIN))
     }
 
-    /// Finds the ranges that arrived behind a hole. How many there are.
-    pub fn sack_ranges(&self, frame: &[u8], ranges: &mut [Range; RANGES_MAX]) -> usize {
+    /// The content of an option, if the segment has it.
+    fn option<'a>(&self, frame: &'a [u8], kind: u8) -> Option<&'a [u8]> {
         let mut options = &frame[self.at + HEADER_BYTES..self.data_at];
         loop {
             options = match *options {
-                [5, len, ref rest @ ..] if usize::from(len) <= options.len() => {
-                    let pairs = rest[..usize::from(len).saturating_sub(2)].chunks_exact(8);
-                    let word = |bytes: &[u8]| {
-                        bytes
-                            .iter()
-                            .fold(0, |word, &byte| word << 8 | u32::from(byte))
-                    };
-                    let count = pairs.len().min(RANGES_MAX);
-                    for (range, pair) in ranges.iter_mut().zip(pairs) {
-                        *range = (word(&pair[..4]), word(&pair[4..]));
-                    }
-                    return count;
-                }
-                [] | [0, ..] => return 0,
+                [] | [0, ..] => return None,
                 [1, ref rest @ ..] => rest,
-                [_, len, ..] if len >= 2 && usize::from(len) <= options.len() => {
-                    &options[usize::from(len)..]
+                [this, len, ..] if len >= 2 && usize::from(len) <= options.len() => {
+                    let (option, rest) = options.split_at(usize::from(len));
+                    if this == kind {
+                        return Some(&option[2..]);
+                    }
+                    rest
                 }
-                _ => return 0,
+                _ => return None,
             };
         }
     }
 
+    /// Its timestamp.
+    pub fn stamp(&self, frame: &[u8]) -> Option<Stamp> {
+        Stamp::read(self.option(frame, 8)?)
+    }
+
+    /// Finds the ranges that arrived behind a hole. How many there are.
+    pub fn sack_ranges(&self, frame: &[u8], ranges: &mut [Range; RANGES_MAX]) -> usize {
+        let Some(option) = self.option(frame, 5) else {
+            return 0;
+        };
+        let pairs = option.chunks_exact(8);
+        let count = pairs.len().min(RANGES_MAX);
+        for (range, pair) in ranges.iter_mut().zip(pairs) {
+            let word = |bytes: &[u8]| {
+                bytes
+                    .iter()
+                    .fold(0, |word, &byte| word << 8 | u32::from(byte))
+            };
+            *range = (word(&pair[..4]), word(&pair[4..]));
+        }
+        count
+    }
+
     /// What the peer offers. Of a segment with SYN.
     pub fn offer(&self, frame: &[u8]) -> Offer {
-        let mut offer = Offer {
-            mss: MSS_DEFAULT,
-            shift: None,
-            sack: false,
-        };
-        let mut options = &frame[self.at + HEADER_BYTES..self.data_at];
-        loop {
-            options = match *options {
-                [] | [0, ..] => break,
-                [1, ref rest @ ..] => rest,
-                [2, 4, high, low, ref rest @ ..] => {
-                    let mss = u16::from_be_bytes([high, low]);
-                    if mss != 0 {
-                        offer.mss = mss.max(MSS_MIN);
-                    }
-                    rest
-                }
-                [3, 3, shift, ref rest @ ..] => {
-                    offer.shift = Some(shift.min(14));
-                    rest
-                }
-                [4, 2, ref rest @ ..] => {
-                    offer.sack = true;
-                    rest
-                }
-                [_, len, ..] if len >= 2 && usize::from(len) <= options.len() => {
-                    &options[usize::from(len)..]
-                }
-                _ => break,
-            };
+        let mss = self
+            .option(frame, 2)
+            .and_then(|option| option.first_chunk());
+        let mss = mss.map_or(0, |&mss| u16::from_be_bytes(mss));
+        let shift = self.option(frame, 3).and_then(|option| option.first());
+        Offer {
+            mss: if mss == 0 {
+                MSS_DEFAULT
+            } else {
+                mss.max(MSS_MIN)
+            },
+            shift: shift.map(|&shift| shift.min(14)),
+            sack: self.option(frame, 4).is_some(),
+            stamp: self.stamp(frame),
         }
-        offer
     }
 }
 
@@ -184,7 +220,7 @@ impl Bare {
 
     /// Writes it, without a checksum.
     pub fn write(&self, packet: &mut Packet) {
-        let mut options = [0u8; 12];
+        let mut options = [0u8; 12 + STAMP_BYTES];
         let mut len = 0;
         let mut put = |option: &[u8]| {
             options[len..len + option.len()].copy_from_slice(option);
@@ -195,6 +231,9 @@ impl Bare {
             put(&[2, 4, high, low]);
             if offer.sack {
                 put(&[1, 1, 4, 2]);
+            }
+            if let Some(stamp) = offer.stamp {
+                put(&stamp.bytes());
             }
             if let Some(shift) = offer.shift {
                 put(&[1, 3, 3, shift]);

@@ -270,6 +270,7 @@ impl Transfer {
             offer: Some(Offer {
                 // Always: what is really shifted is our matter.
                 shift: Some(0),
+                stamp: None,
                 ..start.peer
             }),
         };

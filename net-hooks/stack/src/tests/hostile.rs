@@ -244,7 +244,34 @@ fn who_shrank_its_window_is_acknowledged_within_it() {
     host.frame_input(2, &mut frame, false);
     host.poll(world.now + 50_000_000);
     let frames = world.cable.lock().unwrap().record.take().unwrap();
-    let answer = frames.iter().rfind(|frame| frame.len() == 54).unwrap();
+    let answer = frames.iter().rfind(|frame| frame.len() == 66).unwrap();
     let number = |at: usize| u32::from_be_bytes(*answer[at..].first_chunk().unwrap());
     assert_eq!((number(38), number(42)), (first, expected.wrapping_add(1)));
+}
+
+#[test]
+fn a_number_that_came_round_again_is_told_by_its_timestamp() {
+    let mut world = World::new(4);
+    let listener = world.listen(80, 5);
+    let (client, server) = world.connect(listener);
+    world.cable.lock().unwrap().record = Some(Vec::new());
+    world.run(SECOND);
+    send(&mut world.hosts[0], client, b"first").unwrap();
+    world.run(SECOND);
+    assert_eq!(receive(&mut world.hosts[1], server), Ok(b"first".into()));
+    let frames = world.cable.lock().unwrap().record.take().unwrap();
+    let data = frames.iter().find(|frame| frame.ends_with(b"first"));
+    let mut frame = data.unwrap().clone();
+    // Both sides' clocks, in milliseconds: two sequence numbers, a header, and the option.
+    assert_eq!(frame[54..58], [1, 1, 8, 10]);
+    let number = |at: usize| u32::from_be_bytes(*frame[at..].first_chunk().unwrap());
+    let (seq, stamp) = (number(38), number(58));
+    for (stamp, is_taken) in [(stamp - 1, false), (stamp, true)] {
+        frame[38..42].copy_from_slice(&(seq + 5).to_be_bytes());
+        frame[58..62].copy_from_slice(&stamp.to_be_bytes());
+        mend(&mut frame);
+        world.hosts[1].frame_input(2, &mut frame.clone());
+        let got = receive(&mut world.hosts[1], server);
+        assert_eq!(got.is_ok(), is_taken, "{stamp}: {got:?}");
+    }
 }
