@@ -270,7 +270,7 @@ fn a_number_that_came_round_again_is_told_by_its_timestamp() {
         frame[38..42].copy_from_slice(&(seq + 5).to_be_bytes());
         frame[58..62].copy_from_slice(&stamp.to_be_bytes());
         mend(&mut frame);
-        world.hosts[1].frame_input(2, &mut frame.clone());
+        world.hosts[1].frame_input(2, &mut frame.clone(), false);
         let got = receive(&mut world.hosts[1], server);
         assert_eq!(got.is_ok(), is_taken, "{stamp}: {got:?}");
     }
