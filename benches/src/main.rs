@@ -6,19 +6,21 @@
 //! - `waits`: threads, waiting and timers of guests beside native ones
 //! - `printed`: what programs print that measure by themselves
 //! - `database`: SQLite's own benchmark in both worlds
+//! - `network`: servers over Muslin's stack and over Linux's
 //! - `tenders`: the built-in tender beside stock Solo5's
 //! - `report`: the table, and which targets are met
 
 mod database;
 mod guests;
 mod images;
+mod network;
 mod printed;
 mod programs;
 mod report;
 mod tenders;
 mod waits;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Where things are.
@@ -49,10 +51,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let mut arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let is_network_alone = arguments
+        .get(5)
+        .is_some_and(|word| word == Path::new("network"));
+    if is_network_alone {
+        arguments.truncate(5);
+    }
     let [stock, muslin, solo5, muslin_command, scratch] = <[PathBuf; 5]>::try_from(arguments)
         .map_err(|_| {
-            "usage: muslin-bench STOCK-SYSROOT SYSROOT SPT-SYSROOT MUSLIN SCRATCH-DIR; run make bench"
+            "usage: muslin-bench STOCK-SYSROOT SYSROOT SPT-SYSROOT MUSLIN SCRATCH-DIR [network]; run make bench"
         })?;
     let places = Places {
         stock,
@@ -63,6 +71,10 @@ fn run() -> Result<()> {
     };
     std::fs::create_dir_all(&places.scratch)
         .map_err(|why| format!("making {}: {why}", places.scratch.display()))?;
+    if is_network_alone {
+        network::measure(&places)?.print();
+        return Ok(());
+    }
     eprintln!("bench: linking the benches with stock musl and with Muslin's");
     let images = images::Images::build(&places)?;
     eprintln!("bench: measuring calls, about a minute; a quiet machine helps");
@@ -76,6 +88,9 @@ fn run() -> Result<()> {
     let waits = waits::measure(&places)?;
     eprintln!("bench: measuring SQLite's speedtest1");
     let database = database::Database::measure(&places)?;
+    eprintln!("bench: measuring the network, about two minutes");
+    let network = network::measure(&places)?;
     report::print(&times, &sizes, &starts, &guests, &waits, &database);
+    network.print();
     Ok(())
 }
