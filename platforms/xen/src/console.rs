@@ -1,13 +1,50 @@
-//! Text out: for a machine's first guest by a hypercall, which prints what it is given.
+//! The console: a ring of bytes, which another guest serves, or for a machine's first guest a hypercall,
+//! which prints what it is given.
 
 use crate::abi::{console, nr};
+use crate::console_ring::{ConsoleRing, Port};
 use crate::hypercall::ask;
+use crate::{events, pv};
 
 /// Bytes that go in one hypercall.
 const CHUNK_BYTES: usize = 512;
 
-/// Writes all of it, as far as Xen takes it; the number of bytes taken.
+/// Writes all of it, as far as it is taken; the number of bytes taken.
 pub fn write(bytes: &[u8]) -> usize {
+    match ring() {
+        Some(ring) => ring.write(bytes),
+        None => write_to_xen(bytes),
+    }
+}
+
+/// Waits until everything that was written is out.
+pub fn drain() {
+    if let Some(ring) = ring() {
+        ring.drain();
+    }
+}
+
+/// Reads what is there, and waits until something is; without a ring nothing ever is.
+pub fn read(bytes: &mut [u8]) -> usize {
+    let (Some(ring), Some((_, port))) = (ring(), pv::console()) else {
+        return 0;
+    };
+    loop {
+        let count = ring.read(bytes);
+        if count > 0 || bytes.is_empty() {
+            return count;
+        }
+        events::wait_for_port(port);
+    }
+}
+
+fn ring() -> Option<ConsoleRing<Port>> {
+    let (page, port) = pv::console()?;
+    // SAFETY: the loader's page for that.
+    Some(unsafe { ConsoleRing::new(page as *mut u8, Port(port)) })
+}
+
+fn write_to_xen(bytes: &[u8]) -> usize {
     let mut taken = 0;
     for part in bytes.chunks(CHUNK_BYTES) {
         // Xen does not wait for memory that comes when it is touched: this touches it.

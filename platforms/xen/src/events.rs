@@ -113,6 +113,12 @@ pub fn wait(system_time_ns: Option<u64>) {
     }
 }
 
+/// Sleeps until this port has an event, which is taken. May return early.
+pub fn wait_for_port(port: u32) {
+    wait_for(&[AtomicU32::new(port)], 0);
+    take(port);
+}
+
 fn wait_for(ports: &[AtomicU32], timeout: u64) {
     let poll = sched::Poll {
         ports: ports.as_ptr().cast(),

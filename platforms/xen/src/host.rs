@@ -222,6 +222,9 @@ impl Console for Xen {
     fn write(&self, bytes: &[u8]) -> usize {
         console::write(bytes)
     }
+    fn read(&self, bytes: &mut [u8]) -> usize {
+        console::read(bytes)
+    }
 }
 
 impl Power for Xen {

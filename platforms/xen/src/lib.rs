@@ -9,7 +9,7 @@
 //! - `shared_info`: the page that Xen and the guest share
 //! - `events`: event channels, and the only sleep
 //! - `clock`: time of the hypervisor
-//! - `console`: text out
+//! - `console`: text out and in, by `console_ring` below another guest
 //! - `power`: the end
 //! - `pv`: entry, memory and exceptions of a paravirtualised guest
 //! - `net`: network devices
@@ -27,6 +27,7 @@ extern crate std;
 pub mod abi;
 mod clock;
 mod console;
+mod console_ring;
 pub mod events;
 pub mod grants;
 pub mod host;

@@ -20,6 +20,7 @@ pub fn end(status: i32, is_broken: bool, is_first: bool) -> ! {
     for text in [LAST_LINE, &digits[skipped..], b"\n"] {
         console::write(text);
     }
+    console::drain();
     let shutdown = sched::Shutdown {
         reason: match (is_first, is_broken) {
             (true, _) => sched::REASON_REBOOT,

@@ -18,7 +18,7 @@ use muslin_arch::code::Code;
 use muslin_arch::{control, traps};
 use muslin_platform::{Paging, Protection};
 
-use crate::abi::{SEGBASE_FS, SIF_INITDOMAIN, nr};
+use crate::abi::{SEGBASE_FS, SIF_INITDOMAIN, StartInfo, nr};
 use crate::host::Started;
 use crate::hypercall::{self, Way};
 use crate::{events, shared_info};
@@ -40,6 +40,18 @@ pub static PV: Pv = Pv {
 #[derive(Debug)]
 pub struct Pv {
     space: Space,
+}
+
+/// The page of the console's ring and its port; `None`: this is the machine's first guest.
+pub fn console() -> Option<(usize, u32)> {
+    let info = below_another()?;
+    Some((space::frame_of(info.console_mfn), info.console_evtchn))
+}
+
+fn below_another() -> Option<&'static StartInfo> {
+    // SAFETY: what the loader says stays; nobody writes there.
+    let info = unsafe { entry::start_info().as_ref() }?;
+    (info.flags & SIF_INITDOMAIN == 0).then_some(info)
 }
 
 impl Pv {
