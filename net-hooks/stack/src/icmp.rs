@@ -18,8 +18,11 @@ pub(crate) const V4_UNREACHABLE: u8 = 3;
 pub(crate) const V4_ECHO_REQUEST: u8 = 8;
 const V4_TIME_EXCEEDED: u8 = 11;
 const V4_PARAMETER: u8 = 12;
+/// The code of a packet that is too long for a router, which says what is not.
+const V4_TOO_BIG: u8 = 4;
 
 pub(crate) const V6_UNREACHABLE: u8 = 1;
+const V6_TOO_BIG: u8 = 2;
 const V6_TIME_EXCEEDED: u8 = 3;
 const V6_PARAMETER: u8 = 4;
 pub(crate) const V6_ECHO_REQUEST: u8 = 128;
@@ -173,6 +176,10 @@ impl SmolStack {
         match kind {
             V4_ECHO_REQUEST => self.answer_echo(arrived, bytes, V4_ECHO_REPLY),
             V4_ECHO_REPLY => self.echo_input(arrived, bytes),
+            V4_UNREACHABLE if code == V4_TOO_BIG => {
+                let mtu = usize::from(u16::from_be_bytes([bytes[6], bytes[7]]));
+                self.too_big(&bytes[8..], mtu);
+            }
             V4_UNREACHABLE => self.unreachable(&bytes[8..], errno_v4(code)),
             V4_TIME_EXCEEDED => self.unreachable(&bytes[8..], Errno::EHOSTUNREACH),
             V4_PARAMETER => self.unreachable(&bytes[8..], Errno::EPROTO),
@@ -195,6 +202,10 @@ impl SmolStack {
         match kind {
             V6_ECHO_REQUEST => self.answer_echo(arrived, bytes, V6_ECHO_REPLY),
             V6_ECHO_REPLY => self.echo_input(arrived, bytes),
+            V6_TOO_BIG => {
+                let mtu = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+                self.too_big(&bytes[8..], mtu as usize);
+            }
             V6_UNREACHABLE => self.unreachable(&bytes[8..], errno_v6(code)),
             V6_TIME_EXCEEDED => self.unreachable(&bytes[8..], Errno::EHOSTUNREACH),
             V6_PARAMETER => self.unreachable(&bytes[8..], Errno::EPROTO),
@@ -280,6 +291,27 @@ impl SmolStack {
         ) {
             self.learn(arrived.link, target, mac, false);
         }
+    }
+
+    /// A packet of ours was too long for a router: later ones are shorter.
+    fn too_big(&mut self, quoted: &[u8], mtu: usize) {
+        let Some((head, above)) = quoted_head(quoted) else {
+            return;
+        };
+        let Some(&[a, b, c, d, e, f, g, h]) = above.first_chunk::<8>() else {
+            return;
+        };
+        // A router of old does not say what it takes.
+        if mtu == 0 || !self.topology.is_local(head.from) || self.topology.is_local(head.to) {
+            return;
+        }
+        if head.protocol == ip::TCP {
+            let ports = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+            let seq = u32::from_be_bytes([e, f, g, h]);
+            return self.tcp_too_big(&head, ports, seq, mtu);
+        }
+        self.narrow(head.to, mtu);
+        self.unreachable(quoted, Errno::EMSGSIZE);
     }
 
     /// A packet of ours could not reach its destination: tells the socket it came from.

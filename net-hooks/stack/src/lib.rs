@@ -17,8 +17,8 @@
 //! # Differs from Linux
 //!
 //! TCP: no urgent data, no ECN; selective acknowledgements are sent with one range. Acknowledgements wait 10 ms. Congestion: NewReno's window, not CUBIC; a timeout that
-//! was for nothing is not taken back. Path MTU: IPv4 packets may be taken apart on their way;
-//! "packet too big" of IPv6 is not heard. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB
+//! was for nothing is not taken back. Path MTU: routers are
+//! heard, but IPv4 packets may be taken apart on their way. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB
 //! to send) and grows to 512 KiB, or to what the program set.
 //!
 //! IPv4: options are skipped, also "record route" and its like. IPv6: no duplicates of addresses
@@ -51,6 +51,7 @@ mod offload;
 mod options;
 mod output;
 mod packet;
+mod path;
 mod ports;
 mod reassembly;
 mod secret;

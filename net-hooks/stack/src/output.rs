@@ -49,7 +49,7 @@ impl SmolStack {
 
     /// Sends a packet by this way: in parts, where it is too long.
     pub(crate) fn output_by(&mut self, way: &Way, head: &Head, packet: &mut Packet) {
-        let room = self.mtu(way.link) - ip::header_bytes(head.to);
+        let room = self.path_mtu(way.link, head.to) - ip::header_bytes(head.to);
         if packet.len() <= room || packet.left.is_some() {
             self.ip_id = self.ip_id.wrapping_add(1);
             ip::write(packet, head, self.ip_id, None);

@@ -13,6 +13,7 @@ use crate::neighbours::Neighbours;
 use crate::network::{Address, AddressSource};
 use crate::offload;
 use crate::packet::Packet;
+use crate::path::Paths;
 use crate::ports::Ports;
 use crate::reassembly::Reassembly;
 use crate::secret::Secret;
@@ -42,6 +43,7 @@ pub struct SmolStack {
     pub(crate) neighbours: Neighbours,
     pub(crate) links: Vec<Port>,
     pub(crate) lo: Loopback,
+    pub(crate) paths: Paths,
     pub(crate) reassembly: Reassembly,
     pub(crate) ports: Ports,
     pub(crate) tcp: Tcp,
@@ -74,6 +76,7 @@ impl SmolStack {
             neighbours: Neighbours::new(secret.keys(7)),
             links: Vec::new(),
             lo: Loopback::default(),
+            paths: Paths::default(),
             reassembly: Reassembly::default(),
             ports: Ports::new(&secret),
             tcp: Tcp::new(&mut secret),

@@ -8,7 +8,7 @@ use super::Flow;
 use super::congestion::Congestion;
 use super::flight::{Flight, Range};
 use super::handshake::Handshake;
-use super::segment::{ACK, Bare, Offer, Segment, is_before};
+use super::segment::{ACK, Bare, Offer, STAMP_BYTES, Segment, is_before};
 use super::stamps::Stamps;
 use super::timing::Timing;
 use super::transfer::{Engine, Start, State, Transfer};
@@ -198,6 +198,18 @@ impl Connection {
         self.read_next
             .wrapping_add(self.transfer.receive_queue() as u32)
             .wrapping_add(u32::from(self.has_ended()))
+    }
+
+    /// Segments have no more than this room from now on, with their options: longer ones that are on
+    /// their way did not arrive.
+    pub fn narrow(&mut self, room: usize) {
+        let options = self.stamps.map_or(0, |_| STAMP_BYTES);
+        let mss = u16::try_from(room.saturating_sub(options)).unwrap_or(u16::MAX);
+        if mss < self.offer.mss {
+            self.offer.mss = mss;
+            self.flight.lose_longer(u32::from(mss));
+            self.is_urgent = true;
+        }
     }
 
     /// A segment names this window.

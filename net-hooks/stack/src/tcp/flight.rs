@@ -410,6 +410,28 @@ impl Flight {
         self.timing.back_off();
     }
 
+    /// Segments that are longer than this did not arrive.
+    pub fn lose_longer(&mut self, mss: u32) {
+        for segment in &mut self.segments {
+            if segment.fate == Fate::OnItsWay && segment.len() > mss + 1 {
+                segment.fate = Fate::Lost;
+                self.on_its_way -= segment.len();
+                self.lost += segment.len();
+            }
+        }
+    }
+
+    /// The segment that was pushed last did not leave: it is to be sent in other pieces.
+    pub fn keep_back(&mut self) {
+        if let Some(last) = self.segments.back_mut()
+            && last.fate == Fate::OnItsWay
+        {
+            last.fate = Fate::Lost;
+            self.on_its_way -= last.len();
+            self.lost += last.len();
+        }
+    }
+
     /// All segments that are this count as lost.
     fn lose_all(&mut self, fate: Fate) {
         for segment in &mut self.segments {
@@ -429,13 +451,7 @@ impl Flight {
     pub fn probe_tail(&mut self, now_ns: u64) {
         self.is_probed = true;
         self.since_ns = now_ns;
-        if let Some(last) = self.segments.back_mut()
-            && last.fate == Fate::OnItsWay
-        {
-            last.fate = Fate::Lost;
-            self.on_its_way -= last.len();
-            self.lost += last.len();
-        }
+        self.keep_back();
     }
 
     /// The next segment that is to be sent again, of at most `mss` bytes: its numbers.

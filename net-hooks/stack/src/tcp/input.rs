@@ -6,7 +6,7 @@ use muslin_abi::Errno;
 
 use super::connection::Connection;
 use super::flight::{Due, Range};
-use super::segment::{ACK, Bare, FIN, PSH, RANGES_MAX, RST, SYN, Segment, is_before};
+use super::segment::{ACK, Bare, FIN, HEADER_BYTES, PSH, RANGES_MAX, RST, SYN, Segment, is_before};
 use super::transfer::{Shown, State};
 use super::{Flow, Target};
 use crate::checksum;
@@ -405,11 +405,19 @@ impl SmolStack {
         let Some(connection) = socket.connection() else {
             return;
         };
+        let mss = connection.offer.mss.max(1);
+        if let Some(cut_bytes) = &mut self.scratch.cut_bytes {
+            *cut_bytes = mss;
+        }
+        let is_cut = self.scratch.cut_bytes.is_some();
         let bytes = self.scratch.bytes_mut();
         let Some(segment) = Segment::parse(bytes, 0, bytes.len()) else {
             return;
         };
         let sequence_len = segment.sequence_len();
+        let mss = usize::from(mss);
+        // The way became narrow, and the transfer does not know.
+        let is_too_long = segment.data_len() as usize > mss && !is_cut;
         if sequence_len > 0 {
             let (next, end) = (connection.flight.next(), connection.transfer.shown_end());
             let is_probe = is_before(end, segment.seq.wrapping_add(segment.data_len()));
@@ -418,21 +426,30 @@ impl SmolStack {
                 return;
             }
             // What is cut later is so many segments.
-            let mss = usize::from(connection.offer.mss).max(1);
             let (mut data, mut last_len) = (&bytes[segment.data_at..], 0);
             while data.len() > mss {
                 let (first, rest) = data.split_at(mss);
                 connection.flight.push(now, first, false);
+                if is_too_long {
+                    connection.flight.keep_back();
+                }
                 data = rest;
             }
             if !data.is_empty() || segment.has(FIN) {
                 last_len = data.len() as u32;
                 connection.flight.push(now, data, segment.has(FIN));
+                if is_too_long {
+                    connection.flight.keep_back();
+                }
             }
             connection.is_end_sent |= segment.has(FIN);
             connection.owed_ns.get_or_insert(now);
             let sent = (connection.flight.next(), last_len);
             connection.hold_small(Some(sent), options.no_delay);
+            if is_too_long {
+                // It is sent in other pieces, as if it were for the second time.
+                return;
+            }
         }
         connection.told_next = segment.ack;
         let window = connection.wire_window(segment.window);
@@ -679,6 +696,30 @@ impl SmolStack {
                 // It ends in time.
                 Target::TimeWait(_) => {}
             }
+        }
+    }
+
+    /// A segment was too long for a router.
+    pub(crate) fn tcp_too_big(&mut self, head: &Head, ports: (u16, u16), seq: u32, mtu: usize) {
+        let flow = Flow {
+            local: head.from,
+            local_port: ports.0,
+            peer: head.to,
+            peer_port: ports.1,
+        };
+        let Some(Target::Connection(name)) = self.tcp.flows.get(&flow).copied() else {
+            return;
+        };
+        let is_ours = self.sockets.connection(name).is_some_and(|connection| {
+            !is_before(seq, connection.flight.oldest()) && is_before(seq, connection.flight.next())
+        });
+        if !is_ours {
+            return;
+        }
+        let room = self.narrow(head.to, mtu) - HEADER_BYTES;
+        if let Some(connection) = self.sockets.connection(name) {
+            connection.narrow(room);
+            self.drive(name);
         }
     }
 

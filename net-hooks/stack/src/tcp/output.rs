@@ -16,7 +16,9 @@ const LO_MSS: usize = 8192;
 impl SmolStack {
     /// The largest segment on a way.
     pub(super) fn mss(&self, flow: &Flow, link: u32) -> u16 {
-        let room = self.mtu(link) - ip::header_bytes(flow.peer) - super::segment::HEADER_BYTES;
+        let room = self.path_mtu(link, flow.peer)
+            - ip::header_bytes(flow.peer)
+            - super::segment::HEADER_BYTES;
         let room = if link == LO { room.min(LO_MSS) } else { room };
         u16::try_from(room).unwrap_or(u16::MAX)
     }

@@ -4,10 +4,14 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use std::sync::Mutex;
 
 use muslin_abi::Errno;
 
+use crate::ethernet;
+use crate::icmp;
+use crate::ip::{self, Head};
 use crate::link::Link;
 
 /// What happens to frames, in thousandths.
@@ -47,6 +51,9 @@ pub(crate) struct Cable {
     pub frames: [Vec<(u64, Vec<u8>)>; 2],
     /// Copies of all frames, if somebody wants them.
     pub record: Option<Vec<Vec<u8>>>,
+    /// A router in the middle takes no longer packets, and says so; how often it did.
+    pub narrow: Option<usize>,
+    pub too_big: usize,
     /// How many frames may be on their way to each end before the device is full.
     pub room: usize,
 }
@@ -60,6 +67,8 @@ impl Cable {
             numbers: Numbers::new(seed),
             frames: [Vec::new(), Vec::new()],
             record: None,
+            narrow: None,
+            too_big: 0,
             room: usize::MAX,
         }))
     }
@@ -76,6 +85,15 @@ impl Cable {
         }
         if let Some(record) = &mut self.record {
             record.push(frame.into());
+        }
+        if let Some(mtu) = self.narrow
+            && frame.len() > mtu + ethernet::HEADER_BYTES
+        {
+            self.too_big += 1;
+            let answer = too_big(frame, mtu);
+            let at_ns = self.now_ns + self.latency_ns;
+            self.frames[end].push((at_ns, answer));
+            return Ok(());
         }
         if self.numbers.below(1000) < self.faults.lost {
             return Ok(());
@@ -107,6 +125,27 @@ impl Cable {
         frame[..len].copy_from_slice(&bytes[..len]);
         Ok(len)
     }
+}
+
+/// What a router says of a frame that is too long.
+fn too_big(frame: &[u8], mtu: usize) -> Vec<u8> {
+    let quote = &frame[ethernet::HEADER_BYTES..];
+    let Some(parsed) = ip::parse(quote) else {
+        return Vec::new();
+    };
+    let (router, to): (IpAddr, IpAddr) = (parsed.head.to, parsed.head.from);
+    let (protocol, kind, code) = match to {
+        IpAddr::V4(_) => (ip::ICMP, 3, 4),
+        IpAddr::V6(_) => (ip::ICMPV6, 2, 0),
+    };
+    let mtu = (mtu as u32).to_be_bytes();
+    let mut packet = icmp::message(router, to, kind, code, &[&mtu, &quote[..200]]);
+    ip::write(&mut packet, &Head::new(router, to, protocol), 0, None);
+    let mut answer = frame[..ethernet::HEADER_BYTES].to_vec();
+    answer[..6].copy_from_slice(&frame[6..12]);
+    answer[6..12].copy_from_slice(&frame[..6]);
+    answer.extend_from_slice(packet.bytes());
+    answer
 }
 
 /// One end of a cable.

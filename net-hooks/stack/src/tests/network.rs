@@ -1,5 +1,6 @@
 //! Addresses, routes, neighbours, leases and routers.
 
+use alloc::format;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -355,4 +356,97 @@ fn frames_that_are_not_for_us_are_counted() {
         End::new(&world.cable, 0, 1500).name(),
         world.hosts[0].links()[1].name
     );
+}
+
+#[test]
+fn a_narrow_way_is_found() {
+    for version in [4, 6] {
+        let mut world = World::new(9);
+        let (local, peer) = match version {
+            4 => (A, B),
+            _ => {
+                let mut hosts = [A, B];
+                for (index, host) in hosts.iter_mut().enumerate() {
+                    *host = format!("fd00::{}", index + 1).parse().unwrap();
+                    let own = address(2, *host, 64);
+                    world.hosts[index].add_address(own).unwrap();
+                }
+                (hosts[0], hosts[1])
+            }
+        };
+        let family = if local.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        let listener = world.hosts[1].socket(family, Kind::Stream).unwrap();
+        let peer_socket = SocketAddr::new(peer, 80);
+        world.hosts[1].bind(listener, peer_socket).unwrap();
+        world.hosts[1].listen(listener, 5).unwrap();
+        let client = world.hosts[0].socket(family, Kind::Stream).unwrap();
+        let _ = world.hosts[0].connect(client, peer_socket);
+        world.run(SECOND);
+        let (server, _) = world.hosts[1].accept(listener).unwrap();
+        world.cable.lock().unwrap().narrow = Some(1300);
+        let bytes: Vec<u8> = (0..100_000u32).map(|place| (place % 251) as u8).collect();
+        let (mut sent, mut got) = (0, Vec::new());
+        let begin = world.now;
+        world.until("all bytes", |hosts| {
+            while let Ok(len) = send(&mut hosts[0], client, &bytes[sent..]) {
+                sent += len;
+                if sent == bytes.len() {
+                    break;
+                }
+            }
+            if let Ok(more) = receive(&mut hosts[1], server) {
+                got.extend(more);
+            }
+            got.len() == bytes.len()
+        });
+        assert!(got == bytes);
+        // Nothing waits for a timer, and what was on its way is all that was too long.
+        assert!(world.now - begin < SECOND / 5, "{}", world.now - begin);
+        let too_big = world.cable.lock().unwrap().too_big;
+        assert!((1..=12).contains(&too_big), "{too_big} too long");
+        assert!(world.hosts[0].info(client).unwrap().max_segment_bytes < 1300 - 40);
+        // A datagram goes in parts that fit.
+        let from = world.hosts[0].socket(family, Kind::Datagram).unwrap();
+        let to = world.hosts[1].socket(family, Kind::Datagram).unwrap();
+        world.hosts[1].bind(to, SocketAddr::new(peer, 53)).unwrap();
+        let how = SendTo {
+            to: Some(SocketAddr::new(peer, 53)),
+            ..SendTo::default()
+        };
+        world.hosts[0]
+            .send(from, &[&bytes[..5000]], &how, false)
+            .unwrap();
+        world.run(SECOND);
+        assert_eq!(receive(&mut world.hosts[1], to).unwrap(), bytes[..5000]);
+        assert_eq!(world.cable.lock().unwrap().too_big, too_big);
+    }
+}
+
+#[test]
+fn a_router_that_was_not_on_the_way_is_not_believed() {
+    let mut world = World::new(10);
+    let listener = world.listen(80, 5);
+    let (client, _) = world.connect(listener);
+    let flow = *world.hosts[0].tcp.flows.keys().next().unwrap();
+    let before = world.hosts[0].info(client).unwrap().max_segment_bytes;
+    // Nothing is on its way that could have been too long.
+    let mut quoted = crate::packet::Packet::new(20);
+    quoted.bytes_mut()[..2].copy_from_slice(&flow.local_port.to_be_bytes());
+    quoted.bytes_mut()[2..4].copy_from_slice(&flow.peer_port.to_be_bytes());
+    ip::write(&mut quoted, &Head::new(A, B, ip::TCP), 0, None);
+    let mtu = 600u32.to_be_bytes();
+    let mut packet = icmp::message(B, A, 3, 4, &[&mtu, quoted.bytes()]);
+    ip::write(&mut packet, &Head::new(B, A, ip::ICMP), 0, None);
+    let mac = [2, 0, 0, 0, 0, 1];
+    crate::ethernet::write(&mut packet, mac, mac, crate::ethernet::IPV4);
+    world.hosts[0].frame_input(2, &mut packet.bytes().to_vec(), false);
+    assert_eq!(
+        world.hosts[0].info(client).unwrap().max_segment_bytes,
+        before
+    );
+    assert_eq!(world.hosts[0].path_mtu(2, B), 1500);
 }
