@@ -23,14 +23,18 @@ mod run;
 mod self_check;
 #[path = "conformance/sysroots.rs"]
 mod sysroots;
+#[path = "conformance/xen.rs"]
+mod xen;
 
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use judge::Cell;
 use libtest_mimic::{Arguments, Failed, Trial};
+use platforms::{ALL, ALWAYS_IN_XEN, Platform, XEN};
+use program::Program;
 
-/// The rows of the table, as far as they have been run.
+/// The rows of a table, as far as they have been run.
 type Rows = Arc<Mutex<Vec<(String, Vec<Cell>)>>>;
 
 fn main() -> ExitCode {
@@ -50,7 +54,9 @@ fn main() -> ExitCode {
         .iter()
         .map(|program| program.name.clone())
         .collect();
+    let count = names.len();
     let rows: Rows = Arc::default();
+    let xen_rows: Vec<Rows> = XEN.iter().map(|_| Rows::default()).collect();
     machines::choose(
         programs
             .iter()
@@ -58,29 +64,33 @@ fn main() -> ExitCode {
             .cloned()
             .collect(),
     );
-    let mut trials: Vec<Trial> = programs
-        .into_iter()
-        .map(|program| {
-            let rows = Arc::clone(&rows);
-            Trial::test(program.name.clone(), move || {
-                let cells = judge::judge(&program);
-                let verdict = verdict(&cells);
-                rows.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push((program.name, cells));
-                verdict
-            })
-            .with_ignored_flag(no_compiler)
-        })
-        .collect();
+    let mut trials: Vec<Trial> = Vec::new();
+    for program in programs {
+        for (platform, rows) in XEN.iter().zip(&xen_rows) {
+            let is_chosen = ALWAYS_IN_XEN.contains(&program.name.as_str());
+            let name = format!("{}::{}", platform.name, program.name);
+            let platforms = vec![&ALL[0], platform];
+            trials.push(
+                trial(name, program.clone(), platforms, rows)
+                    .with_ignored_flag(no_compiler || !is_chosen),
+            );
+        }
+        let platforms = ALL.iter().collect();
+        trials.push(
+            trial(program.name.clone(), program, platforms, &rows).with_ignored_flag(no_compiler),
+        );
+    }
     trials.push(Trial::test("the_harness_can_say_no", move || {
         self_check::self_check().map_err(Failed::from)?;
         self_check::gaps_are_of_programs(&names).map_err(Failed::from)
     }));
-    let all = trials.len() as u64;
     let conclusion = libtest_mimic::run(&arguments, trials);
-    print_table(&rows);
-    if conclusion.num_passed + conclusion.num_failed == all && !keeps_promises(&rows) {
+    print_table(&rows, &ALL.iter().collect::<Vec<_>>());
+    for (platform, rows) in XEN.iter().zip(&xen_rows) {
+        print_table(rows, &[&ALL[0], platform]);
+    }
+    let run = rows.lock().unwrap_or_else(PoisonError::into_inner).len();
+    if run == count && !keeps_promises(&rows) {
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
@@ -111,9 +121,22 @@ fn keeps_promises(rows: &Rows) -> bool {
     missing.is_empty()
 }
 
+/// The test of a program on these platforms, of which the first is native.
+fn trial(name: String, program: Program, platforms: Vec<&'static Platform>, rows: &Rows) -> Trial {
+    let rows = Arc::clone(rows);
+    Trial::test(name, move || {
+        let cells = judge::judge(&program, platforms.iter().copied());
+        let verdict = verdict(&platforms, &cells);
+        rows.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((program.name, cells));
+        verdict
+    })
+}
+
 /// A test fails when one of its cells does.
-fn verdict(cells: &[Cell]) -> Result<(), Failed> {
-    let failures: Vec<String> = platforms::ALL
+fn verdict(platforms: &[&Platform], cells: &[Cell]) -> Result<(), Failed> {
+    let failures: Vec<String> = platforms
         .iter()
         .zip(cells)
         .filter_map(|(platform, cell)| match cell {
@@ -129,7 +152,7 @@ fn verdict(cells: &[Cell]) -> Result<(), Failed> {
 }
 
 /// Program by platform, then the counts and the reasons of what was skipped.
-fn print_table(rows: &Rows) {
+fn print_table(rows: &Rows, platforms: &[&Platform]) {
     let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
     if rows.is_empty() {
         return;
@@ -137,7 +160,7 @@ fn print_table(rows: &Rows) {
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     print!("{:width$}", "program");
-    for platform in platforms::ALL {
+    for platform in platforms {
         print!("  {:18}", platform.name);
     }
     println!();
@@ -149,7 +172,7 @@ fn print_table(rows: &Rows) {
         println!();
     }
     println!();
-    for (index, platform) in platforms::ALL.iter().enumerate() {
+    for (index, platform) in platforms.iter().enumerate() {
         let count = |wanted: &str| {
             rows.iter()
                 .filter(|(_, cells)| word(&cells[index]) == wanted)

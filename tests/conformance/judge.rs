@@ -1,12 +1,16 @@
 //! What one program's outcomes mean: a cell for each platform.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
 use muslin_sysroot::Flavour;
 
 use crate::gaps::Gap;
 use crate::machines;
-use crate::platforms::{ALL, Kind, Platform};
+use crate::platforms::{Kind, Platform};
 use crate::program::Program;
 use crate::run::{Outcome, compile, run};
+use crate::xen;
 
 /// One program on one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,11 +27,14 @@ pub enum Cell {
     Skipped(String),
 }
 
-/// Runs the program on every platform.
-pub fn judge(program: &Program) -> Vec<Cell> {
+/// Runs the program on every one of these platforms. Native, the first, says what is right.
+pub fn judge<'a>(
+    program: &Program,
+    platforms: impl IntoIterator<Item = &'a Platform>,
+) -> Vec<Cell> {
     let mut native = None;
     let mut cells = Vec::new();
-    for platform in ALL {
+    for platform in platforms {
         let cell = match attempt(program, platform) {
             Err(cell) => cell,
             Ok(outcome) if platform.flavour == Flavour::Stock => {
@@ -61,12 +68,35 @@ fn attempt(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
     if platform.kind == Kind::Machine {
         return machines::outcome(program, platform);
     }
-    let image = compile(program, platform).map_err(Cell::Failed)?;
-    let outcome = run(program, platform, &image).map_err(Cell::Failed)?;
+    if let Kind::Xen(mode) = platform.kind {
+        return xen::outcome(program, platform, mode);
+    }
+    if platform.flavour == Flavour::Stock {
+        return native_outcome(program, platform);
+    }
+    let outcome = outcome(program, platform)?;
     match platform.cannot_run {
         Some(why) if outcome.complaints.contains(why) => Err(Cell::Skipped(why.to_owned())),
         _ => Ok(outcome),
     }
+}
+
+fn outcome(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
+    let image = compile(program, platform).map_err(Cell::Failed)?;
+    run(program, platform, &image).map_err(Cell::Failed)
+}
+
+/// What came of the program, by its name.
+type Outcomes = HashMap<String, Arc<OnceLock<Result<Outcome, Cell>>>>;
+
+/// The native outcome, which several tests of a program compare with: it is run once.
+fn native_outcome(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
+    static DONE: LazyLock<Mutex<Outcomes>> = LazyLock::new(Mutex::default);
+    let place = {
+        let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(done.entry(program.name.clone()).or_default())
+    };
+    place.get_or_init(|| outcome(program, platform)).clone()
 }
 
 /// Native is judged by the program alone.

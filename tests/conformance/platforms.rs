@@ -1,6 +1,7 @@
 //! Where each program runs: one column of the table each. A further platform is a further line in
 //! [`ALL`] and, when its images are neither processes nor guests, a further [`Kind`].
 
+use muslin_lab::xen::Mode;
 use muslin_sysroot::Flavour;
 
 use crate::gaps::{Gap, LIBRARY_OS};
@@ -34,6 +35,8 @@ pub enum Kind {
     Guest,
     /// A guest of a virtual machine, which runs in the lab.
     Machine,
+    /// The first guest of a real Xen in the lab: a machine for each program.
+    Xen(Mode),
 }
 
 /// All platforms. The first is the one whose answers are right, if its programs are content.
@@ -97,4 +100,36 @@ pub const ALL: &[Platform] = &[
         gaps: LIBRARY_OS,
         cannot_run: None,
     },
+];
+
+/// Guests of Xen. Each program takes seconds there, so each is a test of its own, and most of them run only
+/// when they are asked for.
+pub const XEN: &[Platform] = &[
+    Platform {
+        name: "xen-pv",
+        flavour: Flavour::Xen,
+        environment: &[],
+        kind: Kind::Xen(Mode::Pv),
+        gaps: LIBRARY_OS,
+        cannot_run: None,
+    },
+    Platform {
+        name: "xen-pvh",
+        flavour: Flavour::Xen,
+        environment: &[],
+        kind: Kind::Xen(Mode::Pvh),
+        gaps: LIBRARY_OS,
+        cannot_run: None,
+    },
+];
+
+/// Programs that always run in Xen: memory, faults, threads, signals, files, time.
+pub const ALWAYS_IN_XEN: &[&str] = &[
+    "environment",
+    "fault_signals",
+    "files_by_seed",
+    "memory_protection",
+    "raw_calls",
+    "sleeps",
+    "threads",
 ];

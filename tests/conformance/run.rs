@@ -20,7 +20,7 @@ const TIME_MAX: Duration = Duration::from_secs(90);
 const GUEST_MIB: &str = "1024";
 
 /// An empty directory of every guest, as the directory of a process is empty.
-const GUEST_DIR: &str = "/tmp";
+pub const GUEST_DIR: &str = "/tmp";
 
 /// What every process finds in its environment.
 const ENVIRONMENT: &[(&str, &str)] = &[
@@ -118,10 +118,10 @@ fn start_and_wait(
     Ok(Outcome {
         output: match platform.kind {
             Kind::Process | Kind::OwnFiles => output,
-            Kind::Guest | Kind::Machine => without_reports(&output),
+            Kind::Guest | Kind::Machine | Kind::Xen(_) => without_reports(&output),
         },
         complaints: match platform.kind {
-            Kind::Process | Kind::Guest | Kind::Machine => complaints,
+            Kind::Process | Kind::Guest | Kind::Machine | Kind::Xen(_) => complaints,
             Kind::OwnFiles => without_reports(&complaints),
         },
         end,
@@ -150,7 +150,7 @@ fn command(
 ) -> std::io::Result<Command> {
     let mut command = match platform.kind {
         Kind::Process | Kind::OwnFiles => Command::new(image),
-        Kind::Guest | Kind::Machine => {
+        Kind::Guest | Kind::Machine | Kind::Xen(_) => {
             let mut tender = Command::new(sysroots::muslin().map_err(std::io::Error::other)?);
             tender.args(guest_words(&environment)).arg(image);
             tender

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::gaps::Gap;
 use crate::judge::{Cell, difference, judge_against, judge_gap, judge_native};
-use crate::platforms::ALL;
+use crate::platforms::{ALL, ALWAYS_IN_XEN, XEN};
 use crate::program::Program;
 use crate::run::Outcome;
 
@@ -77,7 +77,13 @@ pub fn self_check() -> Result<(), String> {
 /// # Errors
 /// The first name that is wrong.
 pub fn gaps_are_of_programs(programs: &[String]) -> Result<(), String> {
-    for platform in ALL {
+    if let Some(name) = ALWAYS_IN_XEN
+        .iter()
+        .find(|name| !programs.iter().any(|program| program == *name))
+    {
+        return Err(format!("no program that could always run in Xen: {name}"));
+    }
+    for platform in ALL.iter().chain(XEN) {
         let mut seen: Vec<&str> = Vec::new();
         for name in platform
             .gaps

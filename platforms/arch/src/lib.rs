@@ -15,6 +15,7 @@ pub mod paging;
 pub mod places;
 pub mod privilege;
 pub mod pthread;
+pub mod space;
 pub mod stack;
 pub mod thread_pointer;
 pub mod traps;

@@ -77,6 +77,58 @@ pub mod sched {
     pub const POLL_PORTS_MAX: usize = 128;
 }
 
+/// Operations of a guest's memory.
+pub mod memory {
+    /// Puts a page of Xen's in the place of a frame: [`AddToPhysmap`].
+    pub const ADD_TO_PHYSMAP: usize = 7;
+    /// What memory the guest has: [`Map`].
+    pub const MEMORY_MAP: usize = 9;
+
+    /// `struct xen_add_to_physmap`.
+    #[derive(Clone, Copy, Debug)]
+    #[repr(C)]
+    pub struct AddToPhysmap {
+        /// Whose.
+        pub domid: u16,
+        /// Unused.
+        pub size: u16,
+        /// What kind of page.
+        pub space: u32,
+        /// Which of them.
+        pub idx: u64,
+        /// The frame.
+        pub gpfn: u64,
+    }
+
+    /// The page that Xen and the guest share.
+    pub const SPACE_SHARED_INFO: u32 = 0;
+
+    /// `struct xen_memory_map`.
+    #[derive(Clone, Copy, Debug)]
+    #[repr(C)]
+    pub struct Map {
+        /// How many there is room for; answer: how many there are.
+        pub nr_entries: u32,
+        /// Where they go.
+        pub buffer: *mut Region,
+    }
+
+    /// An entry of a map, as firmware has them.
+    #[derive(Clone, Copy, Debug, Default)]
+    #[repr(C, packed)]
+    pub struct Region {
+        /// Its address.
+        pub addr: u64,
+        /// Its length in bytes.
+        pub size: u64,
+        /// [`RAM`], or something else.
+        pub kind: u32,
+    }
+
+    /// Memory.
+    pub const RAM: u32 = 1;
+}
+
 /// Operations of event channels.
 pub mod evtchn {
     /// Joins a channel that another guest has made: [`BindInterdomain`].

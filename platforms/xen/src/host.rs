@@ -3,7 +3,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
 use muslin_abi::fault::Cause;
@@ -14,13 +14,18 @@ use muslin_arch::traps::Frame;
 use muslin_arch::{entropy, thread_pointer};
 use muslin_platform::{Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait};
 
+use crate::layout::{STACK_GUARD, STACK_START};
+use crate::machine::Machine;
 use crate::pv::PV;
-use crate::{PAGE_BYTES, clock, console, events, power, pv};
+use crate::pvh::{self, PVH};
+use crate::{PAGE_BYTES, clock, console, events, power};
 
 /// The guest's platform.
 #[derive(Debug)]
 pub struct Xen {
     places: Places,
+    /// Where the module lies that was loaded with the image, and its length in bytes.
+    initrd: [AtomicUsize; 2],
     /// It is the machine's first guest.
     is_first: AtomicBool,
     /// An exception is being handled.
@@ -32,6 +37,7 @@ pub struct Xen {
 /// The one platform of the guest.
 static XEN: Xen = Xen {
     places: Places::new(),
+    initrd: [const { AtomicUsize::new(0) }; 2],
     is_first: AtomicBool::new(false),
     is_handling: AtomicBool::new(false),
     is_ending: AtomicBool::new(false),
@@ -61,6 +67,25 @@ unsafe extern "C" fn no_call(
     -(Errno::ENOSYS.raw() as isize)
 }
 
+struct Chosen(UnsafeCell<&'static dyn Machine>);
+
+// SAFETY: written once, by `enter`, when nothing else runs.
+unsafe impl Sync for Chosen {}
+
+static MACHINE: Chosen = Chosen(UnsafeCell::new(&PV));
+
+/// How Xen runs this guest. [`enter`] must have been called.
+pub(crate) fn machine() -> &'static dyn Machine {
+    // SAFETY: nobody writes it any more.
+    unsafe { *MACHINE.0.get() }
+}
+
+/// The frame that Xen and other guests know a page of this guest's memory by. `address` is the memory's
+/// own.
+pub fn machine_frame(address: usize) -> u64 {
+    machine().machine_frame(address)
+}
+
 fn above() -> &'static Above {
     // SAFETY: nobody writes it any more.
     unsafe { &*ABOVE.0.get() }
@@ -85,15 +110,29 @@ pub unsafe fn enter(
 ) -> Entered {
     // SAFETY: nothing else runs.
     unsafe { *ABOVE.0.get() = above };
-    // SAFETY: as the caller promises.
-    let Some(started) = (unsafe { PV.start(&image, segments, above.call) }) else {
+    // SAFETY: the image was entered there; the rest the caller promises.
+    let started = unsafe {
+        match pvh::entry::start_info() {
+            Some(info) => {
+                *MACHINE.0.get() = &PVH;
+                PVH.start(info, &image, segments, above.call)
+            }
+            None => PV.start(&image, segments, above.call),
+        }
+    };
+    let Some(started) = started else {
         console::write(
             b"muslin: too little memory: give the guest more (memory= in its configuration)\n",
         );
         power::end(1, false, true);
     };
+    events::mask_all();
     XEN.is_first.store(started.is_first, Ordering::Relaxed);
-    XEN.places.set(started.memory, pv::STACK_START..image.start);
+    XEN.places.set(started.memory, STACK_START..image.start);
+    if let Some(initrd) = started.initrd {
+        XEN.initrd[0].store(initrd.start, Ordering::Relaxed);
+        XEN.initrd[1].store(initrd.len(), Ordering::Relaxed);
+    }
     Entered::AsGuest(started.command_line)
 }
 
@@ -105,6 +144,8 @@ pub(crate) struct Started {
     pub is_first: bool,
     /// The command line.
     pub command_line: &'static CStr,
+    /// Where the module lies that was loaded with the image.
+    pub initrd: Option<Range<usize>>,
 }
 
 impl Xen {
@@ -149,10 +190,10 @@ pub(crate) fn on_exception(frame: &mut Frame, address: usize) {
 
 impl Scene for Xen {
     fn stack_guard(&self) -> Range<usize> {
-        pv::STACK_GUARD
+        STACK_GUARD
     }
     fn protection_at(&self, address: usize) -> Option<Protection> {
-        PV.protection_at(address)
+        machine().protection_at(address)
     }
     fn word_at(&self, address: usize) -> u64 {
         // SAFETY: the caller has seen that it may be read.
@@ -165,15 +206,21 @@ impl Host for Xen {
         // SAFETY: as the caller promises.
         unsafe {
             if !thread_pointer::try_write(block) {
-                pv::set_thread_pointer(block);
+                machine().set_thread_pointer(block);
             }
         }
+    }
+    fn initrd(&self) -> Option<&'static [u8]> {
+        let [start, len_bytes] = [0, 1].map(|at| self.initrd[at].load(Ordering::Relaxed));
+        // SAFETY: the loader has put it there, and it is not the library OS's memory.
+        (len_bytes != 0)
+            .then(|| unsafe { core::slice::from_raw_parts(start as *const u8, len_bytes) })
     }
 }
 
 impl Platform for Xen {
     fn name(&self) -> &'static str {
-        "xen-pv"
+        machine().name()
     }
     muslin_platform::own_parts!(memory: Memory, clock: Clock, wait: Wait, entropy: Entropy, console: Console, power: Power);
 }
@@ -186,14 +233,14 @@ impl Memory for Xen {
         PAGE_BYTES
     }
     fn protect(&self, pages: Range<usize>, protection: Protection) -> Result<(), Errno> {
-        PV.protect_frames(pages, protection);
+        machine().protect_frames(pages, protection);
         Ok(())
     }
     fn stack(&self) -> Range<usize> {
         self.places.stack()
     }
     fn paging(&self) -> Option<&dyn Paging> {
-        Some(PV.paging())
+        Some(machine().paging())
     }
 }
 

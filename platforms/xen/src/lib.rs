@@ -11,7 +11,8 @@
 //! - `clock`: time of the hypervisor
 //! - `console`: text out and in, by `console_ring` below another guest
 //! - `power`: the end
-//! - `pv`: entry, memory and exceptions of a paravirtualised guest
+//! - `pv`, `pvh`: entry, memory and exceptions, each in its way; `machine` is what they have in common
+//! - `layout`: low memory
 //! - `net`: network devices
 //! - `grants`: pages of this guest that another may use
 //! - `ring`: requests to another guest, and its responses
@@ -34,11 +35,14 @@ pub mod host;
 #[cfg(test)]
 mod hostile;
 pub mod hypercall;
+mod layout;
+mod machine;
 pub mod net;
 #[cfg(target_os = "none")]
 mod notes;
 mod power;
 mod pv;
+mod pvh;
 pub mod ring;
 mod shared_info;
 pub mod xenstore;

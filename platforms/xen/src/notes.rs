@@ -8,6 +8,7 @@
 use core::arch::global_asm;
 
 use crate::pv::entry;
+use crate::pvh;
 
 const ENTRY: u32 = 1;
 const VIRT_BASE: u32 = 3;
@@ -15,6 +16,7 @@ const PADDR_OFFSET: u32 = 4;
 const XEN_VERSION: u32 = 5;
 const GUEST_OS: u32 = 6;
 const LOADER: u32 = 8;
+const PHYS32_ENTRY: u32 = 18;
 const SUPPORTED_FEATURES: u32 = 17;
 /// It can be a machine's first guest.
 const FEATURE_DOM0: u32 = 1 << 11;
@@ -43,6 +45,9 @@ global_asm!(
     muslin_xen_word {virt_base}, 0
     muslin_xen_word {paddr_offset}, 0
     muslin_xen_word {entry_kind}, {entry}
+    .long 4, 4, {pvh_entry_kind}
+    .asciz "Xen"
+    .long {pvh_entry}
     .long 4, 4, {supported_features}
     .asciz "Xen"
     .long {features}
@@ -56,6 +61,8 @@ global_asm!(
     paddr_offset = const PADDR_OFFSET,
     entry_kind = const ENTRY,
     entry = sym entry::enter,
+    pvh_entry_kind = const PHYS32_ENTRY,
+    pvh_entry = sym pvh::entry::__muslin_xen_pvh,
     supported_features = const SUPPORTED_FEATURES,
     features = const FEATURE_DOM0 | FEATURE_WRITABLE_PAGE_TABLES,
 );

@@ -23,6 +23,7 @@ use muslin_abi::fault::{Cause, FaultRecord};
 use muslin_arch::fault::{self, Scene};
 use muslin_arch::host::{Above, Host};
 use muslin_arch::places::Places;
+use muslin_arch::space::Space;
 use muslin_arch::traps::Frame;
 use muslin_arch::{control, entropy, thread_pointer};
 use muslin_platform::{
@@ -36,7 +37,6 @@ use crate::net::{Frames, Net};
 use crate::steady::Steady;
 use boot_info::BootInfo;
 use clock::Counter;
-use space::Space;
 
 /// The guest's platform.
 #[derive(Debug)]
@@ -116,8 +116,14 @@ impl Hvt {
         unsafe { *ABOVE.0.get() = above };
         // SAFETY: as the caller promises; the functions are what they say.
         let is_done = unsafe {
-            self.space
-                .take_over(&info, &image, segments, on_exception, above.call)
+            space::take_over(
+                &self.space,
+                &info,
+                &image,
+                segments,
+                on_exception,
+                above.call,
+            )
         };
         if !is_done {
             self.write(b"muslin: too little memory: give the guest more (--mem)\n");
@@ -200,7 +206,7 @@ impl Host for Hvt {
         let start = addresses.start & !(PAGE_BYTES - 1);
         self.space.protect_frames(
             start..addresses.end.next_multiple_of(PAGE_BYTES),
-            space::READ,
+            muslin_arch::space::READ,
         );
     }
 }

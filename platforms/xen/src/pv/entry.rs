@@ -18,11 +18,10 @@ use crate::abi::{
 };
 use crate::host;
 use crate::hypercall::{SYSCALL_BYTES, by_syscall, call};
+#[cfg(target_os = "none")]
+use crate::layout::FIRST_STACK_TOP;
 use crate::shared_info::shared_info;
 
-/// Where the first code has its stack: in the lower half of the program's.
-#[cfg(target_os = "none")]
-const FIRST_STACK_TOP: usize = 0x6_0000;
 /// Distance of the stubs in bytes.
 const STUB_BYTES: usize = 32;
 /// For the way back: rcx and r11 need not be what they were.

@@ -21,15 +21,9 @@ use muslin_platform::{Paging, Protection};
 use crate::abi::{SEGBASE_FS, SIF_INITDOMAIN, StartInfo, nr};
 use crate::host::Started;
 use crate::hypercall::{self, Way};
-use crate::{events, shared_info};
+use crate::layout::{SHARED_INFO, TRAP_STACK};
+use crate::machine::Machine;
 use space::Space;
-
-/// The stack of the door.
-const DOOR_STACK: Range<usize> = 0x1_2000..0x1_a000;
-/// Where nothing is, below the program's stack.
-pub const STACK_GUARD: Range<usize> = DOOR_STACK.end..STACK_START;
-/// The first address of the program's stack.
-pub const STACK_START: usize = 0x2_0000;
 
 /// The page tables.
 pub static PV: Pv = Pv {
@@ -71,15 +65,14 @@ impl Pv {
         let info = unsafe { &*entry::start_info() };
         // SAFETY: the addresses are what the loader says, and nothing else runs.
         let memory = unsafe {
-            space::map_machine_frame(shared_info::ADDRESS, info.shared_info);
-            events::mask_all();
+            space::map_machine_frame(SHARED_INFO, info.shared_info);
             self.space.take_over(info, image, segments)?
         };
         // SAFETY: this is the guest's kernel, for which Xen does what ring 0 would; its stack is for the
         // door alone.
         unsafe {
             traps::take_calls(call, control::enable_vectors());
-            entry::open_door(DOOR_STACK.end);
+            entry::open_door(TRAP_STACK.end);
             self.space.share_with_program();
             entry::become_program();
         }
@@ -88,30 +81,32 @@ impl Pv {
             is_first: info.flags & SIF_INITDOMAIN != 0,
             // SAFETY: the loader ends it with a zero.
             command_line: unsafe { CStr::from_ptr(info.cmd_line.as_ptr().cast()) },
+            initrd: (info.mod_len != 0).then(|| {
+                let start = info.mod_start as usize;
+                start..start + info.mod_len as usize
+            }),
         })
-    }
-
-    /// Address translation.
-    pub fn paging(&self) -> &dyn Paging {
-        &self.space
-    }
-
-    /// Changes what may be done with frames at their own addresses.
-    pub fn protect_frames(&self, pages: Range<usize>, protection: Protection) {
-        self.space.protect_frames(pages, protection);
-    }
-
-    /// What may be done at an address, if something is there.
-    pub fn protection_at(&self, address: usize) -> Option<Protection> {
-        self.space.protection_at(address)
     }
 }
 
-/// Sets the thread pointer where the processor has no instruction for it.
-///
-/// # Safety
-/// `block` stays valid for as long as it is the thread pointer.
-pub unsafe fn set_thread_pointer(block: *mut u8) {
-    // SAFETY: as the caller promises.
-    unsafe { hypercall::call(nr::SET_SEGMENT_BASE, [SEGBASE_FS, block as usize, 0, 0, 0]) };
+impl Machine for Pv {
+    fn name(&self) -> &'static str {
+        "xen-pv"
+    }
+    fn paging(&self) -> &dyn Paging {
+        &self.space
+    }
+    fn protect_frames(&self, pages: Range<usize>, protection: Protection) {
+        self.space.protect_frames(pages, protection);
+    }
+    fn protection_at(&self, address: usize) -> Option<Protection> {
+        self.space.protection_at(address)
+    }
+    unsafe fn set_thread_pointer(&self, block: *mut u8) {
+        // SAFETY: as the caller promises.
+        unsafe { hypercall::call(nr::SET_SEGMENT_BASE, [SEGBASE_FS, block as usize, 0, 0, 0]) };
+    }
+    fn machine_frame(&self, address: usize) -> u64 {
+        space::machine_frame(address)
+    }
 }

@@ -16,13 +16,12 @@ use muslin_arch::paging::{
 };
 use muslin_platform::{Paging, Protection};
 
-use super::{DOOR_STACK, STACK_GUARD, STACK_START};
 use crate::abi::{
     DOMID_SELF, MACH2PHYS_VIRT_START, MMUEXT_INVLPG_LOCAL, MMUEXT_NEW_USER_BASEPTR,
     MMUEXT_TLB_FLUSH_LOCAL, MmuExt, MmuUpdate, StartInfo, UVMF_INVLPG, nr,
 };
 use crate::hypercall::ask;
-use crate::shared_info;
+use crate::layout::{SHARED_INFO, STACK_GUARD, STACK_START, TRAP_STACK};
 
 /// Addresses without memory of their own.
 const WINDOW: Range<usize> = 0x1000_0000_0000..0x7000_0000_0000;
@@ -229,8 +228,8 @@ impl Space {
         unsafe { core::ptr::write_bytes(free as *mut u8, 0, end - free) };
 
         for hole in [
-            0..shared_info::ADDRESS,
-            shared_info::ADDRESS + PAGE_BYTES..DOOR_STACK.start,
+            0..SHARED_INFO,
+            SHARED_INFO + PAGE_BYTES..TRAP_STACK.start,
             STACK_GUARD,
         ] {
             for page in hole.step_by(PAGE_BYTES) {
@@ -238,7 +237,7 @@ impl Space {
             }
         }
         let behind_image = image.end.next_multiple_of(PAGE_BYTES);
-        for pages in [DOOR_STACK, STACK_START..image.start, behind_image..root] {
+        for pages in [TRAP_STACK, STACK_START..image.start, behind_image..root] {
             tables.protect(pages, READ_WRITE);
         }
         for (pages, protection) in segments {

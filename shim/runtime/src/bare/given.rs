@@ -46,7 +46,8 @@ fn of_guest() -> Given {
     Given {
         initrd: settings
             .get(Setting::Initrd)
-            .and_then(|text| start::behind_memory(&initrd_range(text)?)),
+            .and_then(|text| start::behind_memory(&initrd_range(text)?))
+            .or_else(|| host().initrd()),
         working_directory: settings.get(Setting::WorkingDirectory),
         host_name: settings.get(Setting::HostName),
         program: settings.get(Setting::Program).unwrap_or(start::PROGRAM),

@@ -1,0 +1,244 @@
+//! A guest in a virtual machine: one processor, in ring 0, with page tables of its own.
+//!
+//! - `entry`: the first code
+//!
+//! What the first guest of a machine sees of the lowest MiB is the machine's own, with holes: so what
+//! is needed at low addresses lies in frames behind the image. There are no interrupts.
+
+pub mod entry;
+
+use core::arch::asm;
+use core::arch::x86_64::__cpuid;
+use core::ffi::CStr;
+use core::ops::Range;
+
+use muslin_arch::code::Code;
+use muslin_arch::control;
+use muslin_arch::paging::PAGE_BYTES;
+use muslin_arch::space::{READ, READ_WRITE, Space, tables_max};
+use muslin_arch::traps::{Descriptors, Frame};
+use muslin_platform::{Paging, Protection};
+
+use crate::abi::{DOMID_SELF, memory, nr};
+use crate::host::{self, Started};
+use crate::hypercall::{self, Way, ask};
+use crate::layout::{DESCRIPTORS, FIRST_STACK_TOP, SHARED_INFO, STACK_START, TRAP_STACK};
+use crate::machine::Machine;
+use entry::{IS_FIRST, Module, StartInfo};
+
+/// Where the command line is kept: behind the descriptors, in their page.
+const COMMAND_LINE: usize = DESCRIPTORS.start + 0x400;
+/// The longest command line in bytes, with its final zero.
+const COMMAND_LINE_MAX: usize = DESCRIPTORS.end - COMMAND_LINE;
+/// A frame that nobody uses at the start.
+const SCRATCH: usize = 0x8000;
+/// Memory above this is not used.
+const MEMORY_END_MAX: usize = 0xf000_0000;
+/// Regions of memory that are looked at.
+const REGIONS_MAX: usize = 64;
+/// Names of makers of processors, their first letters, whose instruction for hypercalls is AMD's.
+const LIKE_AMD: [u32; 2] = [u32::from_le_bytes(*b"Auth"), u32::from_le_bytes(*b"Hygo")];
+
+/// The guest.
+#[derive(Debug)]
+pub struct Pvh {
+    space: Space,
+}
+
+/// The one guest.
+pub static PVH: Pvh = Pvh {
+    space: Space::new(),
+};
+
+impl Pvh {
+    /// Takes over what the loader says, page tables and exceptions. `None`: there is too little memory.
+    ///
+    /// # Safety
+    /// The image, which lies at `image` and is what `segments` says, was just entered at `entry`, with
+    /// `info`.
+    pub unsafe fn start(
+        &self,
+        info: *const StartInfo,
+        image: &Range<usize>,
+        segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
+        call: Code,
+    ) -> Option<Started> {
+        hypercall::choose(match LIKE_AMD.contains(&__cpuid(0).ebx) {
+            true => Way::Vmmcall,
+            false => Way::Vmcall,
+        });
+        // SAFETY: the loader's, anywhere in the lowest 4 GiB; nothing has been written but low memory.
+        let (info, initrd) = unsafe { (*info, module(&*info)) };
+        // SAFETY: as above. What else the loader has left may be overwritten from here on.
+        unsafe { keep_command_line(info.cmdline as usize) };
+        let behind = initrd.as_ref().map_or(0, |range| range.end).max(image.end);
+        let low = behind.next_multiple_of(PAGE_BYTES);
+        let end = memory_end(image.start)?;
+        let stack = low + (TRAP_STACK.end - SHARED_INFO);
+        let tables = stack + (image.start - STACK_START);
+        let start = tables + tables_max(end) * PAGE_BYTES;
+        if start >= end {
+            return None;
+        }
+        share_info(low);
+        let space = &self.space;
+        let low_frame = |address: usize| low + (address - SHARED_INFO);
+        // SAFETY: memory that nobody uses, at its own address.
+        unsafe {
+            core::ptr::write_bytes((low + PAGE_BYTES) as *mut u8, 0, start - low - PAGE_BYTES);
+            core::ptr::copy_nonoverlapping(
+                SCRATCH as *const u8,
+                low_frame(COMMAND_LINE) as *mut u8,
+                COMMAND_LINE_MAX,
+            );
+            space.begin([tables..start, 0..0, 0..0], end);
+        }
+        let shared = SHARED_INFO..TRAP_STACK.end;
+        space.map(shared, low, READ_WRITE);
+        space.map(STACK_START..image.start, stack, READ_WRITE);
+        for (pages, protection) in segments {
+            space.map(pages.clone(), pages.start, protection);
+        }
+        if let Some(initrd) = &initrd {
+            let pages = initrd.start & !(PAGE_BYTES - 1)..initrd.end.next_multiple_of(PAGE_BYTES);
+            space.map(pages.clone(), pages.start, READ);
+        }
+        space.map(start..end, start, READ_WRITE);
+        // SAFETY: all that is in use is where it was, but the stack, which is copied; the page and the
+        // stack of exceptions are for them.
+        unsafe {
+            copy_stack(stack, space.root());
+            space.take_over();
+            core::ptr::write_bytes(start as *mut u8, 0, end - start);
+            let descriptors = DESCRIPTORS.start as *mut Descriptors;
+            Descriptors::install(descriptors, TRAP_STACK.end, on_exception, call);
+            space.map(DESCRIPTORS, low_frame(DESCRIPTORS.start), READ);
+            control::flush(DESCRIPTORS);
+        }
+        Some(Started {
+            memory: start..end,
+            is_first: info.flags & IS_FIRST != 0,
+            // SAFETY: `keep_command_line` ended it with a zero.
+            command_line: unsafe { CStr::from_ptr(COMMAND_LINE as *const core::ffi::c_char) },
+            initrd,
+        })
+    }
+}
+
+/// Where the first module lies.
+///
+/// # Safety
+/// `info` is the loader's.
+unsafe fn module(info: &StartInfo) -> Option<Range<usize>> {
+    if info.nr_modules == 0 {
+        return None;
+    }
+    // SAFETY: as the caller promises.
+    let module = unsafe { &*(info.modlist as *const Module) };
+    let start = module.start as usize;
+    Some(start..start + module.size as usize)
+}
+
+/// Copies the command line to a place that nothing overwrites, as far as there is room.
+///
+/// # Safety
+/// It is the loader's, or 0.
+unsafe fn keep_command_line(from: usize) {
+    let to = SCRATCH as *mut u8;
+    for at in 0..COMMAND_LINE_MAX {
+        // SAFETY: not behind the zero that ends it; the frame is nobody's.
+        unsafe {
+            let byte = match from {
+                0 => 0,
+                _ => *((from + at) as *const u8),
+            };
+            let byte = if at + 1 == COMMAND_LINE_MAX { 0 } else { byte };
+            to.add(at).write(byte);
+            if byte == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Where the memory ends that the image lies in.
+fn memory_end(image_start: usize) -> Option<usize> {
+    let mut regions = [memory::Region::default(); REGIONS_MAX];
+    let mut map = memory::Map {
+        nr_entries: REGIONS_MAX as u32,
+        buffer: regions.as_mut_ptr(),
+    };
+    let arguments = [memory::MEMORY_MAP, &raw mut map as usize, 0, 0, 0];
+    // SAFETY: the argument is the operation's.
+    unsafe { ask(nr::MEMORY_OP, arguments) }.ok()?;
+    let regions = regions.iter().take(map.nr_entries as usize);
+    let found = regions
+        .filter(|region| region.kind == memory::RAM)
+        .map(|region| (region.addr as usize, (region.addr + region.size) as usize))
+        .find(|&(start, end)| (start..end).contains(&image_start));
+    let (_, end) = found?;
+    Some(end.min(MEMORY_END_MAX) & !(PAGE_BYTES - 1))
+}
+
+/// Has Xen put the page that it shares in the place of a frame.
+fn share_info(frame: usize) {
+    let place = memory::AddToPhysmap {
+        domid: DOMID_SELF,
+        size: 0,
+        space: memory::SPACE_SHARED_INFO,
+        idx: 0,
+        gpfn: (frame / PAGE_BYTES) as u64,
+    };
+    let arguments = [memory::ADD_TO_PHYSMAP, &raw const place as usize, 0, 0, 0];
+    // SAFETY: nobody uses the frame.
+    let done = unsafe { ask(nr::MEMORY_OP, arguments) };
+    assert!(done.is_ok(), "Xen shares no page with this guest");
+}
+
+/// Copies the stack in use to the frames of the program's, and makes the processor use the tree that has
+/// them there: one step, so that nothing is written to the old one in between.
+///
+/// # Safety
+/// The tree at `root` translates all that is in use, and has the stack at `frames`.
+unsafe fn copy_stack(frames: usize, root: usize) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        asm!(
+            "rep movsq",
+            "mov cr3, {root}",
+            root = in(reg) root,
+            inout("rsi") STACK_START => _,
+            inout("rdi") frames => _,
+            inout("rcx") (FIRST_STACK_TOP - STACK_START) / 8 => _,
+            options(nostack),
+        );
+    }
+}
+
+/// # Safety
+/// The processor comes here, by way of `muslin_arch::traps`.
+unsafe extern "C" fn on_exception(frame: &mut Frame) {
+    host::on_exception(frame, control::fault_address());
+}
+
+impl Machine for Pvh {
+    fn name(&self) -> &'static str {
+        "xen-pvh"
+    }
+    fn paging(&self) -> &dyn Paging {
+        &self.space
+    }
+    fn protect_frames(&self, pages: Range<usize>, protection: Protection) {
+        self.space.protect_frames(pages, protection);
+    }
+    fn protection_at(&self, address: usize) -> Option<Protection> {
+        self.space.protection_at(address)
+    }
+    unsafe fn set_thread_pointer(&self, block: *mut u8) {
+        // SAFETY: this is ring 0; the rest the caller promises.
+        unsafe { control::write_msr(control::FS_BASE, block as u64) };
+    }
+    fn machine_frame(&self, address: usize) -> u64 {
+        (address / PAGE_BYTES) as u64
+    }
+}

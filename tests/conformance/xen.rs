@@ -1,0 +1,67 @@
+//! Programs as guests of Xen: each is the first guest of a machine of the lab.
+
+use std::path::Path;
+use std::time::Duration;
+
+use muslin_lab::xen::{Alone, Lab, Mode};
+
+use crate::judge::Cell;
+use crate::platforms::Platform;
+use crate::program::Program;
+use crate::run::{GUEST_DIR, Outcome, compile, environment_of, without_reports};
+
+/// Far more than any program needs, even in an emulated machine on a busy one.
+const TIME_MAX: Duration = Duration::from_secs(180);
+
+/// The memory of a guest in MiB.
+const MEMORY_MIB: u64 = 512;
+
+/// How the last line of an image begins; its status follows.
+const LAST_LINE: &str = "muslin: exit status ";
+
+/// What came of the program in Xen.
+pub fn outcome(program: &Program, platform: &Platform, mode: Mode) -> Result<Outcome, Cell> {
+    if program.stdin.is_some() {
+        return Err(Cell::Skipped("needs input on the console".to_owned()));
+    }
+    let lab = Lab::find().map_err(Cell::Skipped)?;
+    let image = compile(program, platform).map_err(Cell::Failed)?;
+    let mut words = vec![
+        format!("MUSLIN_ARGV0=./{}", program.name),
+        format!("MUSLIN_CWD={GUEST_DIR}"),
+    ];
+    let environment = environment_of(platform, Path::new("."));
+    words.extend(
+        environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
+    let ended = lab
+        .run_as_dom0(&Alone {
+            image: &image,
+            mode,
+            command_line: &words.join(" "),
+            initrd: None,
+            memory_mib: MEMORY_MIB,
+            limit: TIME_MAX,
+        })
+        .map_err(Cell::Failed)?;
+    let output = ended.output.replace("\r\n", "\n");
+    Ok(match output.rsplit_once(LAST_LINE) {
+        Some((output, status)) => Outcome {
+            output: without_reports(output),
+            complaints: String::new(),
+            end: format!("status {}", status.trim_end()),
+        },
+        None if ended.is_too_long => Outcome {
+            output,
+            complaints: String::new(),
+            end: format!("killed: took more than {} s", TIME_MAX.as_secs()),
+        },
+        None => Outcome {
+            output: ended.log,
+            complaints: String::new(),
+            end: "ended without a status".to_owned(),
+        },
+    })
+}
