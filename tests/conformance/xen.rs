@@ -16,9 +16,6 @@ const TIME_MAX: Duration = Duration::from_secs(180);
 /// The memory of a guest in MiB.
 const MEMORY_MIB: u64 = 512;
 
-/// How the last line of an image begins; its status follows.
-const LAST_LINE: &str = "muslin: exit status ";
-
 /// What came of the program in Xen.
 pub fn outcome(program: &Program, platform: &Platform, mode: Mode) -> Result<Outcome, Cell> {
     if program.stdin.is_some() {
@@ -46,22 +43,17 @@ pub fn outcome(program: &Program, platform: &Platform, mode: Mode) -> Result<Out
             limit: TIME_MAX,
         })
         .map_err(Cell::Failed)?;
-    let output = ended.output.replace("\r\n", "\n");
-    Ok(match output.rsplit_once(LAST_LINE) {
-        Some((output, status)) => Outcome {
-            output: without_reports(output),
-            complaints: String::new(),
-            end: format!("status {}", status.trim_end()),
-        },
-        None if ended.is_too_long => Outcome {
-            output,
-            complaints: String::new(),
-            end: format!("killed: took more than {} s", TIME_MAX.as_secs()),
-        },
-        None => Outcome {
-            output: ended.log,
-            complaints: String::new(),
-            end: "ended without a status".to_owned(),
-        },
+    let (output, end) = match ended.status {
+        Some(status) => (ended.output, format!("status {status}")),
+        None if ended.is_too_long => {
+            let end = format!("killed: took more than {} s", TIME_MAX.as_secs());
+            (ended.output, end)
+        }
+        None => (ended.log, "ended without a status".to_owned()),
+    };
+    Ok(Outcome {
+        output: without_reports(&output),
+        complaints: String::new(),
+        end,
     })
 }

@@ -129,6 +129,33 @@ pub mod memory {
     pub const RAM: u32 = 1;
 }
 
+/// Questions of a guest in a virtual machine.
+pub mod hvm {
+    /// Asks for a parameter: [`Param`].
+    pub const GET_PARAM: usize = 1;
+
+    /// `struct xen_hvm_param`.
+    #[derive(Clone, Copy, Debug)]
+    #[repr(C)]
+    pub struct Param {
+        /// Whose.
+        pub domid: u16,
+        /// Which.
+        pub index: u32,
+        /// Answer: what it is.
+        pub value: u64,
+    }
+
+    /// The frame of xenstore's ring.
+    pub const STORE_PFN: u32 = 1;
+    /// The port of xenstore.
+    pub const STORE_EVTCHN: u32 = 2;
+    /// The frame of the console's ring.
+    pub const CONSOLE_PFN: u32 = 17;
+    /// The port of the console.
+    pub const CONSOLE_EVTCHN: u32 = 18;
+}
+
 /// Operations of event channels.
 pub mod evtchn {
     /// Joins a channel that another guest has made: [`BindInterdomain`].

@@ -1,13 +1,28 @@
 //! The console: a ring of bytes, which another guest serves, or for a machine's first guest a hypercall,
 //! which prints what it is given.
 
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
 use crate::abi::{console, nr};
 use crate::console_ring::{ConsoleRing, Port};
 use crate::hypercall::ask;
-use crate::{events, pv};
+use crate::{events, host};
 
 /// Bytes that go in one hypercall.
 const CHUNK_BYTES: usize = 512;
+
+/// Where the ring is, 0 if there is none, and its port.
+static RING: AtomicUsize = AtomicUsize::new(0);
+static PORT: AtomicU32 = AtomicU32::new(0);
+
+/// The console is this ring from now on.
+///
+/// # Safety
+/// The page is there for good, and for this alone.
+pub unsafe fn begin(ring: host::Ring) {
+    RING.store(ring.address, Ordering::Relaxed);
+    PORT.store(ring.port, Ordering::Relaxed);
+}
 
 /// Writes all of it, as far as it is taken; the number of bytes taken.
 pub fn write(bytes: &[u8]) -> usize {
@@ -26,7 +41,7 @@ pub fn drain() {
 
 /// Reads what is there, and waits until something is; without a ring nothing ever is.
 pub fn read(bytes: &mut [u8]) -> usize {
-    let (Some(ring), Some((_, port))) = (ring(), pv::console()) else {
+    let Some(ring) = ring() else {
         return 0;
     };
     loop {
@@ -34,14 +49,18 @@ pub fn read(bytes: &mut [u8]) -> usize {
         if count > 0 || bytes.is_empty() {
             return count;
         }
-        events::wait_for_port(port);
+        events::wait_for_port(port());
     }
 }
 
 fn ring() -> Option<ConsoleRing<Port>> {
-    let (page, port) = pv::console()?;
-    // SAFETY: the loader's page for that.
-    Some(unsafe { ConsoleRing::new(page as *mut u8, Port(port)) })
+    let page = RING.load(Ordering::Relaxed) as *mut u8;
+    // SAFETY: `begin` was promised a page for that.
+    (!page.is_null()).then(|| unsafe { ConsoleRing::new(page, Port(port())) })
+}
+
+fn port() -> u32 {
+    PORT.load(Ordering::Relaxed)
 }
 
 fn write_to_xen(bytes: &[u8]) -> usize {

@@ -3,7 +3,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
 use muslin_abi::fault::Cause;
@@ -26,6 +26,9 @@ pub struct Xen {
     places: Places,
     /// Where the module lies that was loaded with the image, and its length in bytes.
     initrd: [AtomicUsize; 2],
+    /// Where xenstore's ring is, and its port; 0 if there is none.
+    xenstore: AtomicUsize,
+    xenstore_port: AtomicU32,
     /// It is the machine's first guest.
     is_first: AtomicBool,
     /// An exception is being handled.
@@ -38,6 +41,8 @@ pub struct Xen {
 static XEN: Xen = Xen {
     places: Places::new(),
     initrd: [const { AtomicUsize::new(0) }; 2],
+    xenstore: AtomicUsize::new(0),
+    xenstore_port: AtomicU32::new(0),
     is_first: AtomicBool::new(false),
     is_handling: AtomicBool::new(false),
     is_ending: AtomicBool::new(false),
@@ -129,6 +134,10 @@ pub unsafe fn enter(
     events::mask_all();
     XEN.is_first.store(started.is_first, Ordering::Relaxed);
     XEN.places.set(started.memory, STACK_START..image.start);
+    if let Some(ring) = started.xenstore {
+        XEN.xenstore.store(ring.address, Ordering::Relaxed);
+        XEN.xenstore_port.store(ring.port, Ordering::Relaxed);
+    }
     if let Some(initrd) = started.initrd {
         XEN.initrd[0].store(initrd.start, Ordering::Relaxed);
         XEN.initrd[1].store(initrd.len(), Ordering::Relaxed);
@@ -146,6 +155,26 @@ pub(crate) struct Started {
     pub command_line: &'static CStr,
     /// Where the module lies that was loaded with the image.
     pub initrd: Option<Range<usize>>,
+    /// xenstore, which a machine's first guest has not.
+    pub xenstore: Option<Ring>,
+}
+
+/// A page that is shared with a service of the machine's first guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring {
+    /// Its address.
+    pub address: usize,
+    /// The port by which both sides tell each other.
+    pub port: u32,
+}
+
+/// The ring of xenstore; a machine's first guest has none.
+pub fn xenstore() -> Option<Ring> {
+    let address = XEN.xenstore.load(Ordering::Relaxed);
+    (address != 0).then(|| Ring {
+        address,
+        port: XEN.xenstore_port.load(Ordering::Relaxed),
+    })
 }
 
 impl Xen {

@@ -18,8 +18,9 @@ use muslin_arch::code::Code;
 use muslin_arch::{control, traps};
 use muslin_platform::{Paging, Protection};
 
-use crate::abi::{SEGBASE_FS, SIF_INITDOMAIN, StartInfo, nr};
-use crate::host::Started;
+use crate::abi::{SEGBASE_FS, SIF_INITDOMAIN, nr};
+use crate::console;
+use crate::host::{Ring, Started};
 use crate::hypercall::{self, Way};
 use crate::layout::{SHARED_INFO, TRAP_STACK};
 use crate::machine::Machine;
@@ -34,18 +35,6 @@ pub static PV: Pv = Pv {
 #[derive(Debug)]
 pub struct Pv {
     space: Space,
-}
-
-/// The page of the console's ring and its port; `None`: this is the machine's first guest.
-pub fn console() -> Option<(usize, u32)> {
-    let info = below_another()?;
-    Some((space::frame_of(info.console_mfn), info.console_evtchn))
-}
-
-fn below_another() -> Option<&'static StartInfo> {
-    // SAFETY: what the loader says stays; nobody writes there.
-    let info = unsafe { entry::start_info().as_ref() }?;
-    (info.flags & SIF_INITDOMAIN == 0).then_some(info)
 }
 
 impl Pv {
@@ -63,6 +52,16 @@ impl Pv {
         hypercall::choose(Way::Syscall);
         // SAFETY: as the caller promises; nobody writes there.
         let info = unsafe { &*entry::start_info() };
+        let is_first = info.flags & SIF_INITDOMAIN != 0;
+        let ring = |machine_frame, port| Ring {
+            address: space::frame_of(machine_frame),
+            port,
+        };
+        if !is_first {
+            let ring = ring(info.console_mfn, info.console_evtchn);
+            // SAFETY: a page of the guest's, which stays where it is.
+            unsafe { console::begin(ring) };
+        }
         // SAFETY: the addresses are what the loader says, and nothing else runs.
         let memory = unsafe {
             space::map_machine_frame(SHARED_INFO, info.shared_info);
@@ -78,7 +77,8 @@ impl Pv {
         }
         Some(Started {
             memory,
-            is_first: info.flags & SIF_INITDOMAIN != 0,
+            is_first,
+            xenstore: (!is_first).then(|| ring(info.store_mfn, info.store_evtchn)),
             // SAFETY: the loader ends it with a zero.
             command_line: unsafe { CStr::from_ptr(info.cmd_line.as_ptr().cast()) },
             initrd: (info.mod_len != 0).then(|| {

@@ -19,8 +19,9 @@ use muslin_arch::space::{READ, READ_WRITE, Space, tables_max};
 use muslin_arch::traps::{Descriptors, Frame};
 use muslin_platform::{Paging, Protection};
 
-use crate::abi::{DOMID_SELF, memory, nr};
-use crate::host::{self, Started};
+use crate::abi::{DOMID_SELF, hvm, memory, nr};
+use crate::console;
+use crate::host::{self, Ring, Started};
 use crate::hypercall::{self, Way, ask};
 use crate::layout::{DESCRIPTORS, FIRST_STACK_TOP, SHARED_INFO, STACK_START, TRAP_STACK};
 use crate::machine::Machine;
@@ -34,6 +35,8 @@ const COMMAND_LINE_MAX: usize = DESCRIPTORS.end - COMMAND_LINE;
 const SCRATCH: usize = 0x8000;
 /// Memory above this is not used.
 const MEMORY_END_MAX: usize = 0xf000_0000;
+/// Tables for the rings, which lie far above memory.
+const TABLES_OF_RINGS: usize = 4;
 /// Regions of memory that are looked at.
 const REGIONS_MAX: usize = 64;
 /// Names of makers of processors, their first letters, whose instruction for hypercalls is AMD's.
@@ -76,7 +79,7 @@ impl Pvh {
         let end = memory_end(image.start)?;
         let stack = low + (TRAP_STACK.end - SHARED_INFO);
         let tables = stack + (image.start - STACK_START);
-        let start = tables + tables_max(end) * PAGE_BYTES;
+        let start = tables + (tables_max(end) + TABLES_OF_RINGS) * PAGE_BYTES;
         if start >= end {
             return None;
         }
@@ -115,14 +118,55 @@ impl Pvh {
             space.map(DESCRIPTORS, low_frame(DESCRIPTORS.start), READ);
             control::flush(DESCRIPTORS);
         }
+        let is_first = info.flags & IS_FIRST != 0;
+        let (mut xenstore, mut console) = (None, None);
+        if !is_first {
+            xenstore = self.ring(hvm::STORE_PFN, hvm::STORE_EVTCHN);
+            console = self.ring(hvm::CONSOLE_PFN, hvm::CONSOLE_EVTCHN);
+        }
+        if let Some(ring) = console {
+            // SAFETY: the page stays where it is.
+            unsafe { console::begin(ring) };
+        }
         Some(Started {
             memory: start..end,
-            is_first: info.flags & IS_FIRST != 0,
+            is_first,
+            xenstore,
             // SAFETY: `keep_command_line` ended it with a zero.
             command_line: unsafe { CStr::from_ptr(COMMAND_LINE as *const core::ffi::c_char) },
             initrd,
         })
     }
+}
+
+impl Pvh {
+    /// The page and the port of these parameters, which is put at its own address.
+    fn ring(&self, frame: u32, port: u32) -> Option<Ring> {
+        let (frame, port) = (parameter(frame)?, parameter(port)?);
+        let address = frame as usize * PAGE_BYTES;
+        let is_outside = self.space.protection_at(address).is_none();
+        (frame != 0 && is_outside && address < 1 << 32).then(|| {
+            let page = address..address + PAGE_BYTES;
+            self.space.map(page, address, READ_WRITE);
+            Ring {
+                address,
+                port: port as u32,
+            }
+        })
+    }
+}
+
+/// What Xen says of one of this guest's parameters.
+fn parameter(index: u32) -> Option<u64> {
+    let mut parameter = hvm::Param {
+        domid: DOMID_SELF,
+        index,
+        value: 0,
+    };
+    let arguments = [hvm::GET_PARAM, &raw mut parameter as usize, 0, 0, 0];
+    // SAFETY: the argument is the operation's.
+    unsafe { ask(nr::HVM_OP, arguments) }.ok()?;
+    Some(parameter.value)
 }
 
 /// Where the first module lies.
