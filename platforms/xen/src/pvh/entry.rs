@@ -106,10 +106,10 @@ __muslin_xen_pvh:
     rdmsr
     or $0x900, %eax
     wrmsr
-    // Paging, write protection, the floating-point unit.
+    // Paging, write protection, the floating-point unit and its exceptions.
     mov %cr0, %eax
     and $~0xc, %eax
-    or $0x80010003, %eax
+    or $0x80010023, %eax
     mov %eax, %cr0
     lgdt 2b
     ljmp $8, $5f
