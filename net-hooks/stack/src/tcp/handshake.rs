@@ -72,6 +72,17 @@ impl Told {
     }
 }
 
+/// What an acknowledgement without a handshake came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cookie {
+    /// It tells a cookie of ours, and is a connection now.
+    Taken(Name),
+    /// It tells one, but there is no room for the connection yet.
+    NoRoom,
+    /// It tells none.
+    Wrong,
+}
+
 impl Handshake {
     /// Of a socket that connects.
     pub fn ours(flow: Flow, owner: Name, link: Option<u32>, first: u32) -> Self {
@@ -289,22 +300,28 @@ impl SmolStack {
         flow: &Flow,
         arrived: &Arrived,
         segment: &Segment,
-    ) -> Option<Name> {
+    ) -> Cookie {
         let now = self.now;
-        let listener = self.listener(owner)?;
-        if now >= listener.cookies_until_ns || listener.ready.len() > listener.backlog {
-            return None;
+        let Some(listener) = self.listener(owner) else {
+            return Cookie::Wrong;
+        };
+        if now >= listener.cookies_until_ns {
+            return Cookie::Wrong;
         }
-        if !self.has_memory() {
-            return None;
-        }
+        let is_full = listener.ready.len() > listener.backlog;
         let cookie = segment.ack.wrapping_sub(1);
         let their_first = segment.seq.wrapping_sub(1);
         let this = now / COOKIE_UNIT_NS;
         let size = (cookie >> 24 & 7) as usize;
-        [this, this.saturating_sub(1)]
+        let is_ours = [this, this.saturating_sub(1)]
             .iter()
-            .find(|&&unit| self.cookie(flow, their_first, unit, size) == cookie)?;
+            .any(|&unit| self.cookie(flow, their_first, unit, size) == cookie);
+        if !is_ours {
+            return Cookie::Wrong;
+        }
+        if is_full || !self.has_memory() {
+            return Cookie::NoRoom;
+        }
         let handshake = Handshake {
             flow: *flow,
             owner,
@@ -325,6 +342,7 @@ impl SmolStack {
             tries: 0,
         };
         self.establish(&handshake, segment)
+            .map_or(Cookie::NoRoom, Cookie::Taken)
     }
 
     /// Takes a segment of a handshake.

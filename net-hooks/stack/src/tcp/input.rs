@@ -6,6 +6,7 @@ use muslin_abi::Errno;
 
 use super::connection::Connection;
 use super::flight::{Due, Range};
+use super::handshake::Cookie;
 use super::segment::{ACK, Bare, FIN, HEADER_BYTES, PSH, RANGES_MAX, RST, SYN, Segment, is_before};
 use super::transfer::{Shown, State};
 use super::{Flow, Target};
@@ -77,8 +78,10 @@ impl SmolStack {
         match (segment.has(SYN), segment.has(ACK)) {
             (true, false) => self.listener_input(listener, flow, arrived, frame, segment),
             (false, true) => match self.cookie_input(listener, flow, arrived, segment) {
-                Some(connection) => self.connection_input(connection, frame, segment),
-                None => self.send_reset(flow, arrived, segment),
+                Cookie::Taken(connection) => self.connection_input(connection, frame, segment),
+                // The peer says it again, and by then there may be room.
+                Cookie::NoRoom => {}
+                Cookie::Wrong => self.send_reset(flow, arrived, segment),
             },
             (true, true) => self.send_reset(flow, arrived, segment),
             (false, false) => {}

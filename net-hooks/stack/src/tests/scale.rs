@@ -165,6 +165,47 @@ fn a_flood_of_a_million_syns_leaves_service_alive() {
 }
 
 #[test]
+fn who_comes_when_all_places_are_taken_waits_and_is_not_turned_away() {
+    let mut world = World::new(12);
+    let listener = world.listen(80, 128);
+    // More than a listener holds in any state: some are answered with cookies, and find no room afterwards.
+    let clients: Vec<SocketId> = (0..1000)
+        .map(|_| {
+            let client = world.socket(0);
+            let answer = world.hosts[0].connect(client, SocketAddr::new(B, 80));
+            assert_eq!(answer, Err(Errno::EINPROGRESS));
+            client
+        })
+        .collect();
+    let mut waiting: Vec<(u32, SocketId)> = (0..).zip(clients.iter().copied()).collect();
+    let mut heard = Vec::new();
+    for _ in 0..100 {
+        world.run(SECOND);
+        waiting.retain(|&(number, client)| {
+            match send(&mut world.hosts[0], client, &number.to_be_bytes()) {
+                Err(Errno::EAGAIN) => true,
+                done => {
+                    assert_eq!(done, Ok(4));
+                    false
+                }
+            }
+        });
+        world.run(SECOND / 10);
+        while let Ok((server, _)) = world.hosts[1].accept(listener) {
+            heard.push(server);
+        }
+    }
+    world.run(10 * SECOND);
+    let mut numbers: Vec<Vec<u8>> = heard
+        .iter()
+        .map(|&server| receive(&mut world.hosts[1], server).unwrap())
+        .collect();
+    numbers.sort();
+    let all: Vec<Vec<u8>> = (0..1000u32).map(|n| n.to_be_bytes().into()).collect();
+    assert_eq!(numbers, all);
+}
+
+#[test]
 fn nobody_guesses_a_cookie() {
     let mut world = World::new(4);
     let listener = world.listen(80, 1);
