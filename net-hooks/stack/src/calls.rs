@@ -430,6 +430,7 @@ impl Stack for SmolStack {
             return Err(Errno::EEXIST);
         }
         self.topology.addresses.push(address);
+        self.trials.add(address.link, host);
         Ok(())
     }
 

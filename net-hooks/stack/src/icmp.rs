@@ -30,7 +30,7 @@ pub(crate) const V6_ECHO_REPLY: u8 = 129;
 const V6_LISTENER_QUERY: u8 = 130;
 pub(crate) const V6_ROUTER_SOLICITATION: u8 = 133;
 const V6_ROUTER_ADVERTISEMENT: u8 = 134;
-const V6_SOLICITATION: u8 = 135;
+pub(crate) const V6_SOLICITATION: u8 = 135;
 const V6_ADVERTISEMENT: u8 = 136;
 
 /// The codes of an unreachable port.
@@ -260,6 +260,9 @@ impl SmolStack {
         };
         let from = arrived.head.from;
         let is_asking_for_itself = from.is_unspecified();
+        if is_asking_for_itself && self.is_claimed(arrived.link, target) {
+            return;
+        }
         if let (false, Some(theirs)) = (is_asking_for_itself, mac_option(&bytes[16..], 1)) {
             self.learn(arrived.link, from, theirs, true);
         }
@@ -282,9 +285,13 @@ impl SmolStack {
     }
 
     fn advertisement_input(&mut self, arrived: &Arrived, bytes: &[u8]) {
-        let Some(target) = address(bytes).map(IpAddr::V6) else {
+        let Some(target) = address(bytes) else {
             return;
         };
+        if self.is_claimed(arrived.link, target) {
+            return;
+        }
+        let target = IpAddr::V6(target);
         if let (false, Some(mac)) = (
             target.is_multicast() || self.topology.is_local(target),
             mac_option(&bytes[16..], 2),

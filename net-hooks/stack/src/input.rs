@@ -85,8 +85,10 @@ impl SmolStack {
         };
         let Head { from, to, .. } = parsed.head;
         // What is on the loopback stays there, and nobody outside has an address of ours.
-        let is_stray =
-            link != LO && (from.is_loopback() || to.is_loopback() || self.topology.is_local(from));
+        let is_stray = link != LO
+            && (from.is_loopback()
+                || to.is_loopback()
+                || (self.topology.is_local(from) && !self.is_on_trial(link, from)));
         if from.is_multicast() || self.topology.is_broadcast(Some(link), from) || is_stray {
             return self.count_error(link);
         }

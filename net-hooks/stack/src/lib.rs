@@ -21,8 +21,8 @@
 //! heard, but IPv4 packets may be taken apart on their way. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB
 //! to send) and grows to 512 KiB, or to what the program set.
 //!
-//! IPv4: options are skipped, also "record route" and its like. IPv6: no duplicates of addresses
-//! are looked for, no temporary addresses, no DHCPv6, no redirects. Groups are told by IGMPv2 and
+//! IPv4: options are skipped, also "record route" and its like. IPv6: addresses are
+//! used while duplicates are looked for, no temporary addresses, no DHCPv6, no redirects. Groups are told by IGMPv2 and
 //! MLDv1; sources in groups cannot be chosen. No packet is forwarded: a gateway
 //! ([`SmolStack::set_gateway`]) ends connections with others here, and somebody above opens his own.
 
@@ -37,6 +37,7 @@ mod calls;
 mod checksum;
 mod datagram;
 mod dhcp;
+mod duplicates;
 mod ethernet;
 mod gateway;
 mod icmp;

@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
+use crate::duplicates::Trials;
 use crate::gateway::Gateway;
 use crate::icmp::ErrorLimit;
 use crate::link::Link;
@@ -44,6 +45,7 @@ pub struct SmolStack {
     pub(crate) links: Vec<Port>,
     pub(crate) lo: Loopback,
     pub(crate) paths: Paths,
+    pub(crate) trials: Trials,
     pub(crate) reassembly: Reassembly,
     pub(crate) ports: Ports,
     pub(crate) tcp: Tcp,
@@ -77,6 +79,7 @@ impl SmolStack {
             links: Vec::new(),
             lo: Loopback::default(),
             paths: Paths::default(),
+            trials: Trials::default(),
             reassembly: Reassembly::default(),
             ports: Ports::new(&secret),
             tcp: Tcp::new(&mut secret),
@@ -162,6 +165,7 @@ impl SmolStack {
             prefix_bits: 64,
             source: AddressSource::LinkLocal,
         });
+        self.trials.add(number, own.into());
         number
     }
 
@@ -260,6 +264,7 @@ impl SmolStack {
             }
         }
         self.run_neighbours();
+        self.run_trials();
         self.run_time_waits();
         for link in self.link_numbers() {
             self.run_dhcp(link);
@@ -311,6 +316,7 @@ impl SmolStack {
             .unwrap_or(u64::MAX);
         full.min(self.timers.first())
             .min(self.neighbours.deadline())
+            .min(self.trials.deadline())
             .min(time_wait)
             .min(automatic)
     }

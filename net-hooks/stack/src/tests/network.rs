@@ -450,3 +450,43 @@ fn a_router_that_was_not_on_the_way_is_not_believed() {
     );
     assert_eq!(world.hosts[0].path_mtu(2, B), 1500);
 }
+
+#[test]
+fn an_address_of_somebody_else_is_given_back() {
+    let mut world = World::new(11);
+    let own: [IpAddr; 2] = ["fd00::1", "fd00::2"].map(|text| text.parse().unwrap());
+    for (index, address_of) in own.into_iter().enumerate() {
+        world.hosts[index]
+            .add_address(address(2, address_of, 64))
+            .unwrap();
+    }
+    world.run(5 * SECOND);
+    // Nobody claimed these, nor the addresses of the links themselves.
+    for (host, own) in world.hosts.iter().zip(own) {
+        let addresses = host.addresses();
+        let outside = addresses
+            .iter()
+            .filter(|it| it.link == 2 && it.address.is_ipv6());
+        assert_eq!(outside.count(), 2);
+        assert!(host.topology.is_local(own));
+    }
+    // One that the other has had for long.
+    world.hosts[0].add_address(address(2, own[1], 64)).unwrap();
+    world.run(SECOND);
+    assert!(!world.hosts[0].topology.is_local(own[1]));
+    assert!(world.hosts[1].topology.is_local(own[1]));
+    // One that both want at once: nobody has it.
+    let both = "fd00::7".parse().unwrap();
+    for host in &mut world.hosts {
+        host.add_address(address(2, both, 64)).unwrap();
+    }
+    world.run(SECOND);
+    for host in &world.hosts {
+        assert!(!host.topology.is_local(both));
+    }
+    // What is ours is defended, not given up.
+    world.hosts[1].add_address(address(2, own[0], 64)).unwrap();
+    world.run(SECOND);
+    assert!(world.hosts[0].topology.is_local(own[0]));
+    assert!(!world.hosts[1].topology.is_local(own[0]));
+}

@@ -10,6 +10,7 @@
 
 mod engine;
 mod linux;
+mod parts;
 mod plan;
 mod runs;
 mod wire;
@@ -31,8 +32,13 @@ fn run(test: &str, count: u64) {
     let text = env::var("MUSLIN_SEED").unwrap_or_else(|_| format!("1+{count}"));
     let (first, count) = text.split_once('+').unwrap_or((&text, "1"));
     let (first, count) = (first.parse().unwrap(), count.parse().unwrap());
+    in_network(test, |interface| runs::all(interface, first, count));
+}
+
+/// Does something with an interface, in a network of its own.
+fn in_network(test: &str, what: impl Fn(&str)) {
     if let Ok(interface) = env::var(INTERFACE) {
-        return runs::all(&interface, first, count);
+        return what(&interface);
     }
     let mut command = Command::new("unshare");
     command
@@ -58,6 +64,11 @@ fn run(test: &str, count: u64) {
 #[test]
 fn linux_is_the_peer() {
     run("linux_is_the_peer", 40);
+}
+
+#[test]
+fn long_datagrams_and_addresses_of_others() {
+    in_network("long_datagrams_and_addresses_of_others", parts::all);
 }
 
 #[test]

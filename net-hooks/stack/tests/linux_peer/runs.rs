@@ -101,20 +101,26 @@ pub fn all(interface: &str, first: u64, count: u64) {
     }
 }
 
+/// The engine on a wire to Linux.
+pub fn with_addresses(plug: Plug) -> SmolStack {
+    let mut stack = SmolStack::new(*b"0123456789abcdef");
+    let link = stack.add_link(Box::new(plug));
+    for (address, prefix_bits) in [("10.77.0.2", 24), ("fd77::2", 64)] {
+        let address = Address {
+            link,
+            address: address.parse().unwrap(),
+            prefix_bits,
+            source: AddressSource::Static,
+        };
+        stack.add_address(address).unwrap();
+    }
+    stack
+}
+
 impl World {
     fn new(interface: &str) -> Self {
         let wire = Arc::new(Mutex::new(Wire::open(interface)));
-        let mut stack = SmolStack::new(*b"0123456789abcdef");
-        let link = stack.add_link(Box::new(Plug(wire.clone())));
-        for (address, prefix_bits) in [("10.77.0.2", 24), ("fd77::2", 64)] {
-            let address = Address {
-                link,
-                address: address.parse().unwrap(),
-                prefix_bits,
-                source: AddressSource::Static,
-            };
-            stack.add_address(address).unwrap();
-        }
+        let stack = with_addresses(Plug(wire.clone()));
         Self {
             stack,
             wire,
