@@ -23,8 +23,7 @@ trap 'kill $started $peer 2>/dev/null' EXIT
 started=
 sleep 0.3
 ip link add veth0 type veth peer name veth1 netns "$peer" && ip link set veth0 up && ip address add 10.78.0.1/24 dev veth0 || exit 77
-in_peer() { nsenter --target "$peer" --net "$@"; }
-in_peer sh -c 'ip link set veth1 up; ip address add 10.78.0.2/24 dev veth1; ip link set lo up' || exit 77
+nsenter --target "$peer" --net sh -c 'ip link set veth1 up; ip address add 10.78.0.2/24 dev veth1; ip link set lo up' || exit 77
 
 # start NAME OPTIONS... -- ARGUMENTS...: the program NAME over each stack.
 taps=0
@@ -37,7 +36,7 @@ start() {
         shift
     done
     shift
-    in_peer "../linux-$name" "$@" >"linux-$name.log" 2>&1 &
+    nsenter --target "$peer" --net "../linux-$name" "$@" >"linux-$name.log" 2>&1 &
     eval "linux_$name=$! started=\"$started $!\""
     for stack in spt process; do
         taps=$((taps + 1))

@@ -2,6 +2,7 @@
  *
  *   stream serve PORT                 answers one connection after the other, for ever
  *   stream send|take|echo HOST PORT SECONDS
+ *   stream get HOST PORT COUNT        asks a server of HTTP for / so often, over one connection
  *
  * "send" sends, "take" has the server send, "echo" sends a byte and waits for it to come back. Prints bytes a
  * second as whoever received them counted, or of "echo" the median of a round trip in ns. */
@@ -129,6 +130,29 @@ static void echo(int fd, double seconds)
 	printf("%u\n", rounds[count / 2]);
 }
 
+/* An answer is its header and what that says is behind. */
+static void get(int fd, long count)
+{
+	static const char ask[] = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
+	while (count-- > 0) {
+		size_t got = 0, wanted = 0;
+		if (write(fd, ask, sizeof ask - 1) != sizeof ask - 1)
+			fail("write");
+		do {
+			ssize_t more = read(fd, buffer + got, sizeof buffer - 1 - got);
+			char *end, *length;
+			if (more <= 0)
+				fail("the server's answer");
+			got += more;
+			buffer[got] = 0;
+			end = strstr(buffer, "\r\n\r\n");
+			length = strstr(buffer, "Content-Length: ");
+			if (end && length)
+				wanted = end + 4 - buffer + atol(length + 16);
+		} while (!wanted || got < wanted);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "serve"))
@@ -141,6 +165,10 @@ int main(int argc, char **argv)
 	inet_aton(argv[2], &there.sin_addr);
 	if (connect(fd, (void *)&there, sizeof there))
 		fail("connect");
+	if (wish.what == 'g') {
+		get(fd, atol(argv[4]));
+		return 0;
+	}
 	if (write(fd, &wish, sizeof wish) != sizeof wish)
 		fail("write");
 	if (wish.what == 's') {

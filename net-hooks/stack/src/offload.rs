@@ -9,8 +9,8 @@ use crate::packet::Packet;
 pub(crate) const FRONT_BYTES: usize = 10;
 /// The longest frame, with what is in front: an Ethernet header, and the longest packet of IP.
 pub(crate) const FRAME_BYTES_MAX: usize = FRONT_BYTES + crate::ethernet::HEADER_BYTES + 65_535;
-/// The longest segment of TCP that is left to be cut: behind any header of IP it fits a packet.
-pub(crate) const SEGMENT_BYTES_MAX: usize = 65_000;
+/// How much data a segment of TCP has at most that is left to be cut: behind any headers it fits a packet.
+pub(crate) const SEGMENT_DATA_MAX: u16 = 65_000;
 
 const NEEDS_SUM: u8 = 1;
 const HAS_GOOD_SUM: u8 = 2;

@@ -157,8 +157,12 @@ impl SmolStack {
             self.frame.resize(frame_bytes, 0);
         }
         let own = interface_address(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), port.mac);
+        let has_offload = port.has_offload;
         self.links.push(port);
         let number = LO + self.links.len() as u32;
+        if has_offload {
+            self.tcp.engine.cutting_links.push(number);
+        }
         self.topology.addresses.push(Address {
             link: number,
             address: IpAddr::V6(own),

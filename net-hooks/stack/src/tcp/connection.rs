@@ -12,7 +12,7 @@ use super::segment::{ACK, Bare, Offer, STAMP_BYTES, Segment, is_before};
 use super::stamps::Stamps;
 use super::timing::Timing;
 use super::transfer::{Engine, Start, State, Transfer};
-use crate::offload::SEGMENT_BYTES_MAX;
+use crate::offload::SEGMENT_DATA_MAX;
 use crate::options::Options;
 use crate::packet::Packet;
 
@@ -122,7 +122,7 @@ impl Connection {
             peer: offer,
             receive_bytes: RECEIVE_FIRST,
             send_bytes: SEND_FIRST.min(options.send_buffer),
-            ack_at_once: over == crate::topology::LO,
+            over,
         };
         let transfer = Transfer::start(engine, now_ns, &start, out)?;
         Some(Self {
@@ -186,11 +186,17 @@ impl Connection {
     /// The length of the longest packet that the transfer may make; `is_long`: of one that is cut later.
     pub fn longest_packet(&self, is_long: bool) -> usize {
         let segment = if is_long {
-            SEGMENT_BYTES_MAX
+            usize::from(SEGMENT_DATA_MAX)
         } else {
             self.offer.mss.into()
         };
         segment.min(self.unsent()).max(1) + PACKET_HEADERS
+    }
+
+    /// Whether the peer is to hear at once of what came: more than a segment.
+    pub fn is_ack_due(&self) -> bool {
+        let untold = self.receive_next().wrapping_sub(self.told_next);
+        untold > u32::from(self.offer.mss)
     }
 
     /// The number of the next byte that we expect.
@@ -437,7 +443,7 @@ impl Connection {
             peer: self.offer,
             receive_bytes,
             send_bytes,
-            ack_at_once: self.over == crate::topology::LO,
+            over: self.over,
         };
         match Transfer::start(engine, now_ns, &start, out) {
             Some(transfer) => {

@@ -308,11 +308,7 @@ impl SmolStack {
             let over = connection.over;
             let is_blocked = connection.is_blocked;
             let is_orphan = connection.orphaned_ns.is_some();
-            let is_long = self.has_offload(over);
-            let Some(connection) = self.sockets.connection(name) else {
-                return;
-            };
-            let longest = connection.longest_packet(is_long);
+            let longest = connection.longest_packet(self.tcp.engine.cuts(over));
             let has_memory = connection
                 .flight
                 .has_room(longest, connection.offer.mss.into())
@@ -338,15 +334,19 @@ impl SmolStack {
             }
             let engine = &mut self.tcp.engine;
             connection.show_window(engine, self.now);
-            engine.is_long = is_long;
-            let is_made = connection
+            if !connection
                 .transfer
-                .output(engine, self.now, &mut self.scratch);
-            engine.is_long = false;
-            if !is_made {
+                .output(engine, self.now, &mut self.scratch)
+            {
                 break;
             }
             self.emit(name);
+        }
+        if let Some(connection) = self.sockets.connection(name)
+            && self.tcp.engine.cuts(connection.over)
+            && connection.is_ack_due()
+        {
+            self.send_acknowledgement(name);
         }
         self.settle_connection(name);
     }
@@ -409,18 +409,17 @@ impl SmolStack {
             return;
         };
         let mss = connection.offer.mss.max(1);
-        if let Some(cut_bytes) = &mut self.scratch.cut_bytes {
-            *cut_bytes = mss;
-        }
-        let is_cut = self.scratch.cut_bytes.is_some();
         let bytes = self.scratch.bytes_mut();
         let Some(segment) = Segment::parse(bytes, 0, bytes.len()) else {
             return;
         };
         let sequence_len = segment.sequence_len();
         let mss = usize::from(mss);
+        let is_long = segment.data_len() as usize > mss;
+        let is_cut = self.tcp.engine.cuts(connection.over);
+        let cut_bytes = (is_long && is_cut).then_some(connection.offer.mss);
         // The way became narrow, and the transfer does not know.
-        let is_too_long = segment.data_len() as usize > mss && !is_cut;
+        let is_too_long = is_long && !is_cut;
         if sequence_len > 0 {
             let (next, end) = (connection.flight.next(), connection.transfer.shown_end());
             let is_probe = is_before(end, segment.seq.wrapping_add(segment.data_len()));
@@ -461,6 +460,7 @@ impl SmolStack {
         if sequence_len == 0 {
             bytes[4..8].copy_from_slice(&empty_seq.to_be_bytes());
         }
+        self.scratch.cut_bytes = cut_bytes;
         self.send_stamped(name);
     }
 

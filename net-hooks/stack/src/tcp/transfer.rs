@@ -16,19 +16,17 @@
 //! delay of acknowledgements.
 
 use alloc::vec::Vec;
-use core::num::NonZeroUsize;
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{
-    ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken,
-};
+use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{self, CongestionControl};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpCidr, Ipv4Address};
 
 use super::segment::{ACK, Bare, Offer, SYN, Segment};
-use crate::offload::SEGMENT_BYTES_MAX;
+use crate::offload::SEGMENT_DATA_MAX;
 use crate::packet::Packet;
+use crate::topology::LO;
 
 pub(crate) use smoltcp::socket::tcp::State;
 
@@ -47,32 +45,32 @@ const IP_BYTES: usize = 20;
 /// The part of smoltcp that all connections share: it holds no state of any.
 pub(crate) struct Engine {
     interface: Interface,
-    /// The same, for segments that are cut later.
-    long: Interface,
-    /// What is sent now may be cut later.
-    pub is_long: bool,
+    /// The links on which long segments are cut later.
+    pub cutting_links: Vec<u32>,
 }
 
 impl Engine {
     pub fn new(seed: u64) -> Self {
-        let interface = |is_long| {
-            let mut config = Config::new(HardwareAddress::Ip);
-            config.random_seed = seed;
-            let mut nothing = Packet::default();
-            let mut wire = Wire::new(None, &mut nothing);
-            wire.is_long = is_long;
-            let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
-            interface.update_ip_addrs(|addresses| {
-                // The first of the room for two.
-                let _ = addresses.push(IpCidr::new(Ipv4Address::from(HERE).into(), 24));
-            });
-            interface
-        };
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = seed;
+        let mut nothing = Packet::default();
+        let mut wire = Wire::new(None, &mut nothing);
+        let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
+        interface.update_ip_addrs(|addresses| {
+            // The first of the room for two.
+            let _ = addresses.push(IpCidr::new(Ipv4Address::from(HERE).into(), 24));
+        });
         Self {
-            interface: interface(false),
-            long: interface(true),
-            is_long: false,
+            interface,
+            cutting_links: Vec::new(),
         }
+    }
+}
+
+impl Engine {
+    /// Whether long segments are cut behind a link.
+    pub fn cuts(&self, link: u32) -> bool {
+        self.cutting_links.contains(&link)
     }
 }
 
@@ -81,8 +79,6 @@ struct Wire<'a> {
     inbound: Option<&'a [u8]>,
     out: &'a mut Packet,
     is_sent: bool,
-    /// Segments may be longer than the peer takes.
-    is_long: bool,
 }
 
 impl<'a> Wire<'a> {
@@ -91,7 +87,6 @@ impl<'a> Wire<'a> {
             inbound,
             out,
             is_sent: false,
-            is_long: false,
         }
     }
 }
@@ -107,17 +102,11 @@ impl RxToken for Inbound<'_> {
 struct Outbound<'a> {
     out: &'a mut Packet,
     is_sent: &'a mut bool,
-    cut_bytes: Option<u16>,
 }
 
 impl TxToken for Outbound<'_> {
-    fn set_meta(&mut self, meta: PacketMeta) {
-        self.cut_bytes = meta.segmentation_offload_size.map(u16::from);
-    }
-
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         self.out.reset(len);
-        self.out.cut_bytes = self.cut_bytes;
         *self.is_sent = true;
         f(self.out.bytes_mut())
     }
@@ -138,7 +127,6 @@ impl Device for Wire<'_> {
         let outbound = Outbound {
             out: self.out,
             is_sent: &mut self.is_sent,
-            cut_bytes: None,
         };
         Some((Inbound(inbound), outbound))
     }
@@ -147,7 +135,6 @@ impl Device for Wire<'_> {
         (!self.is_sent).then_some(Outbound {
             out: self.out,
             is_sent: &mut self.is_sent,
-            cut_bytes: None,
         })
     }
 
@@ -157,9 +144,6 @@ impl Device for Wire<'_> {
         // What limits a segment is what the peer is said to take.
         capabilities.max_transmission_unit = 65_535;
         capabilities.checksum = ChecksumCapabilities::ignored();
-        if self.is_long {
-            capabilities.segmentation.tcpv4 = NonZeroUsize::new(SEGMENT_BYTES_MAX);
-        }
         capabilities
     }
 }
@@ -176,8 +160,8 @@ pub(crate) struct Start {
     pub peer: Offer,
     pub receive_bytes: usize,
     pub send_bytes: usize,
-    /// Acknowledgements do not wait for data to travel with.
-    pub ack_at_once: bool,
+    /// The link it goes over. On the loopback acknowledgements do not wait for data to travel with.
+    pub over: u32,
 }
 
 /// What a socket sees in a segment, instead of what the peer acknowledged and named as its window.
@@ -247,10 +231,17 @@ impl Transfer {
         );
         socket.set_congestion_control(CongestionControl::None);
         socket.set_nagle_enabled(false);
-        socket.set_ack_delay((!start.ack_at_once).then_some(ACK_DELAY));
+        socket.set_ack_delay((start.over != LO).then_some(ACK_DELAY));
         socket.listen(start.local_port).ok()?;
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(socket);
+        // What a peer takes says nothing about what is cut before it gets there. What came is acknowledged by
+        // our own count then.
+        let mss = if engine.cuts(start.over) {
+            SEGMENT_DATA_MAX
+        } else {
+            start.peer.mss
+        };
         let bits = usize::BITS - start.receive_bytes.leading_zeros();
         let mut transfer = Self {
             set,
@@ -271,6 +262,7 @@ impl Transfer {
                 // Always: what is really shifted is our matter.
                 shift: Some(0),
                 stamp: None,
+                mss,
                 ..start.peer
             }),
         };
@@ -335,12 +327,7 @@ impl Transfer {
                 .interface
                 .poll_ingress_single(at, &mut wire, &mut self.set);
         } else {
-            let interface = if engine.is_long {
-                &mut engine.long
-            } else {
-                &mut engine.interface
-            };
-            interface.poll_egress(at, &mut wire, &mut self.set);
+            engine.interface.poll_egress(at, &mut wire, &mut self.set);
         }
         wire.is_sent
     }
