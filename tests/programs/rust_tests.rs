@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 
-use crate::built::{self, repository};
+use crate::built::{self, Flavour, repository};
 use crate::failure::{Failure, Step};
 use crate::same::completion;
 use crate::start::{Start, World, without_reports};
@@ -70,7 +70,13 @@ const GROUPS: &[Group] = &[
     },
 ];
 
-/// The tests: one for each image, and one of the comparison itself.
+/// Tests of networks that run over Muslin's stack in a process, too: the recipe, the image, and words that choose them.
+const OVER_THE_STACK: &[(&str, &str, &[&str])] = &[
+    ("rust-tests", "std-inside", &["net::"]),
+    ("rust-suites", "tokio", &["tcp_", "udp", "net_"]),
+];
+
+/// The tests: one for each image, one for each of those over the stack, and one of the comparison itself.
 pub fn trials() -> Vec<Trial> {
     let mut all: Vec<Trial> = Vec::new();
     for group in GROUPS {
@@ -83,6 +89,11 @@ pub fn trials() -> Vec<Trial> {
             }));
         }
     }
+    all.extend(OVER_THE_STACK.iter().map(|&(recipe, image, words)| {
+        Trial::ignorable_test(format!("{recipe}::{image}::over_the_stack"), move || {
+            completion(over_the_stack(recipe, image, words))
+        })
+    }));
     all.push(Trial::test("rust-tests::the_comparison_can_say_no", || {
         can_say_no().map_err(Failed::from)
     }));
@@ -94,20 +105,37 @@ impl Group {
         let list = repository().join(format!("tests/programs/{}.txt", self.name));
         let text = fs::read_to_string(&list).map_err(|why| Failure::io("reading", &list, &why))?;
         let known = Known::of(&text, image);
-        let none = BTreeSet::new();
-        let stock = run(self.name, image, World::Stock, &none)?;
+        let images = |world: World| -> Step<PathBuf> {
+            Ok(built::program(self.name, world.flavour())?.join(image))
+        };
+        let stock = run(&images(World::Stock)?, World::Stock, &[])?;
         if self.is_on_linux {
-            let ours = run(self.name, image, World::Linux, &none)?;
+            let ours = run(&images(World::Linux)?, World::Linux, &[])?;
             eprintln!("{image}: through the table {ours}");
             verdict(&Known::of("", image), &stock, &ours, self.name).map_err(Failure::new)?;
         }
-        let guest = run(self.name, image, World::Spt, &known.endless)?;
+        let mut words = Vec::new();
+        if !known.endless.is_empty() {
+            words.push("--exact");
+            words.extend(known.endless.iter().flat_map(|test| ["--skip", test]));
+        }
+        let guest = run(&images(World::Spt)?, World::Spt, &words)?;
         eprintln!(
             "{image}: linux {stock}; solo5-spt {guest}{}",
             known.reasons()
         );
         verdict(&known, &stock, &guest, self.name).map_err(Failure::new)
     }
+}
+
+/// On Linux, sockets of Muslin's stack do what the kernel's do.
+fn over_the_stack(recipe: &str, image: &str, words: &[&str]) -> Step<()> {
+    let stock = built::program(recipe, Flavour::Stock)?;
+    let stock = run(&stock.join(image), World::Stock, words)?;
+    let ours = built::with_network(recipe, Flavour::Muslin)?;
+    let ours = run(&ours.join(image), World::Linux, words)?;
+    eprintln!("{image}: over Linux's sockets {stock}; over Muslin's {ours}");
+    verdict(&Known::of("", image), &stock, &ours, recipe).map_err(Failure::new)
 }
 
 /// What is to be said against two runs; nothing if they differ as it is known.
@@ -228,8 +256,8 @@ impl std::fmt::Display for Counts {
     }
 }
 
-fn run(recipe: &str, image: &str, world: World, left_out: &BTreeSet<String>) -> Step<Counts> {
-    let programs = built::program(recipe, world.flavour())?;
+/// Runs the tests of an image that these words choose, one after the other.
+fn run(image: &Path, world: World, words: &[&str]) -> Step<Counts> {
     let scratch =
         TempDir::new().map_err(|why| Failure::io("making", Path::new("a directory"), &why))?;
     let start = Start {
@@ -238,16 +266,12 @@ fn run(recipe: &str, image: &str, world: World, left_out: &BTreeSet<String>) -> 
         work: "",
         memory_mib: 512,
     };
-    let mut arguments = vec!["--test-threads=1"];
-    if !left_out.is_empty() {
-        arguments.push("--exact");
-        arguments.extend(left_out.iter().flat_map(|test| ["--skip", test]));
-    }
-    let outcome = start.run(&programs.join(image), &arguments)?;
+    let outcome = start.run(image, &[&["--test-threads=1"], words].concat())?;
     Counts::read(&without_reports(&outcome.said)).ok_or_else(|| {
         let lines: Vec<&str> = outcome.said.lines().collect();
         Failure::new(format_args!(
-            "{image} did not come to the end of its tests on {} (status {}):\n{}",
+            "{} did not come to the end of its tests on {} (status {}):\n{}",
+            image.display(),
             world.name(),
             outcome.status,
             lines[lines.len().saturating_sub(12)..].join("\n")

@@ -1,5 +1,5 @@
 # The own tests of tokio, crossbeam's crates and parking_lot, from the crates as they are published: for each the
-# tests inside it, and those beside it in one image, but for what needs networks or processes.
+# tests inside it, and those beside it in one image, but for what needs processes.
 own_sources=suites
 crates="crossbeam-channel crossbeam-deque crossbeam-epoch crossbeam-queue crossbeam-utils parking_lot parking_lot_core tokio"
 products="crossbeam-channel crossbeam-deque crossbeam-epoch-inside crossbeam-queue crossbeam-utils crossbeam-utils-inside
@@ -44,8 +44,8 @@ beside() {
         name=$(basename "$file" .rs)
         case $name in
             loom) ;;
-            # Networks and processes; other systems; what only an unstable build has.
-            tcp_* | udp | net_bind* | net_lookup* | net_named* | net_panic | net_quickack | process_*) ;;
+            # Processes; other systems; what only an unstable build has.
+            net_named* | process_*) ;;
             *windows* | *emscripten* | *wasm* | rt_emscripten*) ;;
             _require_full | dump | fs_uring* | io_poll_aio | macros_rename_test | task_trace_* | tracing_*) ;;
             *) printf '#[path = "%s.rs"]\nmod %s;\n' "$name" "$name" ;;
