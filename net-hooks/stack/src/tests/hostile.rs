@@ -47,17 +47,22 @@ fn real_frames() -> Vec<Vec<u8>> {
 }
 
 /// Makes the checksums right again, so that what was changed is looked at.
-fn mend(frame: &mut [u8]) {
-    if frame.len() < 34 || frame[12..14] != [8, 0] {
+pub(super) fn mend(frame: &mut [u8]) {
+    if frame.len() < 34 {
         return;
     }
-    let at = 14 + usize::from(frame[14] & 15) * 4;
-    if at > frame.len() || at < 34 {
+    let is_v4 = frame[12..14] == [8, 0];
+    if is_v4 {
+        let at = 14 + usize::from(frame[14] & 15) * 4;
+        if at > frame.len() || at < 34 {
+            return;
+        }
+        frame[24..26].fill(0);
+        let sum = checksum::of(&frame[14..at]);
+        frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    } else if frame[12..14] != [0x86, 0xdd] {
         return;
     }
-    frame[24..26].fill(0);
-    let sum = checksum::of(&frame[14..at]);
-    frame[24..26].copy_from_slice(&sum.to_be_bytes());
     let Some(parsed) = ip::parse(&frame[14..]) else {
         return;
     };
@@ -66,21 +71,21 @@ fn mend(frame: &mut [u8]) {
     let place = match head.protocol {
         ip::TCP => field + 16,
         ip::UDP => field + 6,
-        ip::ICMP => field + 2,
+        ip::ICMP | ip::ICMPV6 | ip::IGMP => field + 2,
         _ => return,
     };
-    if place + 2 > end {
+    if place + 2 > end || parsed.part.is_some() {
         return;
     }
     frame[place..place + 2].fill(0);
     let sum = match head.protocol {
-        ip::ICMP => checksum::of(&frame[field..end]),
+        ip::ICMP | ip::IGMP => checksum::of(&frame[field..end]),
         protocol => checksum::of_transport(head.from, head.to, protocol, &frame[field..end]),
     };
     frame[place..place + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
-fn mutate(frame: &mut Vec<u8>, numbers: &mut Numbers) {
+pub(super) fn mutate(frame: &mut Vec<u8>, numbers: &mut Numbers) {
     for _ in 0..=numbers.below(4) {
         if frame.is_empty() {
             return;

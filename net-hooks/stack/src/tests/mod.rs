@@ -4,6 +4,7 @@
 
 mod cable;
 mod datagrams;
+mod decoders;
 mod hostile;
 mod network;
 mod offload;
