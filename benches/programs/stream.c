@@ -1,6 +1,6 @@
 /* Moves bytes over one TCP connection, for `make bench`.
  *
- *   stream serve PORT                 answers one connection after the other, for ever
+ *   stream serve PORT                 answers one connection after the other, for ever; also requests of HTTP
  *   stream send|take|echo HOST PORT SECONDS
  *   stream get HOST PORT COUNT        asks a server of HTTP for / so often, over one connection
  *
@@ -69,8 +69,21 @@ static void give(int fd, double seconds)
 	} while (now_ns() < end);
 }
 
+/* The rest of a request for a page of 612 bytes, and those after it, each taken with one read. */
+static void reply(int fd)
+{
+	static char answer[1024];
+	int len = sprintf(answer, "HTTP/1.1 200 OK\r\nContent-Length: 612\r\nContent-Type: text/plain\r\n\r\n");
+	memset(answer + len, 'x', 612);
+	len += 612;
+	while (read(fd, buffer, sizeof buffer) > 0)
+		if (write(fd, answer, len) != len)
+			return;
+}
+
 static void serve_one(int fd)
 {
+	/* The first bytes of "GET / HTTP/1.1" are a wish, too. */
 	struct { char what; char unused[7]; double seconds; } wish;
 	size_t got = 0;
 	while (got < sizeof wish) {
@@ -79,7 +92,9 @@ static void serve_one(int fd)
 			return;
 		got += more;
 	}
-	if (wish.what == 's') {
+	if (wish.what == 'G') {
+		reply(fd);
+	} else if (wish.what == 's') {
 		take(fd, fd);
 	} else if (wish.what == 't') {
 		give(fd, wish.seconds);

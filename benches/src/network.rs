@@ -17,6 +17,8 @@ const SECONDS: &str = "1";
 const TICK_US: f64 = 10_000.0;
 /// What nginx serves.
 const PAGE_BYTES: usize = 612;
+/// How many instructions a request should take.
+const STEPS_MAX: u64 = 40_000;
 /// The script's exit code when it may not make interfaces.
 const MAY_NOT: i32 = 77;
 
@@ -38,6 +40,8 @@ type Reading = [f64; 3];
 /// All readings by load and stack, and what could not be measured.
 #[derive(Default)]
 pub struct Network {
+    /// Instructions of a guest for a request of HTTP, by server.
+    steps: Vec<(String, u64)>,
     readings: BTreeMap<(String, String), Vec<Reading>>,
     skipped: Vec<String>,
 }
@@ -88,7 +92,24 @@ pub fn measure(places: &Places) -> Result<Network> {
             ..Network::default()
         });
     }
-    Ok(read(&String::from_utf8_lossy(&output.stdout)))
+    let mut network = read(&String::from_utf8_lossy(&output.stdout));
+    let output = Command::new("unshare")
+        .args(["--net", "sh", "benches/network_steps.sh"])
+        .arg(absolute(&programs)?)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|why| format!("unshare: {why}"))?;
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        match line.split_once(' ') {
+            Some(("skipped:", reason)) => network.skipped.push(reason.to_owned()),
+            Some((server, count)) => network
+                .steps
+                .extend(count.parse().map(|count| (server.to_owned(), count))),
+            None => {}
+        }
+    }
+    Ok(network)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -193,6 +214,14 @@ impl Network {
             let [linux, spt, process] = STACKS.map(cost);
             println!("  {name:40}{linux:>16}{spt:>18}{process:>18}");
         }
+        println!("\nInstructions of a guest for one request of HTTP after the other");
+        for (server, count) in &self.steps {
+            let what = match server.as_str() {
+                "stream" => "a reply of 612 bytes from memory",
+                server => server,
+            };
+            println!("  {what:40}{count:>12}");
+        }
         for reason in &self.skipped {
             println!("  skipped: {reason}");
         }
@@ -209,6 +238,12 @@ impl Network {
             };
             let verdict = if ratio >= 1.0 { "met" } else { "MISSED" };
             println!("  {verdict:8}{name}, spt to Linux: {ratio:.2} (at least 1)");
+        }
+        for (server, count) in &self.steps {
+            let verdict = if *count < STEPS_MAX { "met" } else { "MISSED" };
+            println!(
+                "  {verdict:8}instructions for a request, {server}: {count} (less than {STEPS_MAX})"
+            );
         }
     }
 }

@@ -13,13 +13,16 @@ use libtest_mimic::Trial;
 
 use crate::failure::{Failure, Step};
 
-use super::place::{GUEST, GUEST6, Place, Test, in_url};
+use super::place::{GUEST, GUEST6, Place, Test, World, in_url};
 use super::started::Started;
 
 /// The page that is asked for most.
 const SMALL_BYTES: usize = 612;
 /// The file that does not go through at once.
 const BIG_BYTES: usize = 24 << 20;
+/// What nginx's stripped image has at most, and the memory that it serves in.
+const NGINX_BYTES_MAX: u64 = 1_500_000;
+const NGINX_MIB: u32 = 6;
 /// Connections that are open at the same time.
 const CONNECTIONS: usize = 400;
 /// Clients that go away.
@@ -40,6 +43,13 @@ pub fn trials() -> Vec<Trial> {
         ..test(nginx)
     }
     .trials("nginx");
+    let little = Test {
+        programs: &["nginx"],
+        ..test(little_nginx)
+    };
+    let mut little = little.trials("nginx-in-6-MiB");
+    little.retain(|trial| trial.name().ends_with(World::Spt.name()));
+    all.extend(little);
     all.extend(
         Test {
             programs: &["lighttpd"],
@@ -57,6 +67,52 @@ fn nginx(place: &Place) -> Step<()> {
         command.args(["-e", "stderr", "-p", "./", "-c", "nginx.conf"]);
         Ok(command)
     })
+}
+
+/// nginx is a small image, and serves in little memory.
+fn little_nginx(place: &Place) -> Step<()> {
+    let stripped = place.file("nginx");
+    let mut strip = place.tool("strip")?;
+    strip
+        .arg("-o")
+        .arg(&stripped)
+        .arg(place.image("nginx", "nginx")?);
+    place.succeed(strip)?;
+    let size = fs::metadata(&stripped).map_err(|why| Failure::io("reading", &stripped, &why))?;
+    eprintln!("nginx for spt: {} bytes", size.len());
+    if size.len() > NGINX_BYTES_MAX {
+        return Err(Failure::new(format_args!(
+            "the stripped image has {} bytes; {NGINX_BYTES_MAX} are allowed",
+            size.len()
+        )));
+    }
+    let small = noise(SMALL_BYTES);
+    let files: [(&str, &[u8]); 4] = [
+        ("nginx.conf", include_bytes!("../inputs/network/nginx.conf")),
+        ("etc/passwd", b"root:x:0:0:root:/:/bin/sh\n"),
+        ("etc/group", b"root:x:0:\n"),
+        ("files/small.html", &small),
+    ];
+    let root = place.directory("server", &files)?;
+    let mut command = place.guest_in(NGINX_MIB, &stripped, &root);
+    command.args(["-e", "stderr", "-p", "./", "-c", "nginx.conf"]);
+    let mut server = Started::new(command)?;
+    let address = SocketAddr::from((GUEST, 8080));
+    server.until_it_listens(address)?;
+    let asked = by_wrk(place).and_then(|()| {
+        let mut curl = place.peer("curl", "curl")?;
+        curl.args(["-q", "-sS", "--max-time", "60", "-o", "page"]);
+        curl.arg(format!("http://{GUEST}:8080/small.html"));
+        place.succeed(curl)?;
+        let path = place.file("page");
+        let page = fs::read(&path).map_err(|why| Failure::io("reading", &path, &why))?;
+        if page == small {
+            return Ok(());
+        }
+        Err(Failure::new("the page has other bytes after the load"))
+    });
+    let said = server.end()?;
+    asked.map_err(|failure| said.failure(&failure.to_string()))
 }
 
 fn lighttpd(place: &Place) -> Step<()> {

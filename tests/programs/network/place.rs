@@ -226,16 +226,32 @@ impl Place {
 
     /// A program with the stack at the usual addresses, in that directory.
     pub fn program(&self, recipe: &str, name: &str, dir: &Path) -> Step<Command> {
-        let addresses = [
-            ("IPV4", format!("{GUEST}/24")),
-            ("IPV4_GATEWAY", LINUX.to_string()),
-            ("IPV6", format!("{GUEST6}/64")),
-        ];
+        let addresses = usual_addresses();
         let addresses: Vec<_> = addresses
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         self.program_with(recipe, name, dir, &addresses)
+    }
+
+    /// A program with the stack, as it was built.
+    pub fn image(&self, recipe: &str, name: &str) -> Step<PathBuf> {
+        Ok(built::with_network(recipe, self.world.flavour())?.join(name))
+    }
+
+    /// A guest of an image in so much memory, at the usual addresses, with that directory as its root.
+    pub fn guest_in(&self, memory_mib: u32, image: &Path, dir: &Path) -> Command {
+        let mut command = limited();
+        command
+            .current_dir(dir)
+            .arg(repository().join("out/bin/muslin"))
+            .args(["run", "--net=service=tap7"])
+            .arg(format!("--mem={memory_mib}"));
+        for (name, value) in usual_addresses() {
+            command.arg(format!("--env=MUSLIN_{name}={value}"));
+        }
+        command.arg("--initrd").arg(dir).arg(image).arg("--");
+        command
     }
 
     /// The same with these variables, without the `MUSLIN_` of their names.
@@ -246,7 +262,7 @@ impl Place {
         dir: &Path,
         network: &[(&str, &str)],
     ) -> Step<Command> {
-        let image = built::with_network(recipe, self.world.flavour())?.join(name);
+        let image = self.image(recipe, name)?;
         let mut command = limited();
         command.current_dir(dir);
         match self.world {
@@ -306,6 +322,15 @@ impl Place {
     pub fn succeed(&self, command: Command) -> Step<String> {
         self.run(command)?.fine()
     }
+}
+
+/// The program's addresses, without the `MUSLIN_` of the variables' names.
+fn usual_addresses() -> [(&'static str, String); 3] {
+    [
+        ("IPV4", format!("{GUEST}/24")),
+        ("IPV4_GATEWAY", LINUX.to_string()),
+        ("IPV6", format!("{GUEST6}/64")),
+    ]
 }
 
 /// A command that ends in time.
