@@ -29,6 +29,7 @@ const APPLETS: &[&str] = &[
     "ln",
     "ls",
     "mkdir",
+    "mktemp",
     "mount",
     "nc",
     "ping",
