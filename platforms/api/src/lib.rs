@@ -192,6 +192,13 @@ pub trait BlockDevice: Sync {
     /// # Errors
     /// As [`read_at`](BlockDevice::read_at).
     fn write_at(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), Errno>;
+    /// Makes what was written outlast the machine, where the device can be asked for that.
+    ///
+    /// # Errors
+    /// `EIO`.
+    fn flush(&self) -> Result<(), Errno> {
+        Ok(())
+    }
 }
 
 /// A network device: Ethernet frames in and out. Never waits: [`Wait::wait_until`] returns when a frame is

@@ -84,6 +84,9 @@ pub mod memory {
     /// What memory the guest has: [`Map`].
     pub const MEMORY_MAP: usize = 9;
 
+    /// A page of the guest's grant table.
+    pub const SPACE_GRANT_TABLE: u32 = 1;
+
     /// `struct xen_add_to_physmap`.
     #[derive(Clone, Copy, Debug)]
     #[repr(C)]

@@ -12,13 +12,15 @@ use muslin_arch::host::{Above, Entered, Host};
 use muslin_arch::places::Places;
 use muslin_arch::traps::Frame;
 use muslin_arch::{entropy, thread_pointer};
-use muslin_platform::{Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait};
+use muslin_platform::{
+    BlockDevice, Clock, Console, Entropy, Memory, Paging, Platform, Power, Protection, Wait,
+};
 
 use crate::layout::{STACK_GUARD, STACK_START};
 use crate::machine::Machine;
 use crate::pv::PV;
 use crate::pvh::{self, PVH};
-use crate::{PAGE_BYTES, clock, console, events, power};
+use crate::{PAGE_BYTES, blkfront, clock, console, events, power};
 
 /// The guest's platform.
 #[derive(Debug)]
@@ -250,6 +252,9 @@ impl Host for Xen {
 impl Platform for Xen {
     fn name(&self) -> &'static str {
         machine().name()
+    }
+    fn block(&self, index: usize) -> Option<(&str, &dyn BlockDevice)> {
+        blkfront::device(index)
     }
     muslin_platform::own_parts!(memory: Memory, clock: Clock, wait: Wait, entropy: Entropy, console: Console, power: Power);
 }

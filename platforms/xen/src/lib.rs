@@ -15,6 +15,8 @@
 //! - `layout`: low memory
 //! - `net`: network devices
 //! - `grants`: pages of this guest that another may use
+//! - `blkfront`: disks of another guest; `netfront`: its networks
+//! - `shared`: what this guest has with others; `xenbus`: how a device's two ends find each other
 //! - `ring`: requests to another guest, and its responses
 //! - `xenstore`: names and values by which guests and devices find each other
 //!
@@ -26,6 +28,7 @@
 extern crate std;
 
 pub mod abi;
+mod blkfront;
 mod clock;
 mod console;
 mod console_ring;
@@ -38,13 +41,16 @@ pub mod hypercall;
 mod layout;
 mod machine;
 pub mod net;
+mod netfront;
 #[cfg(target_os = "none")]
 mod notes;
 mod power;
 mod pv;
 mod pvh;
 pub mod ring;
+mod shared;
 mod shared_info;
+mod xenbus;
 pub mod xenstore;
 
 pub use muslin_arch::paging::PAGE_BYTES;

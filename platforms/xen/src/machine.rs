@@ -22,4 +22,10 @@ pub trait Machine: Sync {
     /// The frame that other guests and Xen know a page of this guest's memory by. `address` is the
     /// memory's own.
     fn machine_frame(&self, address: usize) -> u64;
+    /// Puts page `index` of the guest's grant table, whose frame is `frame`, in the place of a page of the
+    /// image.
+    ///
+    /// # Safety
+    /// Nobody uses that page.
+    unsafe fn place_grants(&self, page: usize, index: usize, frame: u64);
 }

@@ -2,7 +2,9 @@
 
 use muslin_platform::NetDevice;
 
+use crate::netfront;
+
 /// The device of this number, counted from 0 without gaps, and its name.
-pub fn device(_index: usize) -> Option<(&'static str, &'static dyn NetDevice)> {
-    None
+pub fn device(index: usize) -> Option<(&'static str, &'static dyn NetDevice)> {
+    netfront::device(index)
 }

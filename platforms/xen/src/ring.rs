@@ -6,7 +6,6 @@
 //!
 //! Source: Xen 4.17 `xen/include/public/io/ring.h`.
 
-use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
@@ -44,20 +43,14 @@ pub enum Broken {
     Gone,
 }
 
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Broken {
+    /// What it did, in words.
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Count { ready, open } => {
-                write!(f, "{ready} responses to {open} requests")
-            }
-            Self::Id(id) => write!(f, "a response to a request that is not open: {id}"),
-            Self::Length { said, room } => {
-                write!(
-                    f,
-                    "a response of {said} bytes, and there is room for {room}"
-                )
-            }
-            Self::Gone => f.write_str("it has gone away"),
+            Self::Count { .. } => "its back end answers more than it was asked",
+            Self::Id(_) => "its back end answers what it was not asked",
+            Self::Length { .. } => "its back end says more than there is room for",
+            Self::Gone => "its back end has gone away",
         }
     }
 }

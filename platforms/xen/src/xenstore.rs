@@ -68,8 +68,8 @@ pub struct Store<B> {
     bell: B,
     /// The number of the last request.
     number: u32,
-    /// Has something changed that is watched?
-    has_changed: bool,
+    /// How often something changed that is watched.
+    changes: u32,
 }
 
 // SAFETY: the page is the client's for as long as that is there; threads take turns.
@@ -85,7 +85,7 @@ impl<B: Bell> Store<B> {
             page,
             bell,
             number: 0,
-            has_changed: false,
+            changes: 0,
         }
     }
 
@@ -156,7 +156,7 @@ impl<B: Bell> Store<B> {
             .map(|_| ())
     }
 
-    /// Has [`has_changed`](Self::has_changed) tell when something at or below the path changes.
+    /// Has [`changes`](Self::changes) tell when something at or below the path changes.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -165,11 +165,12 @@ impl<B: Bell> Store<B> {
             .map(|_| ())
     }
 
-    /// Has something changed that is watched, since this was asked last? Does not wait.
+    /// How often something changed that is watched, so far: who remembers the number knows when to look
+    /// again. Does not wait.
     ///
     /// # Errors
     /// `EPROTO`.
-    pub fn has_changed(&mut self) -> Result<bool, Errno> {
+    pub fn changes(&mut self) -> Result<u32, Errno> {
         while self.ready()? != 0 {
             let header = self.header()?;
             if header.kind != Kind::WatchEvent as u32 {
@@ -177,9 +178,9 @@ impl<B: Bell> Store<B> {
                 return Err(Errno::EPROTO);
             }
             self.content(header.len, &mut [])?;
-            self.has_changed = true;
+            self.changes = self.changes.wrapping_add(1);
         }
-        Ok(core::mem::take(&mut self.has_changed))
+        Ok(self.changes)
     }
 
     /// Waits until something may have changed.
@@ -248,7 +249,7 @@ impl<B: Bell> Store<B> {
             let header = self.header()?;
             if header.kind == Kind::WatchEvent as u32 {
                 self.content(header.len, &mut [])?;
-                self.has_changed = true;
+                self.changes = self.changes.wrapping_add(1);
                 continue;
             }
             if header.number != self.number {

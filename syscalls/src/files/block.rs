@@ -47,6 +47,11 @@ impl Block {
         MAJOR << 8 | self.index as u64
     }
 
+    /// Has the device make what was written outlast the machine, if it can be asked for that.
+    pub fn flush(self, context: &Context<'_>) -> Result<(), Errno> {
+        self.device(context)?.flush()
+    }
+
     fn device<'a>(self, context: &Context<'a>) -> Result<&'a dyn BlockDevice, Errno> {
         let device = context.platform.block(self.index);
         device.map(|(_, device)| device).ok_or(Errno::ENXIO)

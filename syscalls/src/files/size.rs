@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use muslin_abi::flags::*;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult};
 
+use super::block::Block;
 use super::content::FILE_BYTES_MAX;
 use super::file::File;
 use super::inode::{Body, Inode, Time};
@@ -98,7 +99,7 @@ pub fn sys_fallocate(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// the platform at once.
 ///
 /// # Errors
-/// `EBADF` · `EINVAL` a pipe or a character device.
+/// `EBADF` · `EINVAL` a pipe or a character device · `EIO` the device does not flush.
 /// # Differs from Linux
 /// A platform may have no call that flushes a block device: then what was written is as durable as
 /// its host makes it.
@@ -106,11 +107,13 @@ pub fn sys_fallocate(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult
 /// fsync(2)
 pub fn sys_fsync(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let file = context.process.files.file(args.fd(0))?;
-    if is_storage(&file) {
-        Ok(0)
-    } else {
-        Err(Errno::EINVAL)
+    if !is_storage(&file) {
+        return Err(Errno::EINVAL);
     }
+    if let Some(block) = file.ops.as_any().downcast_ref::<Block>() {
+        block.flush(context)?;
+    }
+    Ok(0)
 }
 
 /// `fdatasync(fd)` — as [`sys_fsync`].

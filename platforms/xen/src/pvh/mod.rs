@@ -83,7 +83,7 @@ impl Pvh {
         if start >= end {
             return None;
         }
-        share_info(low);
+        take_in(low, memory::SPACE_SHARED_INFO, 0);
         let space = &self.space;
         let low_frame = |address: usize| low + (address - SHARED_INFO);
         // SAFETY: memory that nobody uses, at its own address.
@@ -224,13 +224,13 @@ fn memory_end(image_start: usize) -> Option<usize> {
     Some(end.min(MEMORY_END_MAX) & !(PAGE_BYTES - 1))
 }
 
-/// Has Xen put the page that it shares in the place of a frame.
-fn share_info(frame: usize) {
+/// Has Xen put a page of its own in the place of a frame.
+fn take_in(frame: usize, space: u32, index: usize) {
     let place = memory::AddToPhysmap {
         domid: DOMID_SELF,
         size: 0,
-        space: memory::SPACE_SHARED_INFO,
-        idx: 0,
+        space,
+        idx: index as u64,
         gpfn: (frame / PAGE_BYTES) as u64,
     };
     let arguments = [memory::ADD_TO_PHYSMAP, &raw const place as usize, 0, 0, 0];
@@ -284,5 +284,8 @@ impl Machine for Pvh {
     }
     fn machine_frame(&self, address: usize) -> u64 {
         (address / PAGE_BYTES) as u64
+    }
+    unsafe fn place_grants(&self, page: usize, index: usize, _frame: u64) {
+        take_in(page, memory::SPACE_GRANT_TABLE, index);
     }
 }

@@ -1,0 +1,139 @@
+//! What this guest has with others: its store, its grants, and pages for them.
+
+use core::cell::UnsafeCell;
+
+use muslin_abi::Errno;
+
+use crate::abi::DOMID_SELF;
+use crate::grants::{Grant, Grants};
+use crate::hypercall::{grant_table, notify};
+use crate::xenstore::{Bell, Store};
+use crate::{PAGE_BYTES, events, host};
+
+/// Pages of the grant table.
+const TABLE_PAGES: usize = 2;
+
+/// A page that others may be let at.
+#[repr(C, align(4096))]
+pub struct Page(UnsafeCell<[u8; PAGE_BYTES]>);
+
+// SAFETY: it is used by pointer only, by one device.
+unsafe impl Sync for Page {}
+
+impl Page {
+    /// A page of zeros.
+    pub const fn new() -> Self {
+        Self(UnsafeCell::new([0; PAGE_BYTES]))
+    }
+
+    /// Its address.
+    pub const fn pointer(&self) -> *mut u8 {
+        self.0.get().cast()
+    }
+}
+
+impl core::fmt::Debug for Page {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:p}", self.pointer())
+    }
+}
+
+/// xenstore's end of a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Door(u32);
+
+impl Bell for Door {
+    fn ring(&self) {
+        // Without its channel no answer comes; nobody else could be told.
+        let _ = notify(self.0);
+    }
+    fn wait(&self) {
+        events::wait_for_port(self.0);
+    }
+}
+
+/// What there is.
+#[derive(Debug)]
+pub struct Shared {
+    /// xenstore.
+    pub store: Store<Door>,
+    grants: Grants,
+}
+
+struct Place(UnsafeCell<Option<Shared>>);
+
+// SAFETY: threads take turns, and none is taken away while it is here.
+unsafe impl Sync for Place {}
+
+static SHARED: Place = Place(UnsafeCell::new(None));
+static TABLE: [Page; TABLE_PAGES] = [const { Page::new() }; TABLE_PAGES];
+
+/// Does something with it; it is set up for the first who asks.
+///
+/// # Errors
+/// `ENODEV`: a machine's first guest has no others · what Xen says · those of `work`.
+pub fn with<T>(work: impl FnOnce(&mut Shared) -> Result<T, Errno>) -> Result<T, Errno> {
+    // SAFETY: nobody else is here: `work` is a device's, which does not come back.
+    let place = unsafe { &mut *SHARED.0.get() };
+    if place.is_none() {
+        *place = Some(Shared::set_up()?);
+    }
+    place.as_mut().ok_or(Errno::ENODEV).and_then(work)
+}
+
+/// `struct gnttab_setup_table`.
+#[repr(C)]
+struct SetupTable {
+    domain: u16,
+    count: u32,
+    status: i16,
+    frames: *mut u64,
+}
+
+/// The operation of grant tables that tells where the table is.
+const SETUP_TABLE: usize = 2;
+
+impl Shared {
+    fn set_up() -> Result<Self, Errno> {
+        let ring = host::xenstore().ok_or(Errno::ENODEV)?;
+        let port = ring.port;
+        events::watch(port)?;
+        let mut frames = [0; TABLE_PAGES];
+        let mut setup = SetupTable {
+            domain: DOMID_SELF,
+            count: TABLE_PAGES as u32,
+            status: 0,
+            frames: frames.as_mut_ptr(),
+        };
+        // SAFETY: the operation's argument, with room for as many frames as are asked for.
+        unsafe { grant_table(SETUP_TABLE, core::slice::from_mut(&mut setup)) }?;
+        if setup.status != 0 {
+            return Err(Errno::EIO);
+        }
+        for (index, (page, frame)) in TABLE.iter().zip(frames).enumerate() {
+            // SAFETY: nobody uses these pages but the table.
+            unsafe { host::machine().place_grants(page.pointer() as usize, index, frame) };
+        }
+        // SAFETY: the loader's page; the table's pages, one behind the other.
+        unsafe {
+            Ok(Self {
+                store: Store::new(ring.address as *mut u8, Door(port)),
+                grants: Grants::new(TABLE[0].pointer(), TABLE_PAGES),
+            })
+        }
+    }
+
+    /// Lets guest `domain` use a page.
+    ///
+    /// # Errors
+    /// `ENOSPC`: as many are let as can be.
+    pub fn grant(
+        &mut self,
+        domain: u16,
+        page: &'static Page,
+        is_read_only: bool,
+    ) -> Result<Grant, Errno> {
+        let frame = host::machine_frame(page.pointer() as usize);
+        self.grants.grant(domain, frame, is_read_only)
+    }
+}
