@@ -157,6 +157,11 @@ pub fn wait_for_address(context: &Context<'_>, file: &File) {
     }
 }
 
+/// Whether the word names servers: then these count, whatever files say.
+pub fn has_given_name_servers() -> bool {
+    option(c"dns").is_some()
+}
+
 /// The name servers: those of the word, or those that the network gave.
 pub fn name_servers() -> Vec<IpAddr> {
     match option(c"dns") {

@@ -1,5 +1,5 @@
 //! Files whose text the network makes: what `/proc/net` tells, and `/etc/resolv.conf` and `/etc/hosts` where
-//! there are none.
+//! there are none, or name servers were given.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -95,6 +95,9 @@ fn open_with(context: &Context<'_>, args: &SyscallArgs, path: usize, flags: u32)
     };
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
     let flags = flags & (O_NONBLOCK | O_CLOEXEC);
+    if name == RESOLVER && configure::has_given_name_servers() {
+        return open_resolver(context, flags);
+    }
     if name == RESOLVER || name == HOSTS {
         return match context.next(args) {
             Err(Errno::ENOENT) if name == HOSTS => {

@@ -1,5 +1,5 @@
 //! TAP interfaces of a Linux host, for those who have nothing but its calls: a descriptor whose reads
-//! and writes are Ethernet frames.
+//! and writes are Ethernet frames. Sockets of packets are the same to who inherits one.
 //!
 //! How a call is made is the caller's: a process under the patched libc and an image of Solo5 that Linux
 //! runs have different ways.
@@ -59,7 +59,7 @@ impl Problem {
             Self::NotThere => {
                 "is not there; make it: ip tuntap add NAME mode tap; ip link set NAME up"
             }
-            Self::NotTap => "is not a tap interface",
+            Self::NotTap => "is neither a tap interface nor a connected socket of packets",
             Self::NotAllowed => {
                 "is not allowed; run as root, or make it for this user: ip tuntap add NAME mode tap user USER"
             }
@@ -78,6 +78,13 @@ const O_CLOEXEC: usize = 0o2_000_000;
 const F_SETFL: usize = 4;
 const AF_INET: usize = 2;
 const SOCK_DGRAM_CLOEXEC: usize = 2 | O_CLOEXEC;
+
+const SOL_SOCKET: usize = 1;
+const SO_TYPE: usize = 3;
+const SOCK_DGRAM: u32 = 2;
+const SOCK_SEQPACKET: u32 = 5;
+/// The longest packet in bytes, where no interface says it.
+const SOCKET_MTU_BYTES: u16 = 1500;
 
 const TUNSETIFF: usize = 0x4004_54ca;
 const TUNGETIFF: usize = 0x8004_54d2;
@@ -167,11 +174,20 @@ fn inherited(call: CallFn, fd: usize) -> Result<Tap, Problem> {
         name: [0; NAME_BYTES],
         value: [0; 24],
     };
-    let asked = request.ask(call, fd, TUNGETIFF);
-    asked.map_err(|_| Problem::NotTap)?;
+    let is_tap = request.ask(call, fd, TUNGETIFF).is_ok();
+    if !is_tap && !is_socket_of_packets(call, fd) {
+        return Err(Problem::NotTap);
+    }
     // SAFETY: changes the flags of an open file.
     let set = unsafe { call(Sysno::fcntl, [fd, F_SETFL, O_RDWR | O_NONBLOCK, 0, 0, 0]) };
     from_raw(set).map_err(Problem::Other)?;
+    if !is_tap {
+        return Ok(Tap {
+            fd: fd as i32,
+            mtu_bytes: SOCKET_MTU_BYTES,
+            has_offload: false,
+        });
+    }
     let [low, high, ..] = request.value;
     let has_offload = u16::from_le_bytes([low, high]) & IFF_VNET_HDR != 0;
     if has_offload {
@@ -181,6 +197,25 @@ fn inherited(call: CallFn, fd: usize) -> Result<Tap, Problem> {
         }
     }
     with_mtu(call, fd, request, has_offload)
+}
+
+/// Whether a descriptor is a socket that keeps the borders of what is sent, and has a peer.
+fn is_socket_of_packets(call: CallFn, fd: usize) -> bool {
+    let mut kind = 0_u32;
+    let mut peer = [0_u8; 128];
+    let mut len = size_of::<u32>() as u32;
+    let mut peer_len = peer.len() as u32;
+    let kind_at = [&raw mut kind as usize, &raw mut len as usize];
+    let peer_at = [&raw mut peer as usize, &raw mut peer_len as usize];
+    // SAFETY: the kernel writes a number, an address of at most so many bytes, and their lengths.
+    let is_connected = unsafe {
+        call(
+            Sysno::getsockopt,
+            [fd, SOL_SOCKET, SO_TYPE, kind_at[0], kind_at[1], 0],
+        ) == 0
+            && call(Sysno::getpeername, [fd, peer_at[0], peer_at[1], 0, 0, 0]) == 0
+    };
+    is_connected && matches!(kind, SOCK_DGRAM | SOCK_SEQPACKET)
 }
 
 fn with_mtu(

@@ -3,6 +3,7 @@
 
 mod count;
 mod guest;
+mod network;
 mod quick;
 mod stock;
 mod xen;
@@ -19,6 +20,7 @@ use std::thread;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, FromArgMatches};
 use muslin_abi::counters;
+use muslin_tender::Beside;
 use muslin_tender::image::{self, target_of};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -31,6 +33,7 @@ use crate::locate::Platform;
 use crate::retarget;
 use count::Counts;
 use guest::GuestArgs;
+use network::Network;
 use xen::XenArgs;
 
 /// The environment variable that arms the catching of stray instructions in an image.
@@ -58,6 +61,7 @@ Example:
   muslin run --count ./hello -- --an-option-of-hello
   muslin run --mem 8 ./hello.spt
   muslin run --net service=tap0 --block storage=disk.img ./server.hvt
+  muslin run --net service=user --publish 8080:80 ./server
   muslin run --platform linux ./hello.spt
   muslin run --net vif0=xenbr0 --block xvda=disk.img ./server.xen")]
 pub struct RunArgs {
@@ -150,9 +154,11 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
         }
         if platform == Some(Platform::Linux) {
             let command = process(&image, &rest);
-            let (mut command, _initrd) =
+            let (mut command, _initrd, network) =
                 guest::process_command(command, &image, bytes, &args.guest)?;
-            let status = run_to_end(&mut command).map_err(|error| cannot_run(&image, &error))?;
+            let status = run_to_end(&mut command, &network.beside)
+                .map_err(|error| cannot_run(&image, &error))?;
+            network.tell();
             return Ok(code_of(status));
         }
         if platform.is_some() {
@@ -173,7 +179,7 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
         )
         .with_code(CANNOT_RUN));
     }
-    if let Some(option) = args.guest.given() {
+    if let Some(option) = args.guest.for_guests() {
         return Err(Failure::usage(
             format_args!("{option} is for guests only, not for {}", shown(&image)),
             "leave it out",
@@ -186,15 +192,23 @@ pub fn run(args: RunArgs) -> Result<u8, Failure> {
         )
         .with_code(CANNOT_RUN));
     }
+    let network = Network::of_linux(&image, bytes, &args.guest)?;
     drop(read);
     let mut command = process(&image, &rest);
+    command.envs(guest::variables(&args.guest)?);
+    network.tell_linux(&mut command);
     if args.catch_stray {
         command.env(CATCH_STRAY_VARIABLE, "1");
     }
     if args.count || args.count_json.is_some() {
-        run_counted(command, &image, args.count, args.count_json.as_deref())
-    } else {
+        run_counted(command, &image, &network, &args)
+    } else if network.is_idle() {
         Err(cannot_run(&image, &command.exec()))
+    } else {
+        let status = run_to_end(&mut command, &network.beside)
+            .map_err(|error| cannot_run(&image, &error))?;
+        network.tell();
+        Ok(code_of(status))
     }
 }
 
@@ -273,10 +287,10 @@ fn cannot_run(image: &Path, error: &io::Error) -> Failure {
 fn run_counted(
     mut command: Command,
     image: &Path,
-    table: bool,
-    json: Option<&Path>,
+    network: &Network,
+    args: &RunArgs,
 ) -> Result<u8, Failure> {
-    let json = match json {
+    let json = match &args.count_json {
         Some(path) => Some((
             path,
             File::create(path).map_err(|error| Failure::file("write", path, &error))?,
@@ -285,9 +299,11 @@ fn run_counted(
     };
     let file = CountFile::new()?;
     command.env(counters::ENVIRONMENT, &file.path);
-    let status = run_to_end(&mut command).map_err(|error| cannot_run(image, &error))?;
+    let status =
+        run_to_end(&mut command, &network.beside).map_err(|error| cannot_run(image, &error))?;
+    network.tell();
     let counts = file.read()?;
-    if table {
+    if args.count {
         crate::output::print_error(&counts.table());
     }
     if let Some((path, mut file)) = json {
@@ -297,10 +313,10 @@ fn run_counted(
     Ok(code_of(status))
 }
 
-/// Runs the program and outlives the signals that end it.
+/// Runs the program, and what there is beside it, and outlives the signals that end it.
 ///
 /// The terminal sends INT and QUIT to the program as well; HUP and TERM come to us alone and are sent on.
-fn run_to_end(command: &mut Command) -> io::Result<process::ExitStatus> {
+fn run_to_end(command: &mut Command, beside: &Beside) -> io::Result<process::ExitStatus> {
     // Before the program starts: one that comes at once is sent on as well.
     let mut signals = Signals::new([SIGINT, SIGQUIT, SIGHUP, SIGTERM])?;
     let handle = signals.handle();
@@ -319,9 +335,10 @@ fn run_to_end(command: &mut Command) -> io::Result<process::ExitStatus> {
                 }
             }
         });
-        let status = child.wait();
+        let guest = pid.map_or(0, Pid::as_raw_pid);
+        let status = beside.run(guest, || child.wait());
         handle.close();
-        status
+        status?
     })
 }
 

@@ -76,6 +76,13 @@ impl Beside {
         })
     }
 
+    /// Nothing runs.
+    pub fn is_idle(&self) -> bool {
+        let cables = self.cables.lock().unwrap_or_else(PoisonError::into_inner);
+        let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        cables.is_empty() && gateways.is_empty()
+    }
+
     /// What went over the cables.
     pub fn traffic(&self) -> Vec<Traffic> {
         let cables = self.cables.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! Network devices of a process: TAP devices by name, or descriptors that it inherits, as the environment
 //! says: `MUSLIN_NET="service=tap0,other=@5"`, or as for images of Solo5 that run as processes
-//! `MUSLIN_NET_service=tap0`; and `MUSLIN_NET_MAC` for the first one's address.
+//! `MUSLIN_NET_service=tap0`; and `MUSLIN_NET_MAC` for their addresses, in the same order.
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 
@@ -131,20 +131,20 @@ fn open_one(word: &[u8], name: &[u8], from: &[u8]) {
     COUNT.store(index as u32 + 1, Ordering::Release);
 }
 
-/// The Ethernet address of a device: the variable's for the first one, else a random one that is
-/// locally administered.
+/// The Ethernet address of a device: the variable's part for it, else a random one that is locally
+/// administered.
 fn address(index: usize, word: &[u8]) -> [u8; 6] {
     const LOCAL: u8 = 0x02;
     const MULTICAST: u8 = 0x01;
-    if index == 0
-        && let Some(text) = option::variable(VARIABLE_MAC)
+    if let Some(text) = option::variable(VARIABLE_MAC)
+        && let Some(part) = text.to_bytes().split(|&byte| byte == b',').nth(index)
     {
-        return match parse_address(text.to_bytes()) {
+        return match parse_address(part) {
             Some(mac) if mac[0] & MULTICAST == 0 => mac,
             _ => console::refuse(&[
                 b"muslin: MUSLIN_NET_MAC: ",
                 text.to_bytes(),
-                b": write the address of one device as 02:00:00:00:00:01",
+                b": write addresses as 02:00:00:00:00:01, with commas between",
             ]),
         };
     }

@@ -1,7 +1,7 @@
 //! Guests: images that the tender starts, and the command line by which a guest gets its words.
 
 mod directory;
-mod net;
+pub mod net;
 mod process;
 
 use std::ffi::{OsStr, OsString};
@@ -39,7 +39,9 @@ pub use process::command as process_command;
 
 /// What only guests get.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Options for guests")]
+#[command(
+    next_help_heading = "Options for guests; those of networks are also for Linux images with muslin cc --net"
+)]
 pub struct GuestArgs {
     /// Memory of the guest [default: 512]
     #[arg(long, value_name = "MIB")]
@@ -105,26 +107,19 @@ pub struct GuestArgs {
     pub(super) watchdog: Option<f64>,
 
     /// A variable for the guest's environment, which is empty otherwise; a name alone passes the
-    /// one of ours
+    /// one of ours. Linux images have all of ours
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(super) env: Vec<OsString>,
 }
 
 impl GuestArgs {
-    /// The first option that is given.
-    pub fn given(&self) -> Option<&'static str> {
+    /// The first option that means nothing to Linux images.
+    pub fn for_guests(&self) -> Option<&'static str> {
         let given = [
             (self.mem.is_some(), "--mem"),
             (!self.block.is_empty(), "--block"),
             (!self.block_sector_size.is_empty(), "--block-sector-size"),
-            (!self.net.is_empty(), "--net"),
-            (!self.publish.is_empty(), "--publish"),
-            (!self.net_mac.is_empty(), "--net-mac"),
-            (!self.pcap.is_empty(), "--pcap"),
-            (self.stats, "--stats"),
-            (self.net_faults.is_some(), "--net-faults"),
             (self.tender.is_some(), "--tender"),
-            (!self.env.is_empty(), "--env"),
             (self.initrd.is_some(), "--initrd"),
             (self.cwd.is_some(), "--cwd"),
             (self.hostname.is_some(), "--hostname"),
@@ -140,17 +135,18 @@ impl GuestArgs {
         self.tender.is_some()
     }
 
-    /// The first option that means nothing without a tender.
+    /// The first option that means nothing to a process.
     fn for_tender(&self) -> Option<&'static str> {
-        let nets = [
-            (!self.net.is_empty(), "--net"),
+        let given = [
+            (!self.block_sector_size.is_empty(), "--block-sector-size"),
             (!self.net_mac.is_empty(), "--net-mac"),
+            (self.tender.is_some(), "--tender"),
+            (self.watchdog.is_some(), "--watchdog"),
         ];
-        let net = nets.iter().find(|(is_given, _)| *is_given).map(|it| it.1);
-        net.or_else(|| self.for_tender_of_solo5())
+        given.iter().find(|(is_given, _)| *is_given).map(|it| it.1)
     }
 
-    /// The first option that means nothing to anybody but a tender of Solo5.
+    /// The first option that means nothing to anybody but a tender of Solo5, or a process.
     pub(super) fn for_tender_of_solo5(&self) -> Option<&'static str> {
         let given = [
             (!self.block_sector_size.is_empty(), "--block-sector-size"),
@@ -275,7 +271,7 @@ pub(super) fn words_of(
 }
 
 /// Says what went over the network devices, if that is wanted, and what went wrong there.
-fn tell(traffic: &[Traffic], is_wanted: bool) {
+pub fn tell(traffic: &[Traffic], is_wanted: bool) {
     for device in traffic {
         let name = &device.name;
         if let Some(problem) = &device.problem {
@@ -321,7 +317,7 @@ fn memory_mib(image: &Path, bytes: &[u8], args: &GuestArgs) -> u64 {
     given_mib
 }
 
-fn refused(image: &Path, refusal: &Refusal) -> Failure {
+pub fn refused(image: &Path, refusal: &Refusal) -> Failure {
     Failure::new(
         format_args!("cannot run {}: {}", shown(image), refusal.what),
         &refusal.remedy,
@@ -402,7 +398,7 @@ fn command_line(
 }
 
 /// The environment.
-fn variables(args: &GuestArgs) -> Result<Vec<(OsString, OsString)>, Failure> {
+pub fn variables(args: &GuestArgs) -> Result<Vec<(OsString, OsString)>, Failure> {
     let mut variables = Vec::new();
     for variable in &args.env {
         let (name, value) = split(variable);

@@ -442,7 +442,15 @@ fn run_takes_an_image_for_another_host() {
     refuse(
         with(["run", "--platform", "linux", "--net", "a=b"]).arg(&image),
         2,
-        "--net: a process has no tender; leave it out, or --platform linux",
+        &format!(
+            "{} declares no net device 'a'; leave out its --net, or declare it when linking",
+            image.display()
+        ),
+    );
+    refuse(
+        with(["run", "--platform", "linux", "--net-mac", "a=2:0:0:0:0:1"]).arg(&image),
+        2,
+        "--net-mac: a process has no tender; leave it out, or --platform linux",
     );
     let linux = Path::new(crate::lab::MUSLIN);
     refuse(

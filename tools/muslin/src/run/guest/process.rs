@@ -7,6 +7,7 @@ use std::process::Command;
 use muslin_tender::image::Image;
 use muslin_tender::manifest::Kind;
 
+use super::super::network::Network;
 use super::{
     DIRECTORY_VARIABLE, GuestArgs, HOST_NAME_VARIABLE, devices, directory, refused, variables,
 };
@@ -20,13 +21,13 @@ const INITRD_VARIABLE: &str = "MUSLIN_INITRD";
 /// How the variable begins that names the file of a block device.
 const BLOCK_VARIABLE: &str = "MUSLIN_BLOCK_";
 
-/// What starts the process, and the archive that must be there meanwhile.
+/// What starts the process, and the archive and the network that must be there meanwhile.
 pub fn command(
     mut command: Command,
     image: &Path,
     bytes: &[u8],
     args: &GuestArgs,
-) -> Result<(Command, Option<Archive>), Failure> {
+) -> Result<(Command, Option<Archive>, Network), Failure> {
     if runtime_notes_in(bytes) == 0 {
         return Err(Failure::new(
             format_args!("{} is not an image of Muslin: no process", shown(image)),
@@ -54,9 +55,20 @@ pub fn command(
             ));
         }
     }
+    let network = Network::open(image, args, |net| {
+        let mut declared = manifest.devices.iter();
+        if !declared.any(|device| device.kind == Kind::Net && device.name == net.name) {
+            return Err(Failure::usage(
+                format_args!("{} declares no net device '{}'", shown(image), net.name),
+                "leave out its --net, or declare it when linking",
+            ));
+        }
+        Ok(())
+    })?;
     let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
     directory::check(args.cwd.as_deref(), initrd.as_ref(), bytes)?;
     command.env_clear().envs(variables(args)?);
+    network.tell_process(&mut command);
     for (name, path) in &blocks {
         command.env(format!("{BLOCK_VARIABLE}{name}"), path);
     }
@@ -74,5 +86,5 @@ pub fn command(
             command.env(OsStr::new(name), value);
         }
     }
-    Ok((command, initrd))
+    Ok((command, initrd, network))
 }
