@@ -400,7 +400,7 @@ fn options_for_guests_are_not_for_linux_images() {
     refuse(
         with(["run", "--mem", "8", "main"]).current_dir(&dir),
         2,
-        "--mem is for Solo5 images only, not for main; leave it out",
+        "--mem is for guests only, not for main; leave it out",
     );
 }
 

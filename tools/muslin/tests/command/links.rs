@@ -11,7 +11,7 @@ use crate::lab::{
 };
 
 /// Says that it listens, and sends back to one peer what that sends.
-const ECHO: &str = r#"
+pub const ECHO: &str = r#"
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -32,7 +32,7 @@ int main(void) {
 "#;
 
 /// Sends a megabyte in pieces, each when the one before has come back whole.
-const ASK: &str = r#"
+pub const ASK: &str = r#"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -82,18 +82,7 @@ impl Place {
 
     /// Starts a guest with an address on the link: as nobody, where the tester is more than that.
     fn start(&self, address: &str, options: &[&str], words: &[&str]) -> Child {
-        const NOBODY: &str = "65534";
-        let is_root = succeed(Command::new("id").arg("-u")) == "0\n";
-        let mut command = if is_root {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
-            // An interface is made by this capability, a link by none.
-            command.args(["--bounding-set=-all", "--"]);
-            command.arg(self.path("muslin"));
-            command
-        } else {
-            Command::new(self.path("muslin"))
-        };
+        let mut command = as_nobody(&self.path("muslin"));
         command.args(["run", "--net", "service=link:wire", "--mem", "16"]);
         command
             .arg("--env")
@@ -123,8 +112,22 @@ impl Place {
     }
 }
 
+/// A program run by nobody, where the tester is more than that.
+pub fn as_nobody(program: &Path) -> Command {
+    const NOBODY: &str = "65534";
+    let is_root = succeed(Command::new("id").arg("-u")) == "0\n";
+    if !is_root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
+    // An interface is made by this capability, a link and a user's own network by none.
+    command.args(["--bounding-set=-all", "--"]).arg(program);
+    command
+}
+
 /// Waits for a line.
-fn hear(child: &mut Child) -> String {
+pub fn hear(child: &mut Child) -> String {
     let mut line = String::new();
     let mut output = BufReader::new(child.stdout.as_mut().unwrap());
     output.read_line(&mut line).unwrap();
@@ -132,7 +135,7 @@ fn hear(child: &mut Child) -> String {
 }
 
 /// Frames, bytes and drops, as --stats tells them: what was received, and what was sent.
-fn traffic(output: &Output) -> [[u64; 3]; 2] {
+pub fn traffic(output: &Output) -> [[u64; 3]; 2] {
     let said = stderr(output);
     let line = said
         .strip_prefix("muslin: service: received ")
@@ -148,7 +151,7 @@ fn traffic(output: &Output) -> [[u64; 3]; 2] {
 }
 
 /// The frames of a capture.
-fn frames(path: &Path) -> Vec<Vec<u8>> {
+pub fn frames(path: &Path) -> Vec<Vec<u8>> {
     let bytes = fs::read(path).unwrap();
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     assert_eq!(

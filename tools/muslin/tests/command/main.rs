@@ -26,6 +26,7 @@ mod network;
 mod run;
 mod size;
 mod solo5;
+mod user_net;
 mod watchdog;
 mod wrong_input;
 mod xen;
