@@ -52,7 +52,7 @@ pub use cable::Traffic;
 pub use devices::{BlockFile, SECTOR_BYTES};
 pub use launch::{Options, Outcome, run, steps};
 pub use muslin_net_layers::{BadFaults, Counters, Faults};
-pub use muslin_usernet::{BadSettings, Publish};
+pub use muslin_usernet::{BadSettings, NAME_SERVER, Publish};
 pub use net::{NetAddress, NetCapture, NetEnd, NetLayers, NetTap, open as open_nets};
 pub use refusal::Refusal;
 pub use report::Report;

@@ -28,6 +28,13 @@ pub struct NetTap {
     pub publish: Vec<Publish>,
 }
 
+impl NetTap {
+    /// It is a network without privilege.
+    pub fn is_user(&self) -> bool {
+        settings(&self.interface).is_some()
+    }
+}
+
 /// The hardware address of a network device of the image; one is made up where none is given.
 #[derive(Clone, Debug)]
 pub struct NetAddress {

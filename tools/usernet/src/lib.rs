@@ -29,6 +29,6 @@ mod settings;
 mod streams;
 
 pub use gateway::{Gateway, Problem};
-pub use net::MTU_BYTES;
+pub use net::{MTU_BYTES, NAMES_V4 as NAME_SERVER};
 pub use settings::{BadSettings, Publish, Settings};
 pub use streams::STREAM_BYTES;

@@ -13,7 +13,8 @@ pub(crate) const V6_BITS: u8 = 64;
 pub(crate) const GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 pub(crate) const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
 /// The name server.
-pub(crate) const NAMES_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+pub const NAMES_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+/// The same by IPv6.
 pub(crate) const NAMES_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 3);
 /// The guest, if it asks.
 pub(crate) const GUEST_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);

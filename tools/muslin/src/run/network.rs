@@ -1,12 +1,13 @@
 //! Networks of images that are processes of Linux: their devices are descriptors that they inherit.
 
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
 
-use muslin_tender::{Beside, NetEnd, NetTap, open_nets};
+use muslin_tender::{Beside, NAME_SERVER, NetEnd, NetTap, open_nets};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::guest::{GuestArgs, net, refused, tell};
@@ -15,6 +16,7 @@ use crate::failure::{Failure, reason, shown};
 /// The variables that the runtime reads, as it knows them.
 const DEVICES_VARIABLE: &str = "MUSLIN_NET";
 const ADDRESSES_VARIABLE: &str = "MUSLIN_NET_MAC";
+const NAMES_VARIABLE: &str = "MUSLIN_DNS";
 /// How the variable begins that images of Solo5 read for one device, and what follows where it is the
 /// only one that a Linux image is given.
 const DEVICE_VARIABLE: &str = "MUSLIN_NET_";
@@ -26,6 +28,8 @@ pub struct Network {
     ends: Vec<NetEnd>,
     /// What runs while the process does.
     pub beside: Beside,
+    /// One of them leases a name server, which is another one than the files of Linux name.
+    has_name_server: bool,
     is_counted: bool,
 }
 
@@ -61,8 +65,8 @@ impl Network {
     ) -> Result<Self, Failure> {
         let (nets, addresses, layers) = net::read(args)?;
         nets.iter().try_for_each(check)?;
-        let (ends, beside) =
-            open_nets(&nets, &addresses, &layers, &|_| true).map_err(|refusal| refused(image, &refusal))?;
+        let (ends, beside) = open_nets(&nets, &addresses, &layers, &|_| true)
+            .map_err(|refusal| refused(image, &refusal))?;
         for end in &ends {
             fcntl_setfd(&end.fd, FdFlags::empty()).map_err(|error| {
                 let error = io::Error::from(error);
@@ -75,6 +79,7 @@ impl Network {
         Ok(Self {
             ends,
             beside,
+            has_name_server: nets.iter().any(NetTap::is_user),
             is_counted: args.stats,
         })
     }
@@ -89,6 +94,11 @@ impl Network {
         let list = |of: &dyn Fn(&NetEnd) -> String| {
             OsString::from(self.ends.iter().map(of).collect::<Vec<_>>().join(","))
         };
+        let is_given = |(name, _): (&OsStr, Option<&OsStr>)| name == NAMES_VARIABLE;
+        let is_given = env::var_os(NAMES_VARIABLE).is_some() || command.get_envs().any(is_given);
+        if self.has_name_server && !is_given {
+            command.env(NAMES_VARIABLE, NAME_SERVER.to_string());
+        }
         command.env(DEVICES_VARIABLE, list(&device));
         command.env(ADDRESSES_VARIABLE, list(&address));
     }
