@@ -49,6 +49,15 @@ show_counted() {
     fi
 }
 
+# A port of this machine that nobody listens at.
+free_port() {
+    local port=$((20000 + RANDOM % 10000))
+    while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        port=$((port + 1))
+    done
+    echo "$port"
+}
+
 # The table of counts with its first rows and its total.
 shorten() {
     awk -v rows="$1" '
@@ -113,10 +122,7 @@ tell "The counters are shared by all processes that the script started."
 
 chapter "6. Redis under its own benchmark"
 build redis
-port=$((20000 + RANDOM % 10000))
-while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
-    port=$((port + 1))
-done
+port=$(free_port)
 echo "\$ muslin run --count redis/redis-server --port $port --bind 127.0.0.1 --save '' &"
 (cd "$work" && exec muslin run --count redis/redis-server --port "$port" --bind 127.0.0.1 --save '' \
     >redis.log 2>redis.counts) &
@@ -193,5 +199,28 @@ else
     tell "This machine cannot run it: $(head -n 1 "$work/hvt.txt")"
     tell "\`make test\` runs guests of hvt in QEMU then, under a real KVM."
 fi
+
+chapter "12. A network for anybody"
+tell "A guest that calls socket brings its own network stack. With --net service=user it reaches what you \
+reach, by your own sockets and without any privilege; a port of this machine stands for one of the guest:"
+show "sed -n '/^int main/,\$p' server.c"
+show "muslin cc --platform solo5-spt --device service=net -O2 server.c -o server.spt"
+port=$(free_port)
+printf '$ muslin run --mem 8 --net service=user --publish %s:80 --stats --pcap frames.pcap server.spt &\n' "$port"
+(cd "$work" && exec muslin run --mem 8 --net service=user --publish "$port:80" --stats --pcap frames.pcap \
+    server.spt >server.txt 2>&1) &
+server=$!
+if command -v curl >/dev/null; then
+    show "curl -s --retry 9 --retry-all-errors http://127.0.0.1:$port/ http://127.0.0.1:$port/"
+else
+    show "bash -c 'exec 3<>/dev/tcp/127.0.0.1/$port; echo GET / >&3; tail -n +3 <&3'"
+fi
+printf '$ kill %%1\n'
+kill "$server"
+wait "$server" || true
+server=
+cat "$work/server.txt"
+tell "The same source with \`muslin cc --net\` is a process of Linux whose files are the kernel's and whose \
+sockets are Rust; it runs with the same words."
 
 printf '\nAll of this took %d s. The programs are in out/demo; `make help` lists what else there is.\n' $((SECONDS - begin))

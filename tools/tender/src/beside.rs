@@ -37,8 +37,14 @@ impl Beside {
     /// # Errors
     /// The system refuses a thread or a descriptor.
     pub fn run<T>(&self, guest: pid_t, work: impl FnOnce() -> T) -> io::Result<T> {
+        let mut cables = self.cables.lock().unwrap_or_else(PoisonError::into_inner);
+        if cables.is_empty() {
+            return self.with_gateways(work);
+        }
+        // Before there is a thread that they could end.
+        let signals = Signals::hold_back()?;
         // What a cable carries last is for a gateway: its thread ends first.
-        self.with_gateways(|| self.with_cables(guest, work))?
+        self.with_gateways(|| with_cables(&mut cables, guest, &signals, work))?
     }
 
     fn with_gateways<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
@@ -59,23 +65,6 @@ impl Beside {
         })
     }
 
-    fn with_cables<T>(&self, guest: pid_t, work: impl FnOnce() -> T) -> io::Result<T> {
-        let mut cables = self.cables.lock().unwrap_or_else(PoisonError::into_inner);
-        if cables.is_empty() {
-            return Ok(work());
-        }
-        let signals = Signals::hold_back()?;
-        let end = eventfd(0, EventfdFlags::CLOEXEC)?;
-        let cables: &mut [Cable] = &mut cables;
-        thread::scope(|scope| {
-            let carry = || carry_all(cables, guest, &signals, &end);
-            thread::Builder::new().spawn_scoped(scope, carry)?;
-            let done = work();
-            rustix::io::write(&end, &END)?;
-            Ok(done)
-        })
-    }
-
     /// Nothing runs.
     pub fn is_idle(&self) -> bool {
         let cables = self.cables.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,6 +77,22 @@ impl Beside {
         let cables = self.cables.lock().unwrap_or_else(PoisonError::into_inner);
         cables.iter().map(Cable::traffic).collect()
     }
+}
+
+fn with_cables<T>(
+    cables: &mut [Cable],
+    guest: pid_t,
+    signals: &Signals,
+    work: impl FnOnce() -> T,
+) -> io::Result<T> {
+    let end = eventfd(0, EventfdFlags::CLOEXEC)?;
+    thread::scope(|scope| {
+        let carry = || carry_all(cables, guest, signals, &end);
+        thread::Builder::new().spawn_scoped(scope, carry)?;
+        let done = work();
+        rustix::io::write(&end, &END)?;
+        Ok(done)
+    })
 }
 
 fn all<T>(list: &mut Mutex<Vec<T>>) -> &mut Vec<T> {

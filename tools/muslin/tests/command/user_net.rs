@@ -147,6 +147,28 @@ fn a_published_port_reaches_anybodys_server() {
     }
 }
 
+#[test]
+fn who_is_ended_by_a_signal_tells_what_went_over() {
+    let Some(place) = Place::new("user_net_signal", &[("echo", ECHO)]) else {
+        return;
+    };
+    for kind in [GUEST, LINUX] {
+        let port = free_port();
+        let publish = format!("{port}:7");
+        let options = ["--net", "service=user", "--publish", &publish, "--stats"];
+        let mut echo = place.start(kind, &options, "echo", &[]);
+        assert_eq!(hear(&mut echo), "listening\n");
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"x").unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        succeed(Command::new("kill").arg(echo.id().to_string()));
+        let output = echo.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(128 + 15), "{}", stderr(&output));
+        let [received, sent] = traffic(&output);
+        assert!(received[0] > 3 && sent[0] > 3, "{}", stderr(&output));
+    }
+}
+
 /// Answers questions after any name with one address of IPv4, and says how many names there were.
 fn serve_names(address: [u8; 4]) -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
