@@ -137,9 +137,9 @@ pub fn hear(child: &mut Child) -> String {
 /// Frames, bytes and drops, as --stats tells them: what was received, and what was sent.
 pub fn traffic(output: &Output) -> [[u64; 3]; 2] {
     let said = stderr(output);
-    let line = said
-        .strip_prefix("muslin: service: received ")
-        .expect(&said);
+    let mut lines = said.lines();
+    let line = lines.find_map(|line| line.strip_prefix("muslin: service: received "));
+    let line = line.expect(&said);
     let (received, sent) = line.split_once("; sent ").expect(&said);
     [received, sent].map(|text| {
         let words: Vec<&str> = text.split_whitespace().collect();

@@ -246,7 +246,10 @@ fn devices_of_linux_are_there_if_they_are_named() {
             "service=nosuch0",
             "service=nosuch0 is not there; make it: ip tuntap add NAME mode tap; ip link set NAME up",
         ),
-        ("service=@1", "service=@1 is not a tap interface"),
+        (
+            "service=@1",
+            "service=@1 is neither a tap interface nor a connected socket of packets",
+        ),
         (
             "tap0",
             "tap0 is no device; write name=interface or name=@descriptor",
@@ -348,7 +351,10 @@ fn devices_of_a_process_are_there_if_they_are_named() {
             "lo%d",
             "is not a name of a tap interface, nor @ and the number of a descriptor",
         ),
-        ("@1", "is not a tap interface"),
+        (
+            "@1",
+            "is neither a tap interface nor a connected socket of packets",
+        ),
     ] {
         let output = start(variable);
         let line = format!(
