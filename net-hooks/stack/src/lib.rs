@@ -19,7 +19,7 @@
 //! TCP: no urgent data, no ECN; selective acknowledgements are sent with one range. Acknowledgements wait 10 ms. Congestion: NewReno's window, not CUBIC; a timeout that
 //! was for nothing is not taken back. Path MTU: routers are
 //! heard, but IPv4 packets may be taken apart on their way. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB
-//! to send) and grows to 512 KiB, or to what the program set.
+//! to send) and grows to 2 MiB, or to what the program set.
 //!
 //! IPv4: options are skipped, also "record route" and its like. IPv6: addresses are
 //! used while duplicates are looked for, no temporary addresses, no DHCPv6, no redirects. Groups are told by IGMPv2 and
