@@ -6,6 +6,7 @@ mod cable;
 mod datagrams;
 mod decoders;
 mod hostile;
+mod losses;
 mod network;
 mod offload;
 mod scale;
