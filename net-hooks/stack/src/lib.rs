@@ -10,20 +10,22 @@
 //! for this host itself goes by the loopback's queue, and is taken at the end of the call.
 //!
 //! TCP: a connection begins as a `tcp::handshake` of a hundred bytes, or as a cookie where there
-//! are too many of them; it lives as a `tcp::connection`, whose bytes smoltcp moves
-//! (`tcp::transfer`); it ends as a `tcp::time_wait` of a few words. Each packet finds its flow in
-//! one table with a keyed hash.
+//! are too many of them; it lives as a `tcp::connection`, whose bytes smoltcp takes in, and makes
+//! segments of (`tcp::transfer`), and whose losses are found and repaired by `tcp::flight`; it ends
+//! as a `tcp::time_wait` of a few words. Each packet finds its flow in one table with a keyed hash.
 //!
 //! # Differs from Linux
 //!
-//! TCP: no urgent data, no ECN; selective acknowledgements are sent with one range. Acknowledgements wait 10 ms. Congestion: NewReno's window, not CUBIC; a timeout that
-//! was for nothing is not taken back. Path MTU: routers are
-//! heard, but IPv4 packets may be taken apart on their way. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB
-//! to send) and grows to 2 MiB, or to what the program set.
+//! TCP: no urgent data, no ECN; selective acknowledgements are sent with one range, and none that
+//! tells of duplicates. Acknowledgements wait 10 ms. Congestion: NewReno's window, not CUBIC; a
+//! timeout that was for nothing is not taken back. A connection that began with a cookie has
+//! neither ranges nor timestamps nor larger windows. Path MTU: routers are heard, but IPv4 packets
+//! may be taken apart on their way. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB to
+//! send) and grows to 2 MiB, or to what the program set.
 //!
-//! IPv4: options are skipped, also "record route" and its like. IPv6: addresses are
-//! used while duplicates are looked for, no temporary addresses, no DHCPv6, no redirects. Groups are told by IGMPv2 and
-//! MLDv1; sources in groups cannot be chosen. No packet is forwarded: a gateway
+//! IPv4: options are skipped, also "record route" and its like. IPv6: addresses are used while
+//! duplicates are looked for; no temporary addresses, no DHCPv6, no redirects. Groups are told by
+//! IGMPv2 and MLDv1; sources in groups cannot be chosen. No packet is forwarded: a gateway
 //! ([`SmolStack::set_gateway`]) ends connections with others here, and somebody above opens his own.
 
 #![no_std]
