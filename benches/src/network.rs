@@ -51,6 +51,10 @@ pub fn measure(places: &Places) -> Result<Network> {
     let programs = places.scratch.join("network");
     let site = programs.join("site");
     let failed = |why| format!("{}: {why}", programs.display());
+    // What still runs of an earlier time keeps its files.
+    if programs.exists() {
+        fs::remove_dir_all(&programs).map_err(failed)?;
+    }
     fs::create_dir_all(site.join("files")).map_err(failed)?;
     fs::create_dir_all(site.join("logs")).map_err(failed)?;
     fs::copy("benches/programs/nginx.conf", site.join("nginx.conf")).map_err(failed)?;
