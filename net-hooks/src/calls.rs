@@ -3,7 +3,9 @@
 use muslin::{Context, SyscallArgs, SyscallResult, Sysno};
 
 use crate::configure::MakeStack;
-use crate::{configure, connect, exit, interfaces, make, names, options, receive, send, texts};
+use crate::{
+    close, configure, connect, exit, interfaces, make, names, options, receive, send, texts,
+};
 
 /// A handler.
 pub type CallFn = fn(&Context<'_>, &SyscallArgs) -> SyscallResult;
@@ -28,6 +30,7 @@ const CALLS: &[(Sysno, CallFn)] = &[
     (Sysno::recvfrom, receive::recvfrom),
     (Sysno::recvmsg, receive::recvmsg),
     (Sysno::recvmmsg, receive::recvmmsg),
+    (Sysno::close, close::close),
     (Sysno::ioctl, interfaces::ioctl_of_others),
     (Sysno::exit_group, exit::exit_group),
     (Sysno::open, texts::open),

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use muslin::{Errno, user};
 use muslin_abi::control::{ALIGNMENT, each_header};
 use muslin_abi::flags::*;
-use muslin_abi::layout::{Cmsghdr, Pod};
+use muslin_abi::layout::{Cmsghdr, Pod, Timespec};
 use muslin_net_stack::{Family, Received, SendTo};
 
 use crate::address::{mapped_ip, unmapped_ip};
@@ -18,9 +18,20 @@ const BYTES_MAX: usize = 128 * 1024;
 const PKTINFO_BYTES: usize = 12;
 const PKTINFO6_BYTES: usize = 20;
 
+/// In which form a program wants to be told when a datagram came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// `struct timeval`
+    Microseconds,
+    /// `struct timespec`
+    Nanoseconds,
+}
+
 /// What a program wants to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
+    /// `SO_TIMESTAMP`, in microseconds, or `SO_TIMESTAMPNS`.
+    pub time: Option<Time>,
     /// `IP_PKTINFO`
     pub info: bool,
     /// `IP_RECVTTL`
@@ -84,10 +95,26 @@ pub fn apply(bytes: &[u8], family: Family, to: &mut SendTo) -> Result<(), Errno>
     })
 }
 
-/// What a program is told of a datagram, as it lays it out.
-pub fn bytes_of(wishes: &Wishes, received: &Received, family: Family) -> Vec<u8> {
+/// What a program is told of a datagram, as it lays it out. `realtime_of`: what the time of day was when the
+/// steady clock said this.
+pub fn bytes_of(
+    wishes: &Wishes,
+    received: &Received,
+    family: Family,
+    realtime_of: impl Fn(u64) -> Timespec,
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     let to = unmapped_ip(received.to);
+    if let Some(time) = wishes.time {
+        let at = realtime_of(received.at_ns);
+        let (kind, part) = match time {
+            Time::Microseconds => (SO_TIMESTAMP, at.tv_nsec / 1000),
+            Time::Nanoseconds => (SO_TIMESTAMPNS, at.tv_nsec),
+        };
+        let mut data = Vec::from(at.tv_sec.to_le_bytes());
+        data.extend(part.to_le_bytes());
+        put(&mut bytes, SOL_SOCKET, kind, &data);
+    }
     if let (true, IpAddr::V4(to)) = (wishes.info, to) {
         let mut data = Vec::from(received.link.to_le_bytes());
         data.extend(to.octets());
@@ -209,11 +236,20 @@ mod tests {
             link: 2,
             hop_limit: 63,
             traffic_class: 8,
+            at_ns: 0,
+        }
+    }
+
+    fn time(at_ns: u64) -> Timespec {
+        Timespec {
+            tv_sec: at_ns as i64,
+            tv_nsec: 7_000,
         }
     }
 
     fn all() -> Wishes {
         Wishes {
+            time: None,
             info: true,
             ttl: true,
             tos: true,
@@ -226,7 +262,7 @@ mod tests {
     #[test]
     fn what_was_received_beside_the_bytes_sends_an_answer_back() {
         for (family, to) in [(Family::V4, "10.0.0.2"), (Family::V6, "fd00::2")] {
-            let mut bytes = bytes_of(&all(), &received(to), family);
+            let mut bytes = bytes_of(&all(), &received(to), family, time);
             let mut answer = SendTo::default();
             apply(&bytes, family, &mut answer).unwrap();
             assert_eq!(answer.from, Some(to.parse().unwrap()));
@@ -244,11 +280,30 @@ mod tests {
             info6: true,
             ..Wishes::default()
         };
-        let bytes = bytes_of(&wishes, &received("::ffff:10.0.0.2"), Family::V6);
+        let bytes = bytes_of(&wishes, &received("::ffff:10.0.0.2"), Family::V6, time);
         assert_eq!(bytes.len(), (16 + 16) + (16 + 24));
         let mut answer = SendTo::default();
         apply(&bytes, Family::V6, &mut answer).unwrap();
         assert_eq!(answer.from, Some("::ffff:10.0.0.2".parse().unwrap()));
+    }
+
+    #[test]
+    fn times_are_told_in_one_form() {
+        for (form, kind, part) in [
+            (Time::Microseconds, SO_TIMESTAMP, 7_i64),
+            (Time::Nanoseconds, SO_TIMESTAMPNS, 7_000),
+        ] {
+            let wishes = Wishes {
+                time: Some(form),
+                ..Wishes::default()
+            };
+            let mut received = received("10.0.0.2");
+            received.at_ns = 5;
+            let bytes = bytes_of(&wishes, &received, Family::V4, time);
+            let header = Cmsghdr::from_bytes(&bytes);
+            assert_eq!((header.cmsg_level, header.cmsg_type), (SOL_SOCKET, kind));
+            assert_eq!(<[i64; 2]>::from_bytes(&bytes[Cmsghdr::BYTES..]), [5, part]);
+        }
     }
 
     #[test]
@@ -258,7 +313,7 @@ mod tests {
             ttl: true,
             ..Wishes::default()
         };
-        let bytes = bytes_of(&wishes, &received("10.0.0.2"), Family::V4);
+        let bytes = bytes_of(&wishes, &received("10.0.0.2"), Family::V4, time);
         assert_eq!(bytes.len(), 56);
         assert_eq!(cut(bytes.clone(), 0), []);
         assert_eq!(cut(bytes.clone(), 15), []);

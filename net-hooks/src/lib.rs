@@ -4,6 +4,7 @@
 //! - `calls`: the list of handlers; what is not the network's is handed on
 //! - `make`, `connect`, `names`, `send`, `receive`, `options`: the calls of one purpose each
 //! - `socket`: a socket as an open file; `net`: the stack, its sockets and the lock around both
+//! - `close`: a close that lingers; `clock`: the time of day
 //! - `wait`: calls that wait; `exit`: what is left to send when the program is over
 //! - `address`, `control`: what the program's bytes say
 //! - `configure`: addresses and routes by the words of who starts the program; `device`: frames
@@ -20,6 +21,9 @@ extern crate alloc;
 
 mod address;
 mod calls;
+#[allow(unsafe_code, reason = "a function of libc")]
+mod clock;
+mod close;
 mod configure;
 mod connect;
 mod control;

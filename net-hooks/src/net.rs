@@ -236,6 +236,7 @@ impl Net {
             return Err(Errno::EMSGSIZE);
         }
         let mut sent = 0;
+        let more = more || self.kept(socket.id)?.is_corked;
         loop {
             let mut ahead = from.clone();
             let len = ahead.take(&mut self.bounce);

@@ -99,6 +99,9 @@ impl FileObject for Netlink {
 impl Netlink {
     fn send(&self, from: &mut Input<'_>) -> Result<usize, Errno> {
         let mut bytes = Vec::new();
+        if from.is_empty() {
+            return Err(Errno::ENODATA);
+        }
         if from.len() > REQUEST_BYTES_MAX {
             return Err(Errno::EMSGSIZE);
         }

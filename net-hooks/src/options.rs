@@ -10,7 +10,7 @@ use muslin_abi::time::{limit_ns, timeval_of_limit};
 use muslin_net_stack::{Family, Kind, Setting, State};
 
 use crate::address;
-use crate::control::Wishes;
+use crate::control::{Time, Wishes};
 use crate::missing;
 use crate::net::{self, Net};
 use crate::socket::{self, Socket};
@@ -91,7 +91,7 @@ pub struct Kept {
     /// `TCP_NODELAY`, as the program set it.
     no_delay: bool,
     /// `TCP_CORK`, or a message with `MSG_MORE` was sent.
-    is_corked: bool,
+    pub is_corked: bool,
     has_sent_more: bool,
     /// `SO_RCVBUF` and `SO_SNDBUF` as Linux shows them, if set.
     receive_bytes: Option<u32>,
@@ -106,8 +106,8 @@ impl Kept {
         self.clone()
     }
 
-    /// What the stack is to be told of `TCP_NODELAY`. Nothing is held back for `TCP_CORK` and `MSG_MORE`:
-    /// so what follows must not wait for the answer to what went before.
+    /// What the stack is to be told of `TCP_NODELAY`: what follows on `TCP_CORK` and `MSG_MORE` must not wait for
+    /// the answer to what went before.
     fn delays_nothing(&self) -> Setting {
         Setting::NoDelay(self.no_delay || self.is_corked || self.has_sent_more)
     }
@@ -145,19 +145,36 @@ pub fn more_follows(net: &mut Net, socket: &Socket) -> Result<(), Errno> {
 /// `EBADF` `ENOTSOCK` · `ENOPROTOOPT` no such option · `EINVAL` too short, or out of range · `EDOM` a
 /// wrong time · `ENODEV` no such link · `EADDRINUSE` `EADDRNOTAVAIL` groups · `EFAULT`.
 /// # Differs from Linux
-/// Some options are kept and change nothing: [`SWITCHES`], [`NUMBERS`]. `TCP_CORK` and `MSG_MORE` hold nothing
-/// back.
+/// Some options are kept and change nothing: [`SWITCHES`], [`NUMBERS`]. `TCP_CORK` and `MSG_MORE` hold less than
+/// a segment back for 200 ms, unless something else is to be sent.
 pub fn setsockopt(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let Some(socket) = socket::of(args.fd(0)) else {
         return context.next(args);
     };
     let (level, option) = (args.int(1), args.int(2));
     let len = usize::try_from(args.int(4)).map_err(|_| Errno::EINVAL)?;
-    // No option is longer, but for lists of filters that are not taken.
-    let mut value = alloc::vec![0; len.min(256)];
+    let mut value = alloc::vec![0; bytes_of_option(level, option, len)];
     user::read_bytes(args.addr(3), &mut value)?;
     net::attempt(|net| set(net, &socket, level, option, &value))?;
     Ok(0)
+}
+
+/// How much of the `len` bytes that a program gives for an option is looked at.
+fn bytes_of_option(level: i32, option: i32, len: usize) -> usize {
+    let most = match (level, option) {
+        (SOL_SOCKET, SO_LINGER) => Linger::BYTES,
+        (
+            SOL_SOCKET,
+            SO_RCVTIMEO | SO_RCVTIMEO_NEW | SO_SNDTIMEO | SO_SNDTIMEO_NEW | SO_BINDTODEVICE,
+        )
+        | (IPPROTO_TCP, TCP_CONGESTION) => LINK_NAME_BYTES,
+        (IPPROTO_IP, IP_ADD_MEMBERSHIP | IP_DROP_MEMBERSHIP | IP_MULTICAST_IF) => MREQN_BYTES,
+        (IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP | IPV6_DROP_MEMBERSHIP) => MREQ6_BYTES,
+        // See below: a number is a byte there if it is no whole one.
+        (IPPROTO_IP, _) if len < i32::BYTES => 1,
+        _ => i32::BYTES,
+    };
+    len.min(most)
 }
 
 fn set(net: &mut Net, socket: &Socket, level: i32, option: i32, value: &[u8]) -> Result<(), Errno> {
@@ -187,6 +204,11 @@ fn set(net: &mut Net, socket: &Socket, level: i32, option: i32, value: &[u8]) ->
         _ if value.len() >= i32::BYTES => i32::from_bytes(value),
         // As Linux: levels of IPv4 take a byte as well.
         [byte, ..] if level == IPPROTO_IP => i32::from(*byte),
+        [] if level == IPPROTO_IP
+            && !matches!(option, IP_TTL | IP_MULTICAST_TTL | IP_MULTICAST_LOOP) =>
+        {
+            0
+        }
         _ => return Err(Errno::EINVAL),
     };
     let is_on = number != 0;
@@ -272,6 +294,11 @@ fn set(net: &mut Net, socket: &Socket, level: i32, option: i32, value: &[u8]) ->
 /// Options that only the calls know.
 fn keep(net: &mut Net, socket: &Socket, level: i32, option: i32, number: i32) -> Result<(), Errno> {
     let kept = net.kept(socket.id)?;
+    if let Some(time) = time_of(level, option) {
+        // As Linux: the last one counts, and neither is both off.
+        kept.wishes.time = (number != 0).then_some(time);
+        return Ok(());
+    }
     if let Some(wish) = wish(&mut kept.wishes, level, option) {
         *wish = number != 0;
         return Ok(());
@@ -427,6 +454,9 @@ fn value_of(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<V
 
 fn kept_value(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<Vec<u8>, Errno> {
     let kept = net.kept(socket.id)?;
+    if let Some(time) = time_of(level, option) {
+        return Ok(bytes_of_value(&i32::from(kept.wishes.time == Some(time))));
+    }
     if let Some(wish) = wish(&mut kept.wishes, level, option) {
         return Ok(bytes_of_value(&i32::from(*wish)));
     }
@@ -470,6 +500,15 @@ fn has_level(socket: &Socket, level: i32) -> bool {
         IPPROTO_TCP => socket.kind == Kind::Stream,
         IPPROTO_UDP => socket.kind == Kind::Datagram,
         _ => false,
+    }
+}
+
+/// The form of time that an option wishes for.
+fn time_of(level: i32, option: i32) -> Option<Time> {
+    match (level, option) {
+        (SOL_SOCKET, SO_TIMESTAMP) => Some(Time::Microseconds),
+        (SOL_SOCKET, SO_TIMESTAMPNS) => Some(Time::Nanoseconds),
+        _ => None,
     }
 }
 

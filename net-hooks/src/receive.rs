@@ -11,6 +11,7 @@ use muslin_abi::time::{duration_ns, timespec_of_duration};
 use muslin_net_stack::{Kind, ReceiveHow, Received};
 
 use crate::address;
+use crate::clock::realtime_of;
 use crate::control;
 use crate::names;
 use crate::net;
@@ -130,7 +131,7 @@ fn receive_header(
     let mut beside = alloc::vec::Vec::new();
     if socket.kind != Kind::Stream {
         let wishes = net::attempt(|net| Ok(net.kept(socket.id)?.wishes))?;
-        beside = control::bytes_of(&wishes, &received, socket.family);
+        beside = control::bytes_of(&wishes, &received, socket.family, realtime_of);
     }
     if header.msg_control == 0 || header.msg_controllen < beside.len() {
         if !beside.is_empty() {

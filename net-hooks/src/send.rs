@@ -34,13 +34,22 @@ pub fn sendto(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let Some(socket) = socket::of(args.fd(0)) else {
         return netlink::sendto(context, args);
     };
+    // An address without bytes is one, and wrong; that of a message is none.
     let name = match args.addr(4) {
-        0 => Vec::new(),
-        place => names::take(place, args.int(5))?,
+        0 => None,
+        place => Some(names::take(place, args.int(5))?),
     };
     let input = Input::new(args.addr(1), args.size(2).min(CALL_BYTES_MAX))?;
     let flags = args.int(3) as u32;
-    send(context, args.fd(0), &socket, input, &name, &[], flags)
+    send(
+        context,
+        args.fd(0),
+        &socket,
+        input,
+        name.as_deref(),
+        &[],
+        flags,
+    )
 }
 
 /// `sendmsg(sockfd, msg, flags)`
@@ -99,7 +108,8 @@ fn send_header(
     }
     let sources = Sources::read(header.msg_iov, header.msg_iovlen)?;
     let beside = control::take(header.msg_control, header.msg_controllen)?;
-    send(context, fd, socket, sources.input(), &name, &beside, flags)
+    let name = (!name.is_empty()).then_some(&name[..]);
+    send(context, fd, socket, sources.input(), name, &beside, flags)
 }
 
 /// How long the address of a message is.
@@ -118,7 +128,7 @@ fn send(
     fd: c_int,
     socket: &Socket,
     mut input: Input<'_>,
-    name: &[u8],
+    name: Option<&[u8]>,
     beside: &[u8],
     flags: u32,
 ) -> SyscallResult {
@@ -127,7 +137,7 @@ fn send(
     }
     let mut to = SendTo::default();
     if socket.kind != Kind::Stream {
-        if !name.is_empty() {
+        if let Some(name) = name {
             to.to = address::to_send(name, socket.family, socket.kind)?;
         }
         control::apply(beside, socket.family, &mut to)?;

@@ -340,7 +340,8 @@ fn tcp(net: &Net, sheet: &mut Sheet, family: Family) -> fmt::Result {
 
 fn datagrams(net: &Net, sheet: &mut Sheet, family: Family, kind: Kind) -> fmt::Result {
     let begin = sheet.0.len();
-    head_line(sheet, family, "   ")?;
+    let before = if family == Family::V4 { "   " } else { "  " };
+    head_line(sheet, family, before)?;
     sheet.write_str(" ref pointer drops")?;
     sheet.end_line(begin, if family == Family::V4 { LINE_CHARS } else { 0 })?;
     let mut number = 0;

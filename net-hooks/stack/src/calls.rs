@@ -76,6 +76,16 @@ impl SmolStack {
         self.sockets.get_mut(id.into()).ok_or(Errno::EBADF)
     }
 
+    /// Bytes, and an end, that a peer has not acknowledged.
+    fn left_of(&self, socket: &Socket) -> usize {
+        let info = self.stream_info(socket);
+        let is_end_on_its_way = matches!(
+            info.state,
+            State::FinWait1 | State::Closing | State::LastAck
+        );
+        info.send_queue + usize::from(is_end_on_its_way)
+    }
+
     fn has_link(&self, link: u32) -> bool {
         link == LO || self.link_numbers().contains(&link)
     }
@@ -365,16 +375,13 @@ impl Stack for SmolStack {
     }
 
     fn unfinished(&self) -> usize {
-        let left = |socket: &Socket| {
-            let info = self.stream_info(socket);
-            let is_end_on_its_way = matches!(
-                info.state,
-                State::FinWait1 | State::Closing | State::LastAck
-            );
-            info.send_queue + usize::from(is_end_on_its_way)
-        };
         let orphans = self.sockets.iter().filter(|socket| socket.is_orphan());
-        orphans.map(left).sum()
+        orphans.map(|socket| self.left_of(socket)).sum()
+    }
+
+    fn is_unfinished(&self, id: SocketId) -> bool {
+        let socket = self.sockets.get(id.into());
+        socket.is_some_and(|socket| socket.is_orphan() && self.left_of(socket) > 0)
     }
 
     fn links(&self) -> Vec<LinkInfo> {

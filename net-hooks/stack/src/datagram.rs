@@ -48,6 +48,7 @@ struct Datagram {
     link: u32,
     hop_limit: u8,
     class: u8,
+    at_ns: u64,
     content: Vec<u8>,
 }
 
@@ -172,7 +173,9 @@ impl SmolStack {
                 None => Some(fit),
             }
         };
+        let at_ns = self.now;
         let datagram = |content: Vec<u8>| Datagram {
+            at_ns,
             from: (flow.peer, flow.peer_port),
             to: flow.local,
             link: arrived.link,
@@ -487,6 +490,7 @@ impl SmolStack {
                 link: 0,
                 hop_limit: 0,
                 traffic_class: 0,
+                at_ns: 0,
             });
         };
         let mut bytes = 0;
@@ -503,6 +507,7 @@ impl SmolStack {
             link: datagram.link,
             hop_limit: datagram.hop_limit,
             traffic_class: datagram.class,
+            at_ns: datagram.at_ns,
         };
         if !is_peek {
             datagrams.pop();

@@ -162,6 +162,6 @@ impl SmolStack {
                     })
             }
         };
-        is_everybody || link == LO || self.groups.contains_key(&(link, group))
+        is_everybody || self.groups.contains_key(&(link, group))
     }
 }

@@ -76,6 +76,8 @@ pub struct Received {
     pub hop_limit: u8,
     /// Its traffic class.
     pub traffic_class: u8,
+    /// When it came. Of a stream: 0.
+    pub at_ns: u64,
 }
 
 /// Which directions to shut.
@@ -262,6 +264,9 @@ pub trait Stack {
     /// What is left to do of connections that were closed: bytes, and ends, that their peers have not
     /// acknowledged.
     fn unfinished(&self) -> usize;
+
+    /// Whether a stream that was closed has still to bring its bytes, or its end, to its peer.
+    fn is_unfinished(&self, id: SocketId) -> bool;
 
     /// The links, in the order of their numbers.
     fn links(&self) -> Vec<LinkInfo>;

@@ -348,6 +348,7 @@ impl SmolStack {
             link,
             hop_limit: ip::HOP_LIMIT,
             traffic_class: 0,
+            at_ns: 0,
         })
     }
 

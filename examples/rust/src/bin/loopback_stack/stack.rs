@@ -387,6 +387,7 @@ impl Stack for Loopback {
             link: LOOPBACK,
             hop_limit: 64,
             traffic_class: 0,
+            at_ns: 0,
         })
     }
 
@@ -514,6 +515,10 @@ impl Stack for Loopback {
         0
     }
 
+    fn is_unfinished(&self, _: SocketId) -> bool {
+        false
+    }
+
     fn links(&self) -> Vec<LinkInfo> {
         vec![LinkInfo {
             index: LOOPBACK,
@@ -588,6 +593,7 @@ fn at_first() -> Options {
         v6_only: false,
         hop_limit: None,
         traffic_class: 0,
+        at_ns: 0,
         multicast_hop_limit: 1,
         multicast_loop: true,
         multicast_link: 0,
