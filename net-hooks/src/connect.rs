@@ -23,8 +23,7 @@ pub fn connect(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         net::attempt(|net| net.stack.disconnect(socket.id))?;
         return Ok(0);
     };
-    let timeout_ns = net::attempt(|net| Ok(net.kept(socket.id)?.send_timeout_ns))?;
-    let patience = Patience::of(args.fd(0), 0, timeout_ns)?;
+    let patience = Patience::of(args.fd(0), 0, &socket, |kept| kept.send_timeout_ns)?;
     let mut progress = None;
     let result = wait::until(context, &socket, POLLOUT, patience, |net| {
         let result = net.stack.connect(socket.id, peer);

@@ -91,8 +91,7 @@ fn accept_with(context: &Context<'_>, args: &SyscallArgs, flags: u32) -> Syscall
         return context.next(args);
     };
     let flags = descriptor_flags(flags)?;
-    let timeout_ns = net::attempt(|net| Ok(net.kept(listener.id)?.receive_timeout_ns))?;
-    let patience = Patience::of(args.fd(0), 0, timeout_ns)?;
+    let patience = Patience::of(args.fd(0), 0, &listener, |kept| kept.receive_timeout_ns)?;
     let (id, peer, kept) = wait::until(context, &listener, POLLIN, patience, |net| {
         let (id, peer) = net.stack.accept(listener.id)?;
         let kept = net.kept(listener.id)?.inherited();

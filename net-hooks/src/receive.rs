@@ -177,8 +177,7 @@ fn receive(
         peek: flags & MSG_PEEK != 0,
     };
     let is_discarded = is_stream && flags & MSG_TRUNC != 0;
-    let timeout_ns = net::attempt(|net| Ok(net.kept(socket.id)?.receive_timeout_ns))?;
-    let patience = Patience::of(fd, flags, timeout_ns)?;
+    let patience = Patience::of(fd, flags, socket, |kept| kept.receive_timeout_ns)?;
     let mut whole: Option<Received> = None;
     loop {
         let result = wait::until(context, socket, POLLIN, patience, |net| {

@@ -14,7 +14,6 @@ use muslin_net_stack::{Kind, SendTo};
 use crate::address;
 use crate::control;
 use crate::names;
-use crate::net;
 use crate::netlink;
 use crate::options;
 use crate::signal;
@@ -142,8 +141,7 @@ fn send(
         }
         control::apply(beside, socket.family, &mut to)?;
     }
-    let timeout_ns = net::attempt(|net| Ok(net.kept(socket.id)?.send_timeout_ns))?;
-    let patience = Patience::of(fd, flags, timeout_ns)?;
+    let patience = Patience::of(fd, flags, socket, |kept| kept.send_timeout_ns)?;
     let mut sent = 0;
     loop {
         let result = wait::until(context, socket, POLLOUT, patience, |net| {

@@ -7,6 +7,7 @@ use muslin::{Context, Errno, clock};
 use muslin_abi::flags::{MSG_DONTWAIT, O_NONBLOCK};
 
 use crate::net::{self, Net};
+use crate::options::Kept;
 use crate::socket::Socket;
 
 /// How long a call may wait.
@@ -21,15 +22,22 @@ pub enum Patience {
 }
 
 impl Patience {
-    /// Of a call on this descriptor with these `MSG_*` flags, and the socket's own limit.
+    /// Of a call on this descriptor with these `MSG_*` flags, and the socket's own limit, which is asked for
+    /// only where it counts: that takes the lock once more.
     ///
     /// # Errors
     /// `EBADF` the descriptor was closed meanwhile.
-    pub fn of(fd: c_int, flags: u32, timeout_ns: Option<u64>) -> Result<Self, Errno> {
+    pub fn of(
+        fd: c_int,
+        flags: u32,
+        socket: &Socket,
+        limit_ns: fn(&Kept) -> Option<u64>,
+    ) -> Result<Self, Errno> {
         if flags & MSG_DONTWAIT != 0 || fd::flags(fd)? & O_NONBLOCK != 0 {
             return Ok(Self::None);
         }
-        Ok(match timeout_ns {
+        let limit_ns = net::attempt(|net| Ok(limit_ns(net.kept(socket.id)?)))?;
+        Ok(match limit_ns {
             Some(ns) => Self::Until(clock::now_ns().saturating_add(ns)),
             None => Self::Endless,
         })
