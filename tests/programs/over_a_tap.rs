@@ -1,5 +1,6 @@
-//! A server as a guest of spt, over a TAP: Linux is the peer, in a network of the test's own. It replies
-//! what the same server replies as a process over Linux's own stack, and its own benchmark comes to an end.
+//! A server as a guest of spt and as a process with the stack, over a TAP and by a published port: Linux is the
+//! peer, in a network of the test's own. It replies what the same server replies as a process over Linux's own
+//! stack, and its own benchmark comes to an end.
 
 use std::fs;
 use std::path::Path;
@@ -36,16 +37,17 @@ fn redis() -> Step<()> {
         ));
     }
     let guest = built::with_network("redis", Flavour::Solo5Spt)?;
+    let linux = built::with_network("redis", Flavour::Muslin)?;
     let stock = built::program("redis", Flavour::Stock)?;
     let scratch =
         TempDir::new().map_err(|why| Failure::io("making", Path::new("a directory"), &why))?;
     let tests = repository().join("tests/programs");
     let mut command = Command::new(tool("timeout"));
     command
-        .args(["--kill-after=5", "240", "unshare", "--net", "sh"])
+        .args(["--kill-after=5", "480", "unshare", "--net", "sh"])
         .arg(tests.join("over_a_tap.sh"))
         .arg(repository().join("out/bin/muslin"))
-        .args([guest, stock])
+        .args([guest, linux, stock])
         .arg(tests.join("inputs/redis/commands.txt"))
         .current_dir(scratch.path());
     let output = command
@@ -67,15 +69,18 @@ fn redis() -> Step<()> {
         let path = scratch.path().join(name);
         fs::read_to_string(&path).map_err(|why| Failure::io("reading", &path, &why))
     };
-    let (ours, theirs) = (read("guest.replies")?, read("stock.replies")?);
-    if ours != theirs || !ours.starts_with("PONG\n") {
-        return Err(Failure::new(format_args!(
-            "the guest replied\n{ours}--- and the process\n{theirs}"
-        )));
-    }
-    let rates = read("guest.rates")?;
-    if rates.lines().count() != BENCHMARK_LINES {
-        return Err(Failure::new(format_args!("the benchmark said\n{rates}")));
+    let theirs = read("stock.replies")?;
+    for name in ["guest", "linux", "published"] {
+        let ours = read(&format!("{name}.replies"))?;
+        if ours != theirs || !ours.starts_with("PONG\n") {
+            return Err(Failure::new(format_args!(
+                "{name} replied\n{ours}--- and the process\n{theirs}"
+            )));
+        }
+        let rates = read(&format!("{name}.rates"))?;
+        if rates.lines().count() != BENCHMARK_LINES {
+            return Err(Failure::new(format_args!("the benchmark said\n{rates}")));
+        }
     }
     Ok(())
 }
