@@ -130,6 +130,8 @@ pub const ALWAYS_IN_XEN: &[&str] = &[
     "files_by_seed",
     "memory_protection",
     "raw_calls",
+    "red_zone",
+    "red_zone_faults",
     "sleeps",
     "threads",
 ];
