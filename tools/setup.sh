@@ -13,6 +13,7 @@ binutils        objcopy                         makes libc.a and the runtime obj
 make            make                            builds the C programs of the tests
 linux-libc-dev  /usr/include/linux/version.h    kernel headers, for programs that include <linux/...>
 libclang-dev    lib:clang                       bindgen: checks our types against the headers of musl
+libxen-dev      /usr/include/xen/xen.h          checks our layouts against the headers of Xen
 strace          strace                          counts system calls from outside, to compare
 cmake           cmake                           tests that CMake takes muslin-cc as CC
 meson           meson                           the same for Meson

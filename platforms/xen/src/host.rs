@@ -117,9 +117,17 @@ pub unsafe fn enter(
 ) -> Entered {
     // SAFETY: nothing else runs.
     unsafe { *ABOVE.0.get() = above };
+    // SAFETY: the loader's, if the image was entered there; nothing has been written yet.
+    let in_machine = pvh::entry::start_info().map(|info| unsafe { *info });
+    let is_first = match &in_machine {
+        Some(info) => info.is_first(),
+        // SAFETY: as above.
+        None => unsafe { PV.is_first() },
+    };
+    XEN.is_first.store(is_first, Ordering::Relaxed);
     // SAFETY: the image was entered there; the rest the caller promises.
     let started = unsafe {
-        match pvh::entry::start_info() {
+        match &in_machine {
             Some(info) => {
                 *MACHINE.0.get() = &PVH;
                 PVH.start(info, &image, segments, above.call)
@@ -128,13 +136,10 @@ pub unsafe fn enter(
         }
     };
     let Some(started) = started else {
-        console::write(
-            b"muslin: too little memory: give the guest more (memory= in its configuration)\n",
-        );
-        power::end(1, false, true);
+        console::write(b"muslin: too little memory: give the guest more (--mem, or memory= in its configuration)\n");
+        power::end(1, false, is_first);
     };
     events::mask_all();
-    XEN.is_first.store(started.is_first, Ordering::Relaxed);
     XEN.places.set(started.memory, STACK_START..image.start);
     if let Some(ring) = started.xenstore {
         XEN.xenstore.store(ring.address, Ordering::Relaxed);
@@ -151,8 +156,6 @@ pub unsafe fn enter(
 pub(crate) struct Started {
     /// The memory of the library OS, cleared.
     pub memory: Range<usize>,
-    /// It is the machine's first guest.
-    pub is_first: bool,
     /// The command line.
     pub command_line: &'static CStr,
     /// Where the module lies that was loaded with the image.

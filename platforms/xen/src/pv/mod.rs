@@ -38,6 +38,15 @@ pub struct Pv {
 }
 
 impl Pv {
+    /// Whether this is the machine's first guest.
+    ///
+    /// # Safety
+    /// The image was entered at `entry`.
+    pub unsafe fn is_first(&self) -> bool {
+        // SAFETY: as the caller promises; nobody writes there.
+        unsafe { &*entry::start_info() }.flags & SIF_INITDOMAIN != 0
+    }
+
     /// Takes over what the loader says, page tables and exceptions; comes back as the guest's program.
     /// `None`: there is too little memory.
     ///
@@ -52,7 +61,8 @@ impl Pv {
         hypercall::choose(Way::Syscall);
         // SAFETY: as the caller promises; nobody writes there.
         let info = unsafe { &*entry::start_info() };
-        let is_first = info.flags & SIF_INITDOMAIN != 0;
+        // SAFETY: as the caller promises.
+        let is_first = unsafe { self.is_first() };
         let ring = |machine_frame, port| Ring {
             address: space::frame_of(machine_frame),
             port,
@@ -77,7 +87,6 @@ impl Pv {
         }
         Some(Started {
             memory,
-            is_first,
             xenstore: (!is_first).then(|| ring(info.store_mfn, info.store_evtchn)),
             // SAFETY: the loader ends it with a zero.
             command_line: unsafe { CStr::from_ptr(info.cmd_line.as_ptr().cast()) },

@@ -17,7 +17,7 @@ const FIRST_TABLES: usize = 0x1000;
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct StartInfo {
-    /// [`MAGIC`].
+    /// A number that says what this is.
     pub magic: u32,
     /// 0 or more.
     pub version: u32,
@@ -32,7 +32,14 @@ pub struct StartInfo {
 }
 
 /// In [`StartInfo::flags`]: the machine's first guest.
-pub const IS_FIRST: u32 = 1;
+const IS_FIRST: u32 = 1;
+
+impl StartInfo {
+    /// Whether this is the machine's first guest.
+    pub fn is_first(&self) -> bool {
+        self.flags & IS_FIRST != 0
+    }
+}
 
 /// `struct hvm_modlist_entry`.
 #[derive(Clone, Copy, Debug)]

@@ -25,7 +25,7 @@ use crate::host::{self, Ring, Started};
 use crate::hypercall::{self, Way, ask};
 use crate::layout::{DESCRIPTORS, FIRST_STACK_TOP, SHARED_INFO, STACK_START, TRAP_STACK};
 use crate::machine::Machine;
-use entry::{IS_FIRST, Module, StartInfo};
+use entry::{Module, StartInfo};
 
 /// Where the command line is kept: behind the descriptors, in their page.
 const COMMAND_LINE: usize = DESCRIPTORS.start + 0x400;
@@ -61,7 +61,7 @@ impl Pvh {
     /// `info`.
     pub unsafe fn start(
         &self,
-        info: *const StartInfo,
+        info: &StartInfo,
         image: &Range<usize>,
         segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
         call: Code,
@@ -71,7 +71,7 @@ impl Pvh {
             false => Way::Vmcall,
         });
         // SAFETY: the loader's, anywhere in the lowest 4 GiB; nothing has been written but low memory.
-        let (info, initrd) = unsafe { (*info, module(&*info)) };
+        let initrd = unsafe { module(info) };
         // SAFETY: as above. What else the loader has left may be overwritten from here on.
         unsafe { keep_command_line(info.cmdline as usize) };
         let behind = initrd.as_ref().map_or(0, |range| range.end).max(image.end);
@@ -118,9 +118,8 @@ impl Pvh {
             space.map(DESCRIPTORS, low_frame(DESCRIPTORS.start), READ);
             control::flush(DESCRIPTORS);
         }
-        let is_first = info.flags & IS_FIRST != 0;
         let (mut xenstore, mut console) = (None, None);
-        if !is_first {
+        if !info.is_first() {
             xenstore = self.ring(hvm::STORE_PFN, hvm::STORE_EVTCHN);
             console = self.ring(hvm::CONSOLE_PFN, hvm::CONSOLE_EVTCHN);
         }
@@ -130,7 +129,6 @@ impl Pvh {
         }
         Some(Started {
             memory: start..end,
-            is_first,
             xenstore,
             // SAFETY: `keep_command_line` ended it with a zero.
             command_line: unsafe { CStr::from_ptr(COMMAND_LINE as *const core::ffi::c_char) },
