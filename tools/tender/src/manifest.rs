@@ -273,6 +273,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_front_of_frames_is_said_only_where_it_is() {
+        let mut bytes = storage().to_bytes();
+        let entry = &mut bytes[8 + 104..];
+        entry[TYPE_AT] = TYPE_NET as u8;
+        let understands = |bytes: &[u8]| {
+            let manifest = Manifest::parse(bytes).unwrap_or_default();
+            manifest.devices.iter().any(|it| it.understands_offload)
+        };
+        assert!(!understands(&bytes));
+        bytes[8 + 104 + OFFLOAD_AT] = OFFLOAD_UNDERSTOOD as u8;
+        assert!(understands(&bytes));
+        // The word of an image is not the tender's.
+        let mut manifest = Manifest::parse(&bytes).unwrap_or_default();
+        for has_offload in [false, true] {
+            manifest.devices[0].attached = Some(Attached::Net(AttachedNet {
+                mac: [2; 6],
+                mtu: 1500,
+                host_fd: 7,
+                has_offload,
+            }));
+            let said = manifest.to_bytes()[8 + 104 + OFFLOAD_AT];
+            assert_eq!(u16::from(said) == OFFLOAD_GIVEN, has_offload);
+            assert_ne!(u16::from(said), OFFLOAD_UNDERSTOOD);
+        }
+    }
+
+    #[test]
     fn every_length_but_the_right_one_is_refused() {
         let bytes = storage().to_bytes();
         for len in 0..bytes.len() {
