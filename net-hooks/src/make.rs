@@ -29,7 +29,7 @@ const NETLINK_ROUTE: i32 = 0;
 /// `socket(domain, type, protocol)`
 ///
 /// # Errors
-/// `EINVAL` `ESOCKTNOSUPPORT` `EPROTONOSUPPORT` no such socket · `EMFILE` `ENOBUFS`.
+/// `EINVAL` `ESOCKTNOSUPPORT` `EPROTONOSUPPORT` no such socket · `EPERM` a raw socket · `EMFILE` `ENOBUFS`.
 pub fn socket(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let (domain, kind, protocol) = (args.int(0), args.int(1) as u32, args.int(2));
     let family = match u16::try_from(domain) {
@@ -52,8 +52,9 @@ pub fn socket(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         (SOCK_DGRAM, protocol) if protocol == icmp => Kind::Echo,
         (SOCK_STREAM | SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT),
         (SOCK_RAW, _) => {
+            // As Linux tells who is not root: programs go on with what they have for such users.
             missing::raw_sockets();
-            return Err(Errno::EPROTONOSUPPORT);
+            return Err(Errno::EPERM);
         }
         _ => return Err(Errno::ESOCKTNOSUPPORT),
     };

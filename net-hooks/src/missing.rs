@@ -3,15 +3,20 @@
 use alloc::vec::Vec;
 
 use muslin::Lock;
+use muslin_abi::flags::IPPROTO_TCP;
 
 /// What was told, by level and number; sockets of their own kinds have negative levels.
 static TOLD: Lock<Vec<(i32, i32)>> = Lock::new(Vec::new());
+/// An option of TCP.
+const TCP_FASTOPEN_CONNECT: i32 = 30;
 /// The level that stands for types of sockets.
 const TYPES: i32 = -1;
 
-/// An option that there is not.
+/// An option that there is not. The resolver of libc tries to send with the first segment (TCP_FASTOPEN_CONNECT)
+/// and goes on without: nobody needs to hear of that.
 pub fn option(level: i32, option: i32) {
-    if is_new(level, option) {
+    let is_of_libc = (level, option) == (IPPROTO_TCP, TCP_FASTOPEN_CONNECT);
+    if !is_of_libc && is_new(level, option) {
         muslin::print!(
             "muslin: the program asked for option {option} of level {level} of a socket, which the network \
              stack does not have: ENOPROTOOPT"
@@ -24,7 +29,7 @@ pub fn raw_sockets() {
     if is_new(TYPES, 0) {
         muslin::print!(
             "muslin: the program asked for a raw socket, which the network stack does not have: \
-             EPROTONOSUPPORT"
+             EPERM"
         );
     }
 }

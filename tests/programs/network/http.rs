@@ -154,7 +154,7 @@ fn serves(
 }
 
 /// Bytes that say where they are.
-fn noise(len_bytes: usize) -> Vec<u8> {
+pub fn noise(len_bytes: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     (0..len_bytes.div_ceil(8))
         .flat_map(|_| {
@@ -240,7 +240,8 @@ fn by_curl(place: &Place, small: &[u8], big: &[u8]) -> Step<()> {
     Ok(())
 }
 
-fn expect(what: &str, found: &str, wanted: &str) -> Step<()> {
+/// What was found must be that.
+pub fn expect(what: &str, found: &str, wanted: &str) -> Step<()> {
     if found == wanted {
         return Ok(());
     }

@@ -2,7 +2,9 @@
 //! test made for itself, on the other a program with Muslin's network stack, as a guest of spt or as a process
 //! whose sockets alone are the stack's.
 
+mod clients;
 mod http;
+mod names;
 mod place;
 mod started;
 
@@ -10,5 +12,8 @@ use libtest_mimic::Trial;
 
 /// The tests.
 pub fn trials() -> Vec<Trial> {
-    http::trials()
+    let mut all = http::trials();
+    all.extend(clients::trials());
+    all.extend(names::trials());
+    all
 }

@@ -100,9 +100,14 @@ pub struct Test {
 impl Test {
     /// One test for each world.
     pub fn trials(self, name: &str) -> Vec<Trial> {
-        World::ALL
-            .into_iter()
-            .map(|world| {
+        self.trials_of(&World::ALL, name)
+    }
+
+    /// One test for each of these worlds.
+    pub fn trials_of(self, worlds: &[World], name: &str) -> Vec<Trial> {
+        worlds
+            .iter()
+            .map(|&world| {
                 let name = format!("network::{name}::{}", world.name());
                 let test = name.clone();
                 Trial::ignorable_test(name, move || completion(self.run(&test, world)))
@@ -222,6 +227,21 @@ impl Place {
                 .map_err(|why| Failure::io("writing", &path, &why))?;
         }
         Ok(dir)
+    }
+
+    /// Has the processes of Linux find the files of this directory's `etc` in their own.
+    pub fn take_etc_of(&self, dir: &Path) -> Step<()> {
+        let etc = dir.join("etc");
+        for file in fs::read_dir(&etc).map_err(|why| Failure::io("reading", &etc, &why))? {
+            let file = file.map_err(|why| Failure::io("reading", &etc, &why))?;
+            let mut mount = self.tool("mount")?;
+            mount
+                .arg("--bind")
+                .arg(file.path())
+                .arg(Path::new("/etc").join(file.file_name()));
+            self.succeed(mount)?;
+        }
+        Ok(())
     }
 
     /// A program with the stack at the usual addresses, in that directory.

@@ -1,9 +1,10 @@
 //! Commands that run beside the test, with all that they say.
 
 use std::fs::File;
+use std::io::{Seek, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,13 +54,23 @@ impl Said {
 
 impl Started {
     /// Starts a command. What it says goes to files, so that it never waits for the test.
-    pub fn new(mut command: Command) -> Step<Started> {
+    pub fn new(command: Command) -> Step<Started> {
+        Self::with_input(command, b"")
+    }
+
+    /// The same for one that reads this and its end.
+    pub fn with_input(mut command: Command, input: &[u8]) -> Step<Started> {
         let what = format!("{command:?}");
         let failed = |why| Failure::new(format_args!("starting {what}: {why}"));
         let (output, complaints) = (tempfile::tempfile(), tempfile::tempfile());
         let (output, complaints) = (output.map_err(failed)?, complaints.map_err(failed)?);
+        let mut words = tempfile::tempfile().map_err(failed)?;
+        words
+            .write_all(input)
+            .and_then(|()| words.rewind())
+            .map_err(failed)?;
         let child = command
-            .stdin(Stdio::null())
+            .stdin(words)
             .stdout(output.try_clone().map_err(failed)?)
             .stderr(complaints.try_clone().map_err(failed)?)
             .spawn()
@@ -88,22 +99,24 @@ impl Started {
     }
 
     /// Waits until something is so.
-    pub fn until(&mut self, what: &str, mut is_so: impl FnMut() -> bool) -> Step<()> {
+    pub fn until(&mut self, what: &str, mut is_so: impl FnMut(&Said) -> bool) -> Step<()> {
         let deadline = Instant::now() + PATIENCE;
-        while !is_so() {
+        loop {
             let ended = !matches!(self.child.try_wait(), Ok(None));
+            let said = self.said(None)?;
+            if is_so(&said) {
+                return Ok(());
+            }
             if ended || Instant::now() > deadline {
-                let said = self.said(None)?;
                 return Err(said.failure(&format!("waited in vain until {what}; ended: {ended}")));
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
     }
 
     /// Waits until it listens.
     pub fn until_it_listens(&mut self, address: SocketAddr) -> Step<()> {
-        self.until(&format!("{address} answers"), || {
+        self.until(&format!("{address} answers"), |_| {
             TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
         })
     }
