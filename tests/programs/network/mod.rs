@@ -4,8 +4,10 @@
 
 mod clients;
 mod http;
+mod iperf;
 mod names;
 mod place;
+mod redis;
 mod started;
 
 use libtest_mimic::Trial;
@@ -14,6 +16,8 @@ use libtest_mimic::Trial;
 pub fn trials() -> Vec<Trial> {
     let mut all = http::trials();
     all.extend(clients::trials());
+    all.extend(iperf::trials());
+    all.extend(redis::trials());
     all.extend(names::trials());
     all
 }

@@ -1,0 +1,90 @@
+//! iperf3 with the stack at one end and on Linux at the other: each way, each of them the server.
+
+use std::net::SocketAddr;
+
+use libtest_mimic::Trial;
+
+use crate::failure::Step;
+
+use super::place::{GUEST, LINUX, Place, Test};
+use super::started::Started;
+
+const PORT: u16 = 5201;
+
+/// What is transferred: the words for the client, and how many bytes must have arrived. The receiver stops to
+/// count when it hears that the sender has sent all, and datagrams get lost where nobody waits for them: so it is
+/// half of them.
+const TRANSFERS: &[(&[&str], u64)] = &[
+    (&["-n", "48M"], 24 << 20),
+    (&["-t", "1", "-R"], 8 << 20),
+    (&["-n", "24M", "-P", "4"], 12 << 20),
+    (&["-t", "1", "-P", "4", "-R", "-w", "32K"], 4 << 20),
+    (&["-n", "8M", "-l", "1000", "-N"], 4 << 20),
+    (&["-u", "-b", "40M", "-t", "1", "-l", "1400"], 5_000_000 / 2),
+    (
+        &["-u", "-b", "40M", "-t", "1", "-l", "1400", "-R"],
+        5_000_000 / 2,
+    ),
+];
+
+/// The tests.
+pub fn trials() -> Vec<Trial> {
+    let test = Test {
+        programs: &["iperf3"],
+        peers: &["iperf3"],
+        is_long: false,
+        body: iperf,
+    };
+    test.trials("iperf3")
+}
+
+fn iperf(place: &Place) -> Step<()> {
+    let root = place.directory("root", &[("tmp/empty", b"")])?;
+    let guest = || place.program("iperf3", "iperf3", &root);
+    let linux = || place.peer("iperf3", "iperf3");
+    for is_server in [true, false] {
+        let (mut server, address) = if is_server {
+            (guest()?, GUEST)
+        } else {
+            (linux()?, LINUX)
+        };
+        server.args(["-s", "-p", &PORT.to_string()]);
+        let mut server = Started::new(server)?;
+        server.until_it_listens(SocketAddr::from((address, PORT)))?;
+        for (words, least_bytes) in TRANSFERS {
+            let mut client = if is_server { linux()? } else { guest()? };
+            client
+                .args([
+                    "-c",
+                    &address.to_string(),
+                    "-p",
+                    &PORT.to_string(),
+                    "--json",
+                ])
+                .args(*words);
+            let said = place.run(client)?;
+            let bytes = received(&said.output);
+            if said.status != Some(0) || bytes.is_none_or(|bytes| bytes < *least_bytes) {
+                let what = format!("{bytes:?} bytes arrived, at least {least_bytes} should have");
+                return Err(server.end()?.failure(&said.failure(&what).to_string()));
+            }
+        }
+        server.end()?;
+    }
+    Ok(())
+}
+
+/// The bytes that the receivers had in the end, from the report in JSON.
+fn received(report: &str) -> Option<u64> {
+    let sum = ["\"sum_received\":", "\"sum\":"]
+        .iter()
+        .find_map(|name| report.rfind(name))?;
+    let bytes = report[sum..].split("\"bytes\":").nth(1)?;
+    bytes
+        .trim_start()
+        .split([',', '\n', '}'])
+        .next()?
+        .trim()
+        .parse()
+        .ok()
+}

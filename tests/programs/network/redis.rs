@@ -1,0 +1,108 @@
+//! Redis's own tests, run by Linux against a server with the stack.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+
+use libtest_mimic::Trial;
+
+use crate::built::{self, Flavour};
+use crate::failure::{Failure, Step};
+use crate::stage::copy_files;
+
+use super::place::{GUEST, Place, Test};
+use super::started::Started;
+
+const PORT: u16 = 6379;
+
+/// The files of tests that are run by `make test`.
+const SHORT: &[&str] = &[
+    "unit/protocol",
+    "unit/type/hash",
+    "unit/type/incr",
+    "unit/type/string",
+];
+/// Fewer of them have not run.
+const SHORT_PASSED: usize = 120;
+const ALL_PASSED: usize = 800;
+
+/// What a test is marked with that does not suit: where the server is one process, it can neither save in the
+/// background nor start to replicate, which is the same; and minutes of tests that fill the memory.
+const NOT: &str = "-needs:repl -needs:save -slow";
+
+/// The tests.
+pub fn trials() -> Vec<Trial> {
+    let test = Test {
+        programs: &["redis"],
+        peers: &["redis", "redis-suite"],
+        is_long: false,
+        body: short,
+    };
+    let mut all = test.trials("redis_suite");
+    let long = Test {
+        is_long: true,
+        body: whole,
+        ..test
+    };
+    all.extend(long.trials("redis_suite_whole"));
+    all
+}
+
+fn short(place: &Place) -> Step<()> {
+    let words: Vec<&str> = SHORT.iter().flat_map(|file| ["--single", file]).collect();
+    suite(place, &words, SHORT_PASSED)
+}
+
+fn whole(place: &Place) -> Step<()> {
+    suite(place, &[], ALL_PASSED)
+}
+
+fn suite(place: &Place, words: &[&str], least: usize) -> Step<()> {
+    // The tests write beside themselves, and look for Redis's programs there.
+    let dir = place.file("suite");
+    let tests = built::program("redis-suite", Flavour::Stock)?.join("tests");
+    copy_files(&tests, &dir.join("tests"))?;
+    let (programs, link) = (built::program("redis", Flavour::Stock)?, dir.join("src"));
+    symlink(programs, &link).map_err(|why| Failure::io("linking", &link, &why))?;
+
+    let root = place.directory("root", &[("empty", b"")])?;
+    let mut server = place.program("redis", "redis-server", &root)?;
+    server.args([
+        "--port",
+        &PORT.to_string(),
+        "--protected-mode",
+        "no",
+        "--save",
+        "",
+    ]);
+    server.args([
+        "--enable-debug-command",
+        "yes",
+        "--enable-protected-configs",
+        "yes",
+    ]);
+    let mut server = Started::new(server)?;
+    server.until_it_listens(SocketAddr::from((GUEST, PORT)))?;
+
+    let mut suite = place.tool("tclsh")?;
+    suite.current_dir(&dir);
+    suite.args(["tests/test_helper.tcl", "--host", &GUEST.to_string()]);
+    suite
+        .args(["--port", &PORT.to_string(), "--tags", NOT])
+        .args(words);
+    let said = place.run(suite)?;
+    // The words have colours.
+    let passed = said
+        .output
+        .lines()
+        .filter(|line| line.contains("ok\x1b[0m]: ") || line.contains("[ok]: "))
+        .count();
+    eprintln!("{passed} of Redis's own tests passed");
+    if said.status == Some(0)
+        && passed >= least
+        && said.output.contains("All tests passed without errors")
+    {
+        return Ok(());
+    }
+    let about = format!("{passed} of its tests passed, {least} should have at least");
+    Err(server.end()?.failure(&said.failure(&about).to_string()))
+}
