@@ -21,9 +21,36 @@ const SHORT: &[&str] = &[
     "unit/type/incr",
     "unit/type/string",
 ];
-/// Fewer of them have not run.
+/// Those that `make test-long` runs besides. Not among them: `unit/type/list`, `unit/type/stream`,
+/// `unit/type/stream-cgroups`, `unit/scripting`, `unit/other`, `unit/expire` and `unit/aofrw`, in which the server forks
+/// where no mark says so; `unit/introspection`, which looks for ports that are taken where it runs itself;
+/// and those that are not for servers that they did not start.
+const LONG: &[&str] = &[
+    "unit/auth",
+    "unit/bitfield",
+    "unit/bitops",
+    "unit/dump",
+    "unit/functions",
+    "unit/geo",
+    "unit/hyperloglog",
+    "unit/info",
+    "unit/keyspace",
+    "unit/latency-monitor",
+    "unit/lazyfree",
+    "unit/multi",
+    "unit/pubsub",
+    "unit/quit",
+    "unit/replybufsize",
+    "unit/scan",
+    "unit/slowlog",
+    "unit/sort",
+    "unit/tracking",
+    "unit/type/set",
+    "unit/type/zset",
+];
+/// So many pass at least; were they fewer, some would not have run.
 const SHORT_PASSED: usize = 120;
-const ALL_PASSED: usize = 800;
+const LONG_PASSED: usize = 900;
 
 /// What a test is marked with that does not suit: where the server is one process, it can neither save in the
 /// background nor start to replicate, which is the same; and minutes of tests that fill the memory.
@@ -38,25 +65,24 @@ pub fn trials() -> Vec<Trial> {
         body: short,
     };
     let mut all = test.trials("redis_suite");
-    let long = Test {
+    let more = Test {
         is_long: true,
-        body: whole,
+        body: long,
         ..test
     };
-    all.extend(long.trials("redis_suite_whole"));
+    all.extend(more.trials("redis_suite_long"));
     all
 }
 
 fn short(place: &Place) -> Step<()> {
-    let words: Vec<&str> = SHORT.iter().flat_map(|file| ["--single", file]).collect();
-    suite(place, &words, SHORT_PASSED)
+    suite(place, SHORT.iter(), SHORT_PASSED)
 }
 
-fn whole(place: &Place) -> Step<()> {
-    suite(place, &[], ALL_PASSED)
+fn long(place: &Place) -> Step<()> {
+    suite(place, SHORT.iter().chain(LONG), LONG_PASSED)
 }
 
-fn suite(place: &Place, words: &[&str], least: usize) -> Step<()> {
+fn suite<'a>(place: &Place, files: impl Iterator<Item = &'a &'a str>, least: usize) -> Step<()> {
     // The tests write beside themselves, and look for Redis's programs there.
     let dir = place.file("suite");
     let tests = built::program("redis-suite", Flavour::Stock)?.join("tests");
@@ -86,9 +112,8 @@ fn suite(place: &Place, words: &[&str], least: usize) -> Step<()> {
     let mut suite = place.tool("tclsh")?;
     suite.current_dir(&dir);
     suite.args(["tests/test_helper.tcl", "--host", &GUEST.to_string()]);
-    suite
-        .args(["--port", &PORT.to_string(), "--tags", NOT])
-        .args(words);
+    suite.args(["--port", &PORT.to_string(), "--tags", NOT]);
+    suite.args(files.flat_map(|file| ["--single", file]));
     let said = place.run(suite)?;
     // The words have colours.
     let passed = said
