@@ -142,10 +142,12 @@ impl Net {
         }
     }
 
-    /// Tells all that a socket is ready for as if it had just become so.
+    /// Tells all that a socket is ready for as if it had just become so: a kernel shows what it may write
+    /// anew only if that was away.
     pub fn tell_anew(&self, id: SocketId) {
         if let Some(entry) = self.entry(id) {
             let readiness = self.stack.readiness(id).into();
+            entry.file.changed(0, 0);
             entry.file.changed(readiness, readiness);
         }
     }
