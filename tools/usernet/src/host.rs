@@ -53,7 +53,8 @@ pub(crate) fn plain(address: SocketAddrAny) -> Result<SocketAddr, Errno> {
 /// What an error of a socket means to who wanted something of it.
 pub(crate) fn refusal(errno: Errno) -> Refusal {
     match errno {
-        Errno::CONNREFUSED => Refusal::Port,
+        // Also who was there, and had gone before it was noticed.
+        Errno::CONNREFUSED | Errno::CONNRESET => Refusal::Port,
         Errno::NETUNREACH | Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL => Refusal::Network,
         Errno::ACCESS | Errno::PERM => Refusal::Prohibited,
         // Others may be gone when it is tried again.

@@ -93,11 +93,14 @@ fn the_other_side_may_end_first() {
 
 #[test]
 fn both_sides_hear_of_resets() {
-    let (to, server) = serve(|stream| {
+    let (to, server) = serve(|mut stream| {
+        // Once the guest knows that it is connected.
+        stream.read_exact(&mut [0]).unwrap();
         sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
     });
     let mut guest = Guest::new();
     let socket = guest.connect(to);
+    guest.send(socket, b"x").unwrap();
     assert_eq!(guest.receive(socket), Err(Errno::ECONNRESET));
     server.join().unwrap();
 
