@@ -43,6 +43,8 @@ mod strace;
 mod stress;
 #[path = "programs/suites.rs"]
 mod suites;
+#[path = "programs/two_ends.rs"]
+mod two_ends;
 
 use std::process::ExitCode;
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
     trials.extend(network::trials());
     trials.extend(stress::trials());
     trials.extend(suites::trials());
+    trials.extend(two_ends::trials());
     trials.extend(same::self_trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
