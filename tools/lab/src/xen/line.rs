@@ -1,7 +1,7 @@
 //! What is said on dom0's second serial line.
 //!
 //! dom0 says [`READY`] again and again until it is told a word that nobody else knows, the time, and how
-//! many disks it has. It repeats the word, then the job has the line; at the end comes the word again, and a status.
+//! many disks it has. It repeats the word, and when it is told to go the job has the line; at the end comes the word again, and a status.
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
@@ -26,6 +26,12 @@ pub(super) const STEP: Duration = Duration::from_millis(10);
 
 /// How long a machine may take to go on.
 const RESUME_MAX: Duration = Duration::from_secs(60);
+
+/// How long dom0, which has just said that it is up, may take to repeat a word.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// How many machines are tried.
+const TRIES: usize = 4;
 
 /// Lines of a log that are shown when something went wrong.
 const LINES: usize = 15;
@@ -95,7 +101,7 @@ impl Line {
 pub(super) fn run(
     snapshot: &Snapshot,
     job: &Job,
-    input: Option<Box<dyn Read + Send>>,
+    mut input: Option<Box<dyn Read + Send>>,
     hear: &mut dyn FnMut(&[u8]) -> Heard,
 ) -> Result<Done, String> {
     let place = Place::new()?;
@@ -111,28 +117,46 @@ pub(super) fn run(
         more.push("-device".into());
         more.push(format!("scsi-hd,bus=disks.0,scsi-id={number},drive=disk{number}").into());
     }
-    let mut machine = machine::start(&place, &snapshot.words, &more)?;
-    let status = talk(&mut machine, &place, job, input, hear);
-    let _ = machine.kill();
-    let _ = machine.wait();
-    let log = place.log();
-    match status {
-        Ok(status) => Ok(Done { status, log }),
-        Err(why) => Err(format!("{why}; its last words:\n{}", last_lines(&log))),
+    // An emulated serial line can lose an interrupt: then nothing was begun, and another machine is tried.
+    for _ in 0..TRIES {
+        let mut machine = machine::start(&place, &snapshot.words, &more)?;
+        let line = wake(&mut machine, &place, job);
+        let status = line.and_then(|line| talk(line, job, input.take(), hear));
+        let _ = machine.kill();
+        let _ = machine.wait();
+        let log = place.log();
+        let _ = fs::remove_file(place.line());
+        match status {
+            Ok(status) => return Ok(Done { status, log }),
+            Err(Trouble::Asleep) => {}
+            Err(Trouble::Other(why)) => {
+                return Err(format!("{why}; its last words:\n{}", last_lines(&log)));
+            }
+        }
+    }
+    Err("dom0 did not go on".to_owned())
+}
+
+/// What went wrong.
+enum Trouble {
+    /// dom0 did not take the job.
+    Asleep,
+    /// In words.
+    Other(String),
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Self {
+        Self::Other(why)
     }
 }
 
-fn talk(
-    machine: &mut Child,
-    place: &Place,
-    job: &Job,
-    input: Option<Box<dyn Read + Send>>,
-    hear: &mut dyn FnMut(&[u8]) -> Heard,
-) -> Result<Option<i32>, String> {
+/// Waits for dom0, and makes it begin.
+fn wake(machine: &mut Child, place: &Place, job: &Job) -> Result<(Line, String), Trouble> {
     let resumed = Instant::now() + RESUME_MAX;
     let mut line = connect(place, machine, resumed)?;
     if !line.wait_for(READY, resumed) {
-        return Err("dom0 did not go on".to_owned());
+        return Err(Trouble::Asleep);
     }
     let word = format!("{:016x}", RandomState::new().build_hasher().finish());
     let now = SystemTime::now()
@@ -142,9 +166,20 @@ fn talk(
     let disks = job.disks.len() + 1;
     let words = format!("{word} {now} {disks}\n");
     line.stream.write_all(words.as_bytes()).map_err(failed)?;
-    if !line.wait_for(format!("{word}\n").as_bytes(), Instant::now() + RESUME_MAX) {
-        return Err("dom0 did not take the job".to_owned());
+    let answered = Instant::now() + ANSWER_MAX;
+    if !line.wait_for(format!("{word}\n").as_bytes(), answered) {
+        return Err(Trouble::Asleep);
     }
+    line.stream.write_all(b"go\n").map_err(failed)?;
+    Ok((line, word))
+}
+
+fn talk(
+    (mut line, word): (Line, String),
+    job: &Job,
+    input: Option<Box<dyn Read + Send>>,
+    hear: &mut dyn FnMut(&[u8]) -> Heard,
+) -> Result<Option<i32>, Trouble> {
     if let Some(mut input) = input {
         let mut to = line.stream.try_clone().map_err(failed)?;
         // Ends with its input, or when the machine is gone.
@@ -169,7 +204,7 @@ fn talk(
             return Ok(status.trim().parse().ok());
         }
         if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return Err("the job took too long".to_owned());
+            return Err("the job took too long".to_owned().into());
         }
         if !line.hear() {
             return Ok(None);

@@ -92,6 +92,18 @@ pub fn solo5(test: &str) -> Option<&'static Path> {
     }
 }
 
+/// The same for guests of Xen.
+pub fn xen(test: &str) -> Option<&'static Path> {
+    static XEN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match XEN.get_or_init(|| make(Flavour::Xen)) {
+        Ok(dir) => Some(dir),
+        Err(reason) => {
+            skip(test, reason);
+            None
+        }
+    }
+}
+
 /// The same for virtual machines.
 pub fn hvt(test: &str) -> Option<&'static Path> {
     static HVT: OnceLock<Result<PathBuf, String>> = OnceLock::new();

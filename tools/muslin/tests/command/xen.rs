@@ -1,11 +1,13 @@
 //! Images for Xen: what the command says about them, and that they run.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
-use muslin_lab::xen::Lab;
+use muslin_lab::xen::{Heard, Job, Lab};
 
-use crate::lab::{directory, muslin, skip, succeed, write};
+use crate::lab::{directory, driver, muslin, skip, succeed, write, xen};
 
 /// A guest that says hello and its command line, and ends with status 42.
 const GUEST: &str = include_str!("../../../lab/tests/xen_guest.s");
@@ -156,4 +158,66 @@ fn a_guest_of_xen_runs_to_its_status() {
         "hello from Xen\na b\n"
     );
     assert_eq!(output.status.code(), Some(42));
+}
+
+/// Starts a guest, says something to its console, and has 300,000 bytes back over the bridge.
+const WITH_DEVICES: &str = r#"
+    { sleep 2; echo there; sleep 60; } | guest guest.cfg &
+    until ping -c 1 -W 1 10.0.0.2 >/dev/null; do sleep 0.3; done
+    head -c 300000 /dev/urandom >sent
+    timeout 60 nc 10.0.0.2 7 <sent >back
+    # Its console has everything before the next line.
+    wait
+    cmp sent back && echo the same
+"#;
+
+/// Far more than the guest takes, even on a busy machine.
+const LIMIT: Duration = Duration::from_secs(180);
+
+#[test]
+fn a_guest_of_xen_has_a_console_a_disk_and_a_network() {
+    let test = "xen_devices";
+    let lab = match Lab::find() {
+        Ok(lab) => lab,
+        Err(why) => return skip(test, &why),
+    };
+    let Some(sysroot) = xen(test) else {
+        return;
+    };
+    let dir = directory(test);
+    write(&dir, &[("devices.c", include_str!("xen_devices.c"))]);
+    succeed(driver(sysroot, &dir).args(["-O2", "devices.c", "-o", "image"]));
+    fs::write(dir.join("disk"), vec![0; 512 << 10]).unwrap();
+    let config = "name = \"g\"\ntype = \"pv\"\nkernel = \"image\"\nmemory = 16\n\
+        cmdline = \"MUSLIN_ARGV0=image MUSLIN_IPV4=10.0.0.2/24 --\"\n\
+        disk = [ \"format=raw,vdev=xvda,access=rw,target=/disks/1\" ]\n\
+        vif = [ \"bridge=br0\" ]\non_poweroff = \"preserve\"\non_crash = \"preserve\"\n";
+    let job = Job {
+        script: WITH_DEVICES.to_owned(),
+        files: vec![
+            ("image".to_owned(), fs::read(dir.join("image")).unwrap()),
+            ("guest.cfg".to_owned(), config.as_bytes().to_vec()),
+        ],
+        disks: vec![dir.join("disk")],
+        limit: Some(LIMIT),
+        ..Job::default()
+    };
+    let mut output = Vec::new();
+    let done = lab.run(&job, None, &mut |bytes| {
+        output.extend_from_slice(bytes);
+        Heard::More
+    });
+    let done = done.unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output),
+        "disk 0, heard there\nnetwork 0\nmuslin: exit status 42\nthe same\n",
+        "{}",
+        done.log
+    );
+    assert_eq!(done.status, Some(0));
+    // What the guest wrote is in the file.
+    let disk = fs::read(dir.join("disk")).unwrap();
+    assert_eq!(disk.len(), 512 << 10);
+    assert!(disk[..700].iter().all(|&byte| byte == 0));
+    assert_eq!(disk[700..704], [0, 7, 14, 21]);
 }
