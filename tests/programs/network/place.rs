@@ -118,7 +118,7 @@ impl Test {
 
     fn run(self, name: &str, world: World) -> Step<()> {
         if let Some(report) = env::var_os(REPORT) {
-            let text = match Place::new(world).and_then(|place| (self.body)(&place)) {
+            let text = match Place::new(world, self.is_long).and_then(|place| (self.body)(&place)) {
                 Ok(()) => FINE.to_owned(),
                 Err(failure) => failure.to_string(),
             };
@@ -201,13 +201,15 @@ pub struct Place {
     /// Where the program with the stack runs.
     pub world: World,
     scratch: TempDir,
+    is_long: bool,
 }
 
 impl Place {
-    fn new(world: World) -> Step<Place> {
+    fn new(world: World, is_long: bool) -> Step<Place> {
         Ok(Place {
             world,
             scratch: directory()?,
+            is_long,
         })
     }
 
@@ -261,7 +263,7 @@ impl Place {
 
     /// A guest of an image in so much memory, at the usual addresses, with that directory as its root.
     pub fn guest_in(&self, memory_mib: u32, image: &Path, dir: &Path) -> Command {
-        let mut command = limited();
+        let mut command = self.limited();
         command
             .current_dir(dir)
             .arg(repository().join("out/bin/muslin"))
@@ -283,12 +285,12 @@ impl Place {
         network: &[(&str, &str)],
     ) -> Step<Command> {
         let image = self.image(recipe, name)?;
-        let mut command = limited();
+        let mut command = self.limited();
         command.current_dir(dir);
         match self.world {
             World::Spt => {
                 command.arg(repository().join("out/bin/muslin"));
-                command.args(["run", "--mem=96", "--net=service=tap7"]);
+                command.args(["run", "--net=service=tap7"]);
                 for (name, value) in network {
                     command.arg(format!("--env=MUSLIN_{name}={value}"));
                 }
@@ -314,7 +316,7 @@ impl Place {
 
     /// A program of Linux's end.
     pub fn peer(&self, recipe: &str, name: &str) -> Step<Command> {
-        let mut command = limited();
+        let mut command = self.limited();
         command.arg(built::program(recipe, Flavour::Stock)?.join(name));
         command.current_dir(self.scratch.path());
         Ok(command)
@@ -328,7 +330,7 @@ impl Place {
                 "there is no {name} here (Debian: apt-get install {name})"
             )));
         }
-        let mut command = limited();
+        let mut command = self.limited();
         command.arg(path).current_dir(self.scratch.path());
         Ok(command)
     }
@@ -342,6 +344,17 @@ impl Place {
     pub fn succeed(&self, command: Command) -> Step<String> {
         self.run(command)?.fine()
     }
+
+    /// A command that ends in time, before the test does.
+    fn limited(&self) -> Command {
+        let mut command = Command::new(tool("timeout"));
+        let limit = if self.is_long { "1700" } else { "240" };
+        command.args(["--kill-after=5", limit]).env_clear();
+        command
+            .env("LC_ALL", "C")
+            .env("PATH", env::var_os("PATH").unwrap_or_default());
+        command
+    }
 }
 
 /// The program's addresses, without the `MUSLIN_` of the variables' names.
@@ -351,16 +364,6 @@ fn usual_addresses() -> [(&'static str, String); 3] {
         ("IPV4_GATEWAY", LINUX.to_string()),
         ("IPV6", format!("{GUEST6}/64")),
     ]
-}
-
-/// A command that ends in time.
-fn limited() -> Command {
-    let mut command = Command::new(tool("timeout"));
-    command.args(["--kill-after=5", "240"]).env_clear();
-    command
-        .env("LC_ALL", "C")
-        .env("PATH", env::var_os("PATH").unwrap_or_default());
-    command
 }
 
 fn directory() -> Step<TempDir> {
