@@ -5,10 +5,7 @@ use std::os::fd::OwnedFd;
 
 use muslin_net_stack::Refusal;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrAny, SocketFlags, SocketType, connect, getsockname, ipproto,
-    socket_with,
-};
+use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, ipproto, socket_with};
 
 fn family(of: IpAddr) -> AddressFamily {
     match of {
@@ -17,7 +14,7 @@ fn family(of: IpAddr) -> AddressFamily {
     }
 }
 
-const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+pub(crate) const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
 
 /// A socket for streams of the family of an address.
 pub(crate) fn stream(to: IpAddr) -> Result<OwnedFd, Errno> {
@@ -36,13 +33,6 @@ pub(crate) fn echoes(to: IpAddr) -> Result<OwnedFd, Errno> {
         IpAddr::V6(_) => ipproto::ICMPV6,
     };
     socket_with(family(to), SocketType::DGRAM, FLAGS, Some(protocol))
-}
-
-/// The address that this host has towards another. Nothing is sent.
-pub(crate) fn source(to: SocketAddr) -> Result<IpAddr, Errno> {
-    let socket = datagrams(to.ip())?;
-    connect(&socket, &to)?;
-    Ok(plain(getsockname(&socket)?)?.ip())
 }
 
 /// An address of IP.

@@ -24,6 +24,7 @@ mod net;
 mod poller;
 mod publish;
 mod reach;
+mod route;
 mod router;
 mod settings;
 mod streams;

@@ -10,6 +10,7 @@ use muslin_net_stack::Refusal;
 
 use crate::host;
 use crate::net::{GATEWAY_V4, GATEWAY_V6, NAMES_V4, NAMES_V6, is_inside};
+use crate::route;
 
 /// The port of name servers.
 const NAMES_PORT: u16 = 53;
@@ -40,10 +41,7 @@ pub(crate) fn place(to: SocketAddr, reaches_host: bool) -> Result<Place, Refusal
         address if is_inside(address) => Err(Refusal::Host),
         address if !is_everywhere(address) => Err(Refusal::Prohibited),
         address => {
-            let source =
-                host::source(SocketAddr::new(address, to.port().max(1))).map_err(host::refusal)?;
-            // A host talks to itself by the address that it talks to.
-            if source == address && !reaches_host {
+            if !reaches_host && !route::is_elsewhere(address).map_err(host::refusal)? {
                 return Err(Refusal::Prohibited);
             }
             Ok(Place::There(to))
