@@ -162,7 +162,7 @@ fn a_guest_of_xen_runs_to_its_status() {
 
 /// Starts a guest, says something to its console, and has 300,000 bytes back over the bridge.
 const WITH_DEVICES: &str = r#"
-    { sleep 2; echo there; sleep 60; } | guest guest.cfg &
+    { sleep 2; echo there; } | guest guest.cfg &
     until ping -c 1 -W 1 10.0.0.2 >/dev/null; do sleep 0.3; done
     head -c 300000 /dev/urandom >sent
     timeout 60 nc 10.0.0.2 7 <sent >back
