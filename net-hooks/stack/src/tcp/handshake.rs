@@ -443,6 +443,9 @@ impl SmolStack {
     /// Makes a connection of a handshake that is done.
     fn establish(&mut self, handshake: &Handshake, segment: &Segment) -> Option<Name> {
         let connection = self.begin_connection(handshake, segment);
+        if connection.is_none() && !handshake.is_ours {
+            self.tell_lost(handshake);
+        }
         if connection.is_none()
             && handshake.is_ours
             && let Some(socket) = self.sockets.get_mut(handshake.owner)
