@@ -19,6 +19,7 @@ use crate::streams::Streams;
 use muslin_net_stack::Stack;
 
 const BACKLOG: i32 = 128;
+const ACCEPTED: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
 /// So many connections, or messages, are taken before others have their turn.
 const TURN: usize = 32;
 /// The ports of the gateway by which clients of UDP are told apart, and so how many there can be.
@@ -33,6 +34,9 @@ pub(crate) struct Published {
     clients: HashMap<u16, Client>,
     by_client: HashMap<Client, u16>,
     order: VecDeque<u16>,
+    /// Given up for a moment to turn somebody away when there are no more descriptors: who is not taken
+    /// would be told of again and again.
+    spare: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -66,6 +70,9 @@ impl Published {
         if !publish.is_udp {
             listen(&socket, BACKLOG)?;
         }
+        if self.spare.is_none() {
+            self.spare = Some(host::datagrams(address.ip())?);
+        }
         let source = Source::Published(self.ports.len() as u64);
         world.poller.add_reader(&socket, source)?;
         self.ports.push(Port { publish, socket });
@@ -86,8 +93,16 @@ impl Published {
             return;
         };
         for _ in 0..TURN {
-            match accept_with(socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            match accept_with(socket, ACCEPTED) {
                 Ok(client) => streams.connect_to_guest(world, client, guest),
+                Err(Errno::MFILE | Errno::NFILE) => {
+                    self.spare = None;
+                    let is_turned_away = accept_with(socket, ACCEPTED).is_ok();
+                    self.spare = host::datagrams(publish.host.ip()).ok();
+                    if !is_turned_away {
+                        return;
+                    }
+                }
                 Err(_) => return,
             }
         }
