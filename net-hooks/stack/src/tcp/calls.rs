@@ -245,7 +245,8 @@ impl SmolStack {
         if taken == 0 && total > 0 {
             return Err(Errno::EAGAIN);
         }
-        if has_more && taken == total && connection.unsent() < usize::from(connection.offer.mss) {
+        let is_small = connection.unsent() < usize::from(connection.offer.mss);
+        if has_more && taken == total && is_small && connection.send_room() > 0 {
             // It waits for the rest, unless that takes long, or something else is sent.
             let at = now + MORE_NS;
             if at < connection.armed_ns {
