@@ -1,5 +1,6 @@
 //! Frames that arrive: what they are, and whether they are for us.
 
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ethernet::{self, Arp};
@@ -7,6 +8,9 @@ use crate::ip::{self, Head};
 use crate::output::solicited_node;
 use crate::smol::SmolStack;
 use crate::topology::{Cast, LO};
+
+/// The room in front of what was put together, for the header that TCP puts there.
+const FRONT_BYTES: usize = 20;
 
 /// A datagram that arrived: what is above IP is at `at..end` of its frame. There are at least
 /// 20 bytes in front, which may be overwritten.
@@ -104,14 +108,21 @@ impl SmolStack {
             let Some(content) = self.reassembly.take(self.now, &parsed, part, content) else {
                 return;
             };
-            // With room in front for the header that TCP puts there.
-            let mut whole = alloc::vec![0; 20];
+            let mut whole = Vec::new();
+            if whole
+                .try_reserve_exact(FRONT_BYTES + content.len())
+                .is_err()
+            {
+                // As if a part had been lost.
+                return;
+            }
+            whole.resize(FRONT_BYTES, 0);
             whole.extend_from_slice(&content);
             let arrived = Arrived {
                 head: parsed.head,
                 link,
                 cast,
-                at: 20,
+                at: FRONT_BYTES,
                 end: whole.len(),
                 is_sum_known: false,
             };

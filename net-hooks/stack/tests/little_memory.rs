@@ -7,10 +7,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
 use muslin_abi::Errno;
-use muslin_net_stack::{Family, Kind, ReceiveHow, SendTo, SmolStack, SocketId, Stack};
+use muslin_net_stack::{
+    Address, AddressSource, Family, Kind, Link, ReceiveHow, SendTo, SmolStack, SocketId, Stack,
+};
 
 /// What never fails.
 const SPARE_BYTES: usize = 2048;
@@ -220,4 +224,98 @@ fn datagrams_are_dropped_and_sends_refused() {
     );
     reset();
     assert_eq!(host.stack.send(from, &[&message], &how, false), Ok(60_000));
+}
+
+/// The frames that are on their way to each end of a cable.
+type Frames = Arc<Mutex<[VecDeque<Vec<u8>>; 2]>>;
+
+struct End {
+    frames: Frames,
+    end: usize,
+}
+
+impl Link for End {
+    fn name(&self) -> &str {
+        "eth0"
+    }
+
+    fn mac(&self) -> [u8; 6] {
+        [2, 0, 0, 0, 0, self.end as u8]
+    }
+
+    fn mtu_bytes(&self) -> u16 {
+        1500
+    }
+
+    fn receive(&mut self, frame: &mut [u8]) -> Result<usize, Errno> {
+        let mut frames = self.frames.lock().expect("the cable");
+        let bytes = frames[self.end].pop_front().ok_or(Errno::EAGAIN)?;
+        frame[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn send(&mut self, frame: &[u8]) -> Result<(), Errno> {
+        self.frames.lock().expect("the cable")[1 - self.end].push_back(frame.into());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_datagram_in_parts_is_dropped_and_the_next_one_arrives() {
+    let frames = Frames::default();
+    for queue in frames.lock().expect("the cable").iter_mut() {
+        queue.reserve(256);
+    }
+    let mut hosts = [0, 1].map(|end| {
+        let mut stack = SmolStack::new([end as u8; 16]);
+        stack.set_time(1);
+        let frames = frames.clone();
+        let link = stack.add_link(Box::new(End { frames, end }));
+        let address = Address {
+            link,
+            address: IpAddr::from([10, 0, 0, end as u8 + 1]),
+            prefix_bits: 24,
+            source: AddressSource::Static,
+        };
+        stack.add_address(address).expect("an address");
+        stack
+    });
+    let sockets = hosts.each_mut().map(|host| {
+        let socket = host.socket(Family::V4, Kind::Datagram);
+        socket.expect("a socket")
+    });
+    let to = SocketAddr::from(([10, 0, 0, 2], 53));
+    hosts[1].bind(sockets[1], to).expect("an address");
+    let how = SendTo {
+        to: Some(to),
+        ..SendTo::default()
+    };
+    let message = vec![3; 60_000];
+    let mut place = vec![0; message.len()];
+    let mut now_ns = 1;
+    let mut send = |granted: usize, refused: usize| {
+        let sent = hosts[0].send(sockets[0], &[&message], &how, false);
+        assert_eq!(sent, Ok(message.len()));
+        for _ in 0..4 {
+            now_ns += 1_000_000;
+            hosts[0].poll(now_ns);
+            GRANTED.set(granted);
+            REFUSED.set(refused);
+            hosts[1].poll(now_ns);
+            GRANTED.set(usize::MAX);
+            REFUSED.set(0);
+        }
+        let pieces = &mut [&mut place[..]];
+        let received = hosts[1].receive(sockets[1], pieces, ReceiveHow::default());
+        received.map(|received| received.bytes)
+    };
+    // The neighbours get to know each other: what waits for that may be lost.
+    let _ = send(usize::MAX, 0);
+    assert_eq!(send(usize::MAX, 0), Ok(message.len()));
+    let mut dropped = 0;
+    for granted in 0..60 {
+        dropped += usize::from(send(granted, 1) == Err(Errno::EAGAIN));
+        assert_eq!(send(usize::MAX, 0), Ok(message.len()), "{granted} granted");
+    }
+    assert!(dropped >= 40, "{dropped} of 60 were dropped");
 }
