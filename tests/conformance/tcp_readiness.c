@@ -102,8 +102,23 @@ static void *read_bulk(void *fd)
 	return (void *)got;
 }
 
+/* A connection that has just begun takes some writes before anybody reads. */
+static void write_at_once(void)
+{
+	connect_ends();
+	nonblocking(ends[0], 1);
+	int taken = 0;
+	while (taken < 16 && write(ends[0], chunk, 1024) == 1024)
+		taken++;
+	GIVES("sixteen writes", taken, 16);
+	GIVES("all come", drain(ends[1], 16 * 1024), 16 * 1024);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
+	write_at_once();
 	connect_ends();
 	int one = ends[0], other = ends[1];
 

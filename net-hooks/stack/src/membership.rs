@@ -46,6 +46,10 @@ impl SmolStack {
 
     /// A socket leaves a group.
     pub(crate) fn leave(&mut self, name: Name, group: IpAddr, link: u32) -> Result<(), Errno> {
+        if group.is_ipv4() && link == 0 {
+            // Whatever was joined, as in Linux.
+            self.group_link(group, link)?;
+        }
         let socket = self.sockets.get_mut(name).ok_or(Errno::EBADF)?;
         let place = socket
             .groups

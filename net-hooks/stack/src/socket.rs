@@ -69,6 +69,8 @@ pub(crate) struct Ended {
     pub is_refusal_told: bool,
     /// It never was a connection.
     pub is_refused: bool,
+    /// The peer's end came before what ended it, and all that was sent before is here.
+    pub had_end: bool,
     pub peer: Option<Endpoint>,
 }
 

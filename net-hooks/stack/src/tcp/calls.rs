@@ -221,7 +221,10 @@ impl SmolStack {
             return Err(Errno::EAGAIN);
         }
         let wish = connection.send_wish(&options, total);
-        if total > connection.transfer.send_bytes() && connection.is_still() {
+        let is_large = total > connection.transfer.send_bytes();
+        // It would wait here for the peer, and with it what is written next.
+        let would_wait = !has_more && total > connection.send_room().min(connection.peer_room());
+        if (is_large || would_wait) && connection.is_still() {
             let receive_bytes = connection.transfer.receive_bytes();
             let engine = &mut self.tcp.engine;
             let out = &mut self.scratch;
@@ -282,11 +285,12 @@ impl SmolStack {
             Body::Connected(connection) => {
                 let peer = (connection.flow.peer, connection.flow.peer_port);
                 let queue = connection.transfer.receive_queue();
-                if queue == 0 && room > 0 {
+                // The end is told before an error, as in Linux.
+                if queue == 0 && room > 0 && !connection.has_ended() {
                     if let Some(errno) = socket.error.take() {
                         return Err(errno);
                     }
-                    if !connection.has_ended() && !connection.is_deaf {
+                    if !connection.is_deaf {
                         return Err(Errno::EAGAIN);
                     }
                 }
@@ -314,7 +318,7 @@ impl SmolStack {
             }
             Body::Ended(ended) => {
                 let unread = &ended.unread[ended.read..];
-                if unread.is_empty() {
+                if unread.is_empty() && !ended.had_end {
                     if let Some(errno) = socket.error.take() {
                         return Err(errno);
                     }

@@ -237,6 +237,16 @@ impl Connection {
         self.flight.oldest().wrapping_add(self.peer_window)
     }
 
+    /// How many bytes the peer takes beyond those that were sent.
+    pub fn peer_room(&self) -> usize {
+        let (next, end) = (self.flight.next(), self.peer_end());
+        if is_before(next, end) {
+            end.wrapping_sub(next) as usize
+        } else {
+            0
+        }
+    }
+
     /// What is shown to the transfer as acknowledged: all it sent, but for the end.
     pub fn shown_ack(&self) -> u32 {
         let is_end_open = self.is_end_sent && !self.flight.is_empty();

@@ -658,6 +658,7 @@ impl SmolStack {
         let flow = connection.flow;
         let peer = (flow.peer, flow.peer_port);
         let queue = connection.transfer.receive_queue();
+        let had_end = connection.has_ended();
         let unread = if is_orphan {
             Vec::new()
         } else {
@@ -666,6 +667,7 @@ impl SmolStack {
         // What the peer sent is lost: the program hears of it.
         let errno = errno.or((!is_orphan && unread.len() < queue).then_some(Errno::ENOBUFS));
         socket.body = Body::Ended(Ended {
+            had_end: had_end && unread.len() == queue,
             unread,
             peer: Some(peer),
             ..Ended::default()

@@ -263,6 +263,34 @@ fn groups_are_joined_and_left() {
 }
 
 #[test]
+fn without_a_device_the_loopback_has_groups_if_it_is_named() {
+    let groups: [(IpAddr, Errno); 2] = [
+        (Ipv4Addr::new(239, 1, 2, 3).into(), Errno::ENODEV),
+        (
+            Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 3).into(),
+            Errno::EADDRNOTAVAIL,
+        ),
+    ];
+    for (group, on_leaving) in groups {
+        let mut stack = SmolStack::new([1; 16]);
+        let any = match group {
+            IpAddr::V4(_) => ANY,
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let id = socket(&mut stack, any, 0);
+        for link in [0, 9] {
+            let join = Setting::Join { group, link };
+            assert_eq!(stack.set(id, join), Err(Errno::ENODEV));
+        }
+        let leave = |link| Setting::Leave { group, link };
+        assert_eq!(stack.set(id, leave(0)), Err(on_leaving));
+        assert_eq!(stack.set(id, leave(1)), Err(Errno::EADDRNOTAVAIL));
+        assert_eq!(stack.set(id, Setting::Join { group, link: 1 }), Ok(()));
+        assert_eq!(stack.set(id, leave(1)), Ok(()));
+    }
+}
+
+#[test]
 fn echoes_are_answered_and_asked_for() {
     let mut world = World::new(7);
     let id = world.hosts[0].socket(Family::V4, Kind::Echo).unwrap();
