@@ -593,7 +593,6 @@ fn at_first() -> Options {
         v6_only: false,
         hop_limit: None,
         traffic_class: 0,
-        at_ns: 0,
         multicast_hop_limit: 1,
         multicast_loop: true,
         multicast_link: 0,
