@@ -190,17 +190,18 @@ impl Flight {
         let mut sample_ns = None;
         if is_before(self.oldest, ack) && !is_before(self.next, ack) {
             news.acknowledged = ack.wrapping_sub(self.oldest);
-            while let Some(segment) = self.segments.front_mut()
-                && is_before(segment.start, ack)
+            while let Some(first) = self.segments.front_mut()
+                && is_before(first.start, ack)
             {
-                let mut segment = *segment;
+                let mut segment = *first;
                 if is_before(ack, segment.end) {
                     // A part of it: the rest stays.
-                    self.split_front(ack);
+                    first.start = ack;
                     segment.end = ack;
+                } else {
+                    self.segments.pop_front();
                 }
                 self.leave(&segment);
-                self.segments.pop_front();
                 self.note_arrival(now_ns, &segment, &mut sample_ns);
             }
             let data = (news.acknowledged as usize).min(self.bytes.len());
@@ -252,17 +253,6 @@ impl Flight {
                 true
             }
             _ => false,
-        }
-    }
-
-    fn split_front(&mut self, at: u32) {
-        if let Some(first) = self.segments.front_mut() {
-            let rest = Sent {
-                start: at,
-                ..*first
-            };
-            first.end = at;
-            self.segments.insert(1, rest);
         }
     }
 
@@ -460,6 +450,8 @@ impl Flight {
             return None;
         }
         let place = self.segments.iter().position(|it| it.fate == Fate::Lost)?;
+        // Without memory to cut it, it waits for the timer.
+        self.segments.try_reserve(1).ok()?;
         let segment = &mut self.segments[place];
         // The end, which takes a number but no room, goes with the last byte.
         if segment.len() > mss + 1 {
