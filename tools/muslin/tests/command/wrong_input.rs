@@ -31,12 +31,12 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
     refuse(
         &mut with(["cc", "--platform", "vax", "x.c"]),
         2,
-        "unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any",
+        "unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any, xen",
     );
     refuse(
         &mut with(["cargo", "--platform=vax", "build"]),
         2,
-        "unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any",
+        "unknown platform 'vax'; this version knows: linux, solo5-spt, solo5-hvt, any, xen",
     );
     refuse(
         &mut with(["cc", "--platform"]),
