@@ -175,8 +175,16 @@ const WITH_DEVICES: &str = r#"
 const LIMIT: Duration = Duration::from_secs(180);
 
 #[test]
-fn a_guest_of_xen_has_a_console_a_disk_and_a_network() {
-    let test = "xen_devices";
+fn a_pv_guest_has_a_console_a_disk_and_a_network() {
+    has_devices("xen_devices_pv", "pv");
+}
+
+#[test]
+fn a_pvh_guest_has_a_console_a_disk_and_a_network() {
+    has_devices("xen_devices_pvh", "pvh");
+}
+
+fn has_devices(test: &str, kind: &str) {
     let lab = match Lab::find() {
         Ok(lab) => lab,
         Err(why) => return skip(test, &why),
@@ -188,10 +196,13 @@ fn a_guest_of_xen_has_a_console_a_disk_and_a_network() {
     write(&dir, &[("devices.c", include_str!("xen_devices.c"))]);
     succeed(driver(sysroot, &dir).args(["-O2", "devices.c", "-o", "image"]));
     fs::write(dir.join("disk"), vec![0; 512 << 10]).unwrap();
-    let config = "name = \"g\"\ntype = \"pv\"\nkernel = \"image\"\nmemory = 16\n\
+    // With less than 18 MiB xl builds no virtual machine.
+    let config = format!(
+        "name = \"g\"\ntype = \"{kind}\"\nkernel = \"image\"\nmemory = 24\n\
         cmdline = \"MUSLIN_ARGV0=image MUSLIN_IPV4=10.0.0.2/24 --\"\n\
         disk = [ \"format=raw,vdev=xvda,access=rw,target=/disks/1\" ]\n\
-        vif = [ \"bridge=br0\" ]\non_poweroff = \"preserve\"\non_crash = \"preserve\"\n";
+        vif = [ \"bridge=br0\" ]\non_poweroff = \"preserve\"\non_crash = \"preserve\"\n"
+    );
     let job = Job {
         script: WITH_DEVICES.to_owned(),
         files: vec![
