@@ -92,6 +92,19 @@ impl Started {
         self.said(status.code())
     }
 
+    /// Waits for its end. It cannot come to a good one without the other, so that may not end before.
+    pub fn finish_beside(mut self, other: &mut Started) -> Step<Said> {
+        while let Ok(None) = self.child.try_wait() {
+            if let Ok(Some(status)) = other.child.try_wait() {
+                // Who talks to a machine that is gone waits for ever: nobody tells it.
+                let said = other.said(status.code())?;
+                return Err(said.failure(&format!("it ended before {}", self.what)));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.finish()
+    }
+
     /// Tells it to end, and waits for that.
     pub fn end(mut self) -> Step<Said> {
         self.signal();

@@ -18,6 +18,9 @@ const AT_ONCE: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// So many frames that the stack does not get are taken at once: a guest may ask for routers without end.
+const OTHERS_AT_ONCE: usize = 16;
+
 /// The socket of packets whose other end the guest has.
 #[derive(Clone, Debug)]
 pub(crate) struct Guest {
@@ -70,7 +73,7 @@ impl Link for Guest {
     }
 
     fn receive(&mut self, frame: &mut [u8]) -> Result<usize, Errno> {
-        loop {
+        for _ in 0..OTHERS_AT_ONCE {
             match recv(&*self.fd, &mut *frame, RecvFlags::empty()) {
                 Ok((_, 0)) if self.is_at_end() => self.hang_up(),
                 Ok((_, len)) if router::is_question(&frame[..len.min(frame.len())]) => {
@@ -83,8 +86,9 @@ impl Link for Guest {
                 Err(io::Errno::AGAIN) => {}
                 Err(_) => self.hang_up(),
             }
-            return Err(Errno::EAGAIN);
+            break;
         }
+        Err(Errno::EAGAIN)
     }
 
     fn send(&mut self, frame: &[u8]) -> Result<(), Errno> {
@@ -93,5 +97,39 @@ impl Link for Guest {
             Err(io::Errno::AGAIN | io::Errno::INTR) => Err(Errno::EAGAIN),
             Err(_) => Err(Errno::EIO),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    #[test]
+    fn a_guest_that_asks_without_end_does_not_keep_others_waiting() {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let kind = SocketType::SEQPACKET;
+        let Ok((near, far)) = socketpair(AddressFamily::UNIX, kind, flags, None) else {
+            panic!("no sockets");
+        };
+        let mut guest = Guest::new(far);
+        let mut question = [0; 70];
+        (question[12], question[13]) = (0x86, 0xdd);
+        (question[20], question[54]) = (58, 133);
+        assert!(router::is_question(&question));
+        for _ in 0..2 * OTHERS_AT_ONCE {
+            assert_eq!(
+                send(&near, &question, SendFlags::NOSIGNAL),
+                Ok(question.len())
+            );
+        }
+        assert_eq!(send(&near, b"a frame", SendFlags::NOSIGNAL), Ok(7));
+        let mut frame = [0; 2000];
+        for _ in 0..2 {
+            // Others have their turn, and the rest is still there.
+            assert_eq!(guest.receive(&mut frame), Err(Errno::EAGAIN));
+        }
+        assert_eq!(guest.receive(&mut frame), Ok(7));
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use muslin_net_stack::{Address, AddressSource, Passing, SmolStack, SocketId, Stack};
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::device::Guest;
@@ -124,6 +125,7 @@ impl Gateway {
     /// # Errors
     /// The system cannot wait for so much.
     pub fn run(&mut self, end: BorrowedFd<'_>) -> Result<(), Errno> {
+        allow_descriptors();
         self.world
             .poller
             .add_reader(&*self.guest.fd, Source::Guest)?;
@@ -222,6 +224,14 @@ impl Gateway {
             Passing::Echo { from, to, content } => self.messages.echo(world, from, to, &content),
         }
     }
+}
+
+/// Lets this process have as many descriptors as it may: each stream takes one. Who then finds none is not answered.
+fn allow_descriptors() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let current = maximum;
+    // Without it there are fewer at once.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum });
 }
 
 /// Gives the stack its addresses, and opens what listens. The listener, and the server of leases.

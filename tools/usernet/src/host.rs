@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use muslin_net_stack::Refusal;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, ipproto, socket_with};
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketFlags, SocketType, ipproto, socket_with, sockopt,
+};
 
 fn family(of: IpAddr) -> AddressFamily {
     match of {
@@ -19,6 +22,21 @@ pub(crate) const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::C
 /// A socket for streams of the family of an address.
 pub(crate) fn stream(to: IpAddr) -> Result<OwnedFd, Errno> {
     socket_with(family(to), SocketType::STREAM, FLAGS, None)
+}
+
+/// After how long without a word a peer is asked whether it is still there, how long between two questions, and how many
+/// of them: one that has vanished gives its place back after seven minutes.
+pub(crate) const STILL_SECONDS: u32 = 300;
+pub(crate) const ASK_SECONDS: u32 = 30;
+pub(crate) const QUESTIONS: u32 = 4;
+
+/// What is set on a stream of either side's making.
+pub(crate) fn set_up(stream: &OwnedFd) -> Result<(), Errno> {
+    sockopt::set_tcp_nodelay(stream, true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(STILL_SECONDS.into()))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(ASK_SECONDS.into()))?;
+    sockopt::set_tcp_keepcnt(stream, QUESTIONS)
 }
 
 /// A socket for datagrams.
@@ -52,5 +70,23 @@ pub(crate) fn refusal(errno: Errno) -> Refusal {
             Refusal::Silent
         }
         _ => Refusal::Host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_vanished_is_missed() {
+        let Ok(stream) = stream(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)) else {
+            panic!("no socket");
+        };
+        assert_eq!(sockopt::socket_keepalive(&stream), Ok(false));
+        assert_eq!(set_up(&stream), Ok(()));
+        assert_eq!(sockopt::socket_keepalive(&stream), Ok(true));
+        let still = Duration::from_secs(STILL_SECONDS.into());
+        assert_eq!(sockopt::tcp_keepidle(&stream), Ok(still));
+        assert_eq!(sockopt::tcp_nodelay(&stream), Ok(true));
     }
 }

@@ -1,6 +1,7 @@
 //! The host's name servers.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const FILE: &str = "/etc/resolv.conf";
@@ -8,12 +9,23 @@ const PORT: u16 = 53;
 /// As many as resolvers ask.
 const SERVERS_MAX: usize = 3;
 
-/// The servers to ask now: those that were given, or else those of the host, which may change.
+/// The servers to ask now: those that were given, or else those of the host, which may change. None, if it is not known
+/// which these are.
 pub(crate) fn servers(given: &[SocketAddr]) -> Vec<SocketAddr> {
     if !given.is_empty() {
         return given.to_vec();
     }
-    let servers = parse(&fs::read_to_string(FILE).unwrap_or_default());
+    of_host(fs::read_to_string(FILE))
+}
+
+/// The servers in the host's file.
+fn of_host(file: io::Result<String>) -> Vec<SocketAddr> {
+    let servers = match file {
+        Ok(text) => parse(&text),
+        Err(why) if why.kind() == ErrorKind::NotFound => Vec::new(),
+        // There may be some, and this host's own is not the one that was chosen.
+        Err(_) => return Vec::new(),
+    };
     if servers.is_empty() {
         // As resolvers do.
         return vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
@@ -52,5 +64,13 @@ mod tests {
         let given = [SocketAddr::from(([192, 0, 2, 1], 5353))];
         assert_eq!(servers(&given), given);
         assert!(!servers(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_names_nobody() {
+        let own = [SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
+        assert_eq!(of_host(Err(ErrorKind::NotFound.into())), own);
+        assert_eq!(of_host(Ok("search a".to_owned())), own);
+        assert_eq!(of_host(Err(ErrorKind::PermissionDenied.into())), []);
     }
 }

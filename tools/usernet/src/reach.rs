@@ -15,6 +15,17 @@ use crate::route;
 /// The port of name servers.
 const NAMES_PORT: u16 = 53;
 
+/// What clouds have at addresses that are not of a link, and tell this host's secrets: the metadata servers of Amazon (and
+/// those of its pods) and Google by IPv6, of Alibaba and Oracle, and Azure's own.
+const METADATA: &[IpAddr] = &[
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+];
+
 /// Where something goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -39,7 +50,9 @@ pub(crate) fn place(to: SocketAddr, reaches_host: bool) -> Result<Place, Refusal
             _ => Err(Refusal::Port),
         },
         address if is_inside(address) => Err(Refusal::Host),
-        address if !is_everywhere(address) => Err(Refusal::Prohibited),
+        address if !is_everywhere(address) || METADATA.contains(&address) => {
+            Err(Refusal::Prohibited)
+        }
         address => {
             if !reaches_host && !route::is_elsewhere(address).map_err(host::refusal)? {
                 return Err(Refusal::Prohibited);
@@ -59,9 +72,15 @@ fn is_everywhere(address: IpAddr) -> bool {
         }
         // Global, or of an organization; others are the host's, a link's, or IPv4 in disguise.
         IpAddr::V6(address) => {
-            address.segments()[0] & 0xe000 == 0x2000 || address.is_unique_local()
+            let is_global = address.segments()[0] & 0xe000 == 0x2000;
+            is_global && !is_tunnel(address) || address.is_unique_local()
         }
     }
+}
+
+/// Whether an address stands for one of IPv4, of any kind, at the other end of a tunnel: 6to4 and Teredo.
+fn is_tunnel(address: Ipv6Addr) -> bool {
+    matches!(address.segments(), [0x2002, ..] | [0x2001, 0, ..])
 }
 
 #[cfg(test)]
@@ -110,6 +129,12 @@ mod tests {
             "[::ffff:127.0.0.1]",
             "[::127.0.0.1]",
             "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::1]",
+            "[2001:0:a9fe:a9fe::1]",
+            "[fd00:ec2::254]",
+            "[fd20:ce::254]",
+            "100.100.100.200",
+            "168.63.129.16",
         ] {
             for reaches_host in [false, true] {
                 let found = of(&format!("{to}:80"), reaches_host);

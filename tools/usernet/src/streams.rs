@@ -217,6 +217,10 @@ pub(crate) fn set_up(stack: &mut SmolStack, socket: SocketId) -> Result<(), Stac
         Setting::NoDelay(true),
         Setting::ReceiveBuffer(STREAM_BYTES),
         Setting::SendBuffer(STREAM_BYTES),
+        Setting::KeepAlive(true),
+        Setting::KeepIdleSeconds(host::STILL_SECONDS),
+        Setting::KeepIntervalSeconds(host::ASK_SECONDS),
+        Setting::KeepCount(host::QUESTIONS),
     ] {
         stack.set(socket, setting)?;
     }
@@ -252,7 +256,7 @@ impl Streams {
         if self.all.len() >= STREAMS_MAX {
             return;
         }
-        let _ = sockopt::set_tcp_nodelay(&host, true);
+        let _ = host::set_up(&host);
         let stack = &mut world.stack;
         let Ok(socket) = stack.socket(Family::V4, Kind::Stream) else {
             return;
@@ -405,7 +409,7 @@ fn open(world: &mut World, to: SocketAddr, number: u64) -> Result<OwnedFd, Refus
     };
     let begin = || {
         let host = host::stream(there.ip())?;
-        sockopt::set_tcp_nodelay(&host, true)?;
+        host::set_up(&host)?;
         match connect(&host, &there) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(errno),

@@ -65,6 +65,8 @@ pub(crate) struct Flight {
     next: u32,
     on_its_way: u32,
     lost: u32,
+    /// Nothing before this number is lost.
+    lost_from: u32,
     arrived: u32,
     /// Of what arrived, what was sent last: when, and its end.
     newest: (u64, u32),
@@ -106,6 +108,7 @@ impl Flight {
             next,
             on_its_way: 0,
             lost: 0,
+            lost_from: next,
             arrived: 0,
             newest: (0, next),
             highest: next,
@@ -250,6 +253,7 @@ impl Flight {
                 let len = first.len();
                 self.on_its_way -= len;
                 self.lost += len;
+                self.lost_from = self.oldest;
                 true
             }
             _ => false,
@@ -344,6 +348,7 @@ impl Flight {
                 segment.fate = Fate::Lost;
                 self.on_its_way -= segment.len();
                 self.lost += segment.len();
+                self.lost_from = earlier(self.lost_from, segment.start);
                 has_loss = true;
             } else {
                 self.doubt_ns = self.doubt_ns.min(due_ns);
@@ -409,6 +414,7 @@ impl Flight {
                 self.lost += segment.len();
             }
         }
+        self.lost_from = self.oldest;
     }
 
     /// The segment that was pushed last did not leave: it is to be sent in other pieces.
@@ -419,6 +425,7 @@ impl Flight {
             last.fate = Fate::Lost;
             self.on_its_way -= last.len();
             self.lost += last.len();
+            self.lost_from = earlier(self.lost_from, last.start);
         }
     }
 
@@ -435,6 +442,7 @@ impl Flight {
             Fate::Lost => return,
         };
         self.lost += core::mem::take(count);
+        self.lost_from = self.oldest;
     }
 
     /// The tail is to be sent again: it counts as lost until then.
@@ -449,7 +457,17 @@ impl Flight {
         if self.lost == 0 {
             return None;
         }
-        let place = self.segments.iter().position(|it| it.fate == Fate::Lost)?;
+        // Those before are not looked at again and again: there may be thousands of one byte each.
+        let from = self.lost_from;
+        let from = self
+            .segments
+            .partition_point(|it| is_before(it.start, from));
+        let place = (from..self.segments.len()).find(|&place| {
+            self.segments
+                .get(place)
+                .is_some_and(|it| it.fate == Fate::Lost)
+        })?;
+        self.lost_from = self.segments[place].start;
         // Without memory to cut it, it waits for the timer.
         self.segments.try_reserve(1).ok()?;
         let segment = &mut self.segments[place];
@@ -497,5 +515,54 @@ impl Flight {
             self.on_its_way += len;
         }
         self.sent_ns = now_ns;
+    }
+}
+
+/// The one of two numbers that comes first.
+fn earlier(one: u32, other: u32) -> u32 {
+    if is_before(other, one) { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A flight of so many segments of a byte each, from a number on.
+    fn of(first: u32, count: u32) -> Flight {
+        let mut flight = Flight::new(first, Timing::default());
+        for _ in 0..count {
+            flight.push(0, b"x", false);
+        }
+        flight
+    }
+
+    #[test]
+    fn what_was_looked_at_is_not_looked_at_again() {
+        // Across the end of the numbers.
+        let first = u32::MAX - 500;
+        let mut flight = of(first, 1000);
+        flight.time_out(1);
+        for number in 0..1000 {
+            let start = first.wrapping_add(number);
+            assert_eq!(flight.next_lost(1448), Some((start, start.wrapping_add(1))));
+            assert_eq!(flight.lost_from, start);
+            flight.repeat(2, (start, start.wrapping_add(1)));
+        }
+        assert_eq!(flight.next_lost(1448), None);
+    }
+
+    #[test]
+    fn what_is_lost_before_others_comes_first() {
+        let mut flight = of(0, 100);
+        // The last one is sent again to see whether it is lost.
+        flight.probe_tail(1);
+        assert_eq!(flight.next_lost(1448), Some((99, 100)));
+        // Nothing was in the way of the ranges, so what lies before them is lost.
+        flight.acknowledge(2, 10, &[(50, 60)], false, None, 1);
+        assert_eq!(flight.next_lost(1448), Some((10, 11)));
+        flight.repeat(3, (10, 11));
+        assert_eq!(flight.next_lost(1448), Some((11, 12)));
+        flight.time_out(4);
+        assert_eq!(flight.next_lost(1448), Some((10, 11)));
     }
 }
