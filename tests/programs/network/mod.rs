@@ -5,6 +5,7 @@
 mod clients;
 mod http;
 mod iperf;
+mod lab;
 mod names;
 mod place;
 mod redis;

@@ -24,12 +24,12 @@ pub fn trials() -> Vec<Trial> {
         is_long: false,
         body: names,
     };
-    let mut all = test.trials("names");
+    let mut all = test.trials_of(&World::ALL, "names");
     let given = Test {
         body: given_addresses,
         ..test
     };
-    all.extend(given.trials_of(&[World::Spt, World::Linux], "addresses"));
+    all.extend(given.trials_of(&[World::Spt, World::Linux, World::Hvt], "addresses"));
     all
 }
 

@@ -16,6 +16,7 @@ use crate::failure::{Failure, Step};
 use crate::same::completion;
 use crate::stage::tool;
 
+use super::lab;
 use super::started::{Said, Started};
 
 /// Linux's own address.
@@ -26,10 +27,10 @@ pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 pub const GUEST6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2);
 
 /// Names the file in which the test within the network says how it went.
-const REPORT: &str = "MUSLIN_TEST_REPORT";
+pub const REPORT: &str = "MUSLIN_TEST_REPORT";
 
 /// What stands in it when all is well.
-const FINE: &str = "fine";
+pub const FINE: &str = "fine";
 
 /// The script's exit code when it may not make interfaces.
 const MAY_NOT: i32 = 77;
@@ -56,6 +57,8 @@ const LONG_SECONDS_MAX: &str = "1800";
 pub enum World {
     /// Guest of Solo5's spt.
     Spt,
+    /// Guest of Solo5's hvt, in the lab.
+    Hvt,
     /// Process of Linux whose files are the kernel's and whose sockets are the stack's.
     Linux,
     /// Stock musl and Linux's own stack: what the tests take for right must be so there.
@@ -63,21 +66,25 @@ pub enum World {
 }
 
 impl World {
+    /// Those on this machine itself.
+    pub const HERE: [World; 3] = [World::Spt, World::Linux, World::Stock];
     /// All of them.
-    pub const ALL: [World; 3] = [World::Spt, World::Linux, World::Stock];
+    pub const ALL: [World; 4] = [World::Spt, World::Linux, World::Stock, World::Hvt];
 
     /// The name in tests.
     pub fn name(self) -> &'static str {
         match self {
             World::Spt => "solo5-spt",
+            World::Hvt => "solo5-hvt",
             World::Linux => "linux",
             World::Stock => "stock",
         }
     }
 
-    fn flavour(self) -> Flavour {
+    /// What its images are linked with.
+    pub fn flavour(self) -> Flavour {
         match self {
-            World::Spt => Flavour::Solo5Spt,
+            World::Spt | World::Hvt => Flavour::Solo5Spt,
             World::Linux => Flavour::Muslin,
             World::Stock => Flavour::Stock,
         }
@@ -98,9 +105,9 @@ pub struct Test {
 }
 
 impl Test {
-    /// One test for each world.
+    /// One test for each world on this machine itself.
     pub fn trials(self, name: &str) -> Vec<Trial> {
-        self.trials_of(&World::ALL, name)
+        self.trials_of(&World::HERE, name)
     }
 
     /// One test for each of these worlds.
@@ -110,8 +117,12 @@ impl Test {
             .map(|&world| {
                 let name = format!("network::{name}::{}", world.name());
                 let test = name.clone();
+                let is_ignored = self.is_long || world == World::Stock;
+                if world == World::Hvt {
+                    lab::add(&name, self, is_ignored);
+                }
                 Trial::ignorable_test(name, move || completion(self.run(&test, world)))
-                    .with_ignored_flag(self.is_long || world == World::Stock)
+                    .with_ignored_flag(is_ignored)
             })
             .collect()
     }
@@ -125,6 +136,11 @@ impl Test {
             let report = PathBuf::from(report);
             return fs::write(&report, text).map_err(|why| Failure::io("writing", &report, &why));
         }
+        let network = match world {
+            World::Hvt => return lab::outcome(name),
+            World::Stock => STOCK_NETWORK,
+            World::Spt | World::Linux => NETWORK,
+        };
         // Nothing can be fetched from within.
         for program in self.programs {
             built::with_network(program, world.flavour())?;
@@ -132,10 +148,6 @@ impl Test {
         for peer in self.peers {
             built::program(peer, Flavour::Stock)?;
         }
-        let network = match world {
-            World::Stock => STOCK_NETWORK,
-            World::Spt | World::Linux => NETWORK,
-        };
         let scratch = directory()?;
         let report = scratch.path().join("report");
         let limit = if self.is_long {
@@ -266,7 +278,7 @@ impl Place {
         let mut command = self.limited();
         command
             .current_dir(dir)
-            .arg(repository().join("out/bin/muslin"))
+            .arg(self.muslin())
             .args(["run", "--net=service=tap7"])
             .arg(format!("--mem={memory_mib}"));
         for (name, value) in usual_addresses() {
@@ -288,9 +300,12 @@ impl Place {
         let mut command = self.limited();
         command.current_dir(dir);
         match self.world {
-            World::Spt => {
-                command.arg(repository().join("out/bin/muslin"));
-                command.args(["run", "--net=service=tap7"]);
+            World::Spt | World::Hvt => {
+                command.arg(self.muslin());
+                command
+                    .arg("run")
+                    .arg(format!("--platform={}", self.world.name()));
+                command.arg("--net=service=tap7");
                 for (name, value) in network {
                     command.arg(format!("--env=MUSLIN_{name}={value}"));
                 }
@@ -335,6 +350,23 @@ impl Place {
         Ok(command)
     }
 
+    /// Of so many bytes those that there is time for: a guest of hvt may be in a machine that another one emulates.
+    pub fn share(&self, len_bytes: usize) -> usize {
+        match self.world {
+            World::Hvt => len_bytes / 16,
+            _ => len_bytes,
+        }
+    }
+
+    /// The command that runs guests.
+    fn muslin(&self) -> PathBuf {
+        match self.world {
+            // The lab's own.
+            World::Hvt => PathBuf::from("muslin"),
+            _ => repository().join("out/bin/muslin"),
+        }
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, command: Command) -> Step<Said> {
         Started::new(command)?.finish()
@@ -349,7 +381,8 @@ impl Place {
     fn limited(&self) -> Command {
         let mut command = Command::new(tool("timeout"));
         let limit = if self.is_long { "1700" } else { "240" };
-        command.args(["--kill-after=5", limit]).env_clear();
+        // BusyBox's has no long names.
+        command.args(["-k", "5", limit]).env_clear();
         command
             .env("LC_ALL", "C")
             .env("PATH", env::var_os("PATH").unwrap_or_default());

@@ -1,6 +1,6 @@
-//! Redis's own tests, run by Linux against a server with the stack.
+//! Redis's own tests and its benchmark, run by Linux against a server with the stack.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 
 use libtest_mimic::Trial;
@@ -9,10 +9,16 @@ use crate::built::{self, Flavour};
 use crate::failure::{Failure, Step};
 use crate::stage::copy_files;
 
-use super::place::{GUEST, Place, Test};
+use super::http::expect;
+use super::place::{GUEST, LINUX, Place, Test, World};
 use super::started::Started;
 
 const PORT: u16 = 6379;
+
+/// What the benchmark does, and how often each.
+const MEASURED: &str = "ping_inline,ping_mbulk,set,get,incr,lpush,mset";
+const MEASURED_LINES: usize = 8;
+const REQUESTS: usize = 16_000;
 
 /// The files of tests that are run by `make test`.
 const SHORT: &[&str] = &[
@@ -72,7 +78,50 @@ pub fn trials() -> Vec<Trial> {
         ..test
     };
     all.extend(more.trials("redis_suite_long"));
+    let asked = Test {
+        peers: &["redis"],
+        body: asked,
+        ..test
+    };
+    // On spt and on Linux tests/programs/over_a_tap.rs does the same.
+    all.extend(asked.trials_of(&[World::Hvt, World::Stock], "redis"));
     all
+}
+
+/// A server replies to its client what one of Linux's replies, and bears its benchmark.
+fn asked(place: &Place) -> Step<()> {
+    let root = place.directory("root", &[("empty", b"")])?;
+    let words = ["--port", "6379", "--protected-mode", "no", "--save", ""];
+    let mut server = place.program("redis", "redis-server", &root)?;
+    server.args(words).args(["--bind", &GUEST.to_string()]);
+    let mut server = Started::new(server)?;
+    server.until_it_listens(SocketAddr::from((GUEST, PORT)))?;
+    let mut theirs = place.peer("redis", "redis-server")?;
+    theirs.args(words).args(["--bind", &LINUX.to_string()]);
+    let mut theirs = Started::new(theirs)?;
+    theirs.until_it_listens(SocketAddr::from((LINUX, PORT)))?;
+
+    let cli = |host: Ipv4Addr, words: &[&str], input: &[u8]| {
+        let mut command = place.peer("redis", "redis-cli")?;
+        command.args(["-h", &host.to_string()]).args(words);
+        Started::with_input(command, input)?.finish()?.fine()
+    };
+    let commands = include_bytes!("../inputs/redis/commands.txt");
+    expect(
+        "replies",
+        &cli(GUEST, &[], commands)?,
+        &cli(LINUX, &[], commands)?,
+    )?;
+    let mut benchmark = place.peer("redis", "redis-benchmark")?;
+    benchmark.args(["-h", &GUEST.to_string(), "-P", "16", "-c", "30", "--csv"]);
+    benchmark.args(["-n", &place.share(REQUESTS).to_string(), "-t", MEASURED]);
+    let rates = place.succeed(benchmark)?;
+    eprint!("{rates}");
+    if rates.lines().count() != MEASURED_LINES {
+        return Err(Failure::new(format_args!("the benchmark said\n{rates}")));
+    }
+    cli(GUEST, &["shutdown", "nosave"], b"")?;
+    server.finish()?.fine().map(drop)
 }
 
 fn short(place: &Place) -> Step<()> {

@@ -1,5 +1,5 @@
-//! An axum server on tokio. Listens on a free loopback port, prints it, serves until it is asked to
-//! stop, and says how many requests it answered.
+//! An axum server on tokio. Listens where its argument says, or on a free loopback port, prints the port, serves
+//! until it is asked to stop, and says how many requests it answered.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,7 +48,8 @@ async fn serve() -> std::io::Result<u64> {
             },
         ))
         .with_state(shared.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = std::env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:0")).await?;
     println!("port {}", listener.local_addr()?.port());
     let stopping = shared.clone();
     axum::serve(listener, routes)
