@@ -182,6 +182,10 @@ pub trait BlockDevice: Sync {
     fn sector_bytes(&self) -> usize;
     /// Size of the device in bytes.
     fn capacity_bytes(&self) -> u64;
+    /// Whether writes always fail, with `EPERM`.
+    fn is_read_only(&self) -> bool {
+        false
+    }
     /// Reads whole sectors.
     ///
     /// # Errors
@@ -198,6 +202,14 @@ pub trait BlockDevice: Sync {
     /// `EIO`.
     fn flush(&self) -> Result<(), Errno> {
         Ok(())
+    }
+    /// What is in whole sectors is not needed any more: they may be given back below. What they read as
+    /// afterwards is not said.
+    ///
+    /// # Errors
+    /// As [`write_at`](BlockDevice::write_at) · `EOPNOTSUPP` the device has no use for that.
+    fn discard(&self, _offset_bytes: u64, _len_bytes: u64) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
     }
 }
 

@@ -1,5 +1,7 @@
 //! For tests: pages that another side writes, and numbers by seed.
 
+pub mod world;
+
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 
 use crate::PAGE_BYTES;

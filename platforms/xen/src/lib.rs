@@ -16,7 +16,7 @@
 //! - `net`: network devices
 //! - `grants`: pages of this guest that another may use
 //! - `blkfront`: disks of another guest; `netfront`: its networks
-//! - `shared`: what this guest has with others; `xenbus`: how a device's two ends find each other
+//! - `shared`: what this guest has with others; `guest`: what a front end needs of it; `xenbus`: how a device's two ends find each other
 //! - `ring`: requests to another guest, and its responses
 //! - `xenstore`: names and values by which guests and devices find each other
 //!
@@ -34,6 +34,7 @@ mod console;
 mod console_ring;
 pub mod events;
 pub mod grants;
+mod guest;
 pub mod host;
 #[cfg(test)]
 mod hostile;

@@ -187,6 +187,11 @@ impl<T: Copy, const N: usize> Open<T, N> {
         Self { places: [None; N] }
     }
 
+    /// How many more requests there can be.
+    pub fn free(&self) -> usize {
+        self.places.iter().filter(|place| place.is_none()).count()
+    }
+
     /// Keeps something for a new request; its number.
     ///
     /// # Errors

@@ -6,9 +6,10 @@ use muslin_abi::Errno;
 
 use crate::abi::DOMID_SELF;
 use crate::grants::{Grant, Grants};
+use crate::guest::Guest;
 use crate::hypercall::{grant_table, notify};
 use crate::xenstore::{Bell, Store};
-use crate::{PAGE_BYTES, events, host};
+use crate::{PAGE_BYTES, clock, events, host};
 
 /// Pages of the grant table.
 const TABLE_PAGES: usize = 2;
@@ -122,12 +123,16 @@ impl Shared {
             })
         }
     }
+}
 
-    /// Lets guest `domain` use a page.
-    ///
-    /// # Errors
-    /// `ENOSPC`: as many are let as can be.
-    pub fn grant(
+impl Guest for Shared {
+    type Bell = Door;
+
+    fn store(&mut self) -> &mut Store<Door> {
+        &mut self.store
+    }
+
+    fn grant(
         &mut self,
         domain: u16,
         page: &'static Page,
@@ -135,5 +140,31 @@ impl Shared {
     ) -> Result<Grant, Errno> {
         let frame = host::machine_frame(page.pointer() as usize);
         self.grants.grant(domain, frame, is_read_only)
+    }
+
+    fn take_back(&mut self, grant: Grant) {
+        let _ = self.grants.end(grant);
+    }
+
+    fn channel(&mut self, domain: u16) -> Result<u32, Errno> {
+        let port = events::allocate_unbound(domain)?;
+        events::watch(port).inspect_err(|_| events::close(port))?;
+        Ok(port)
+    }
+
+    fn close(&mut self, port: u32) {
+        events::close(port);
+    }
+
+    fn notify(&mut self, port: u32) -> Result<(), Errno> {
+        notify(port)
+    }
+
+    fn now_ns(&self) -> u64 {
+        clock::system_time_ns()
+    }
+
+    fn wait(&mut self, until_ns: Option<u64>) {
+        events::wait(until_ns);
     }
 }

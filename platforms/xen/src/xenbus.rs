@@ -5,7 +5,11 @@
 
 use muslin_abi::Errno;
 
+use crate::guest::Guest;
 use crate::xenstore::{ALONE, Bell, PATH_BYTES_MAX, Store, decimal};
+
+/// How long a back end may take from one state to the next.
+const STEP_NS_MAX: u64 = 30_000_000_000;
 
 /// How far an end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,23 +155,41 @@ impl Front {
     /// Waits until the back end is as far as `wanted`, or farther. It is watched from now on.
     ///
     /// # Errors
-    /// `ENXIO` it goes away · those of xenstore.
-    pub fn wait_for<B: Bell>(&self, store: &mut Store<B>, wanted: State) -> Result<(), Errno> {
-        match store.watch(&[self.back.text(), "state"]) {
+    /// `ENXIO` it goes away · `ETIMEDOUT` nothing came of it · `EPROTO` it says what is no state · those of
+    /// xenstore.
+    pub fn wait_for(&self, guest: &mut impl Guest, wanted: State) -> Result<(), Errno> {
+        match guest.store().watch(&[self.back.text(), "state"]) {
             // It is watched already.
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno),
         }
+        let deadline_ns = guest.now_ns().saturating_add(STEP_NS_MAX);
         loop {
-            let seen = store.changes()?;
-            match self.state(store)? {
+            let seen = guest.store().changes()?;
+            match self.state(guest.store())? {
                 State::CLOSING | State::CLOSED => return Err(Errno::ENXIO),
+                state if state > State::CONNECTED => return Err(Errno::EPROTO),
                 state if state >= wanted => return Ok(()),
                 _ => {}
             }
-            while store.changes()? == seen {
-                store.wait();
+            while guest.store().changes()? == seen {
+                if guest.now_ns() >= deadline_ns {
+                    return Err(Errno::ETIMEDOUT);
+                }
+                guest.wait(Some(deadline_ns));
             }
         }
+    }
+}
+
+/// Why a device cannot be had, in words.
+pub fn why(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENXIO => "its back end has gone away",
+        Errno::ETIMEDOUT => "its back end does not answer",
+        Errno::ENOSPC => "this guest has no grants or channels left",
+        Errno::EACCES | Errno::EPERM => "xenstore does not let this guest see to it",
+        Errno::EPROTO | Errno::EINVAL | Errno::ENOENT => "what xenstore says of it makes no sense",
+        errno => errno.name().unwrap_or("it cannot be connected"),
     }
 }

@@ -153,6 +153,7 @@ numbers! {
         BLKGETSIZE = 0x1260,
         BLKFLSBUF = 0x1261,
         BLKSSZGET = 0x1268,
+        BLKDISCARD = 0x1277,
         BLKIOMIN = 0x1278,
         BLKPBSZGET = 0x127b,
         BLKBSZGET = 0x8008_1270,

@@ -16,7 +16,9 @@ use crate::user_mem::{self, UserBuf, UserBufMut};
 
 /// Major number of block devices whose drivers have none of their own, as on Linux.
 const MAJOR: u64 = 259;
-/// Bytes that go through the library OS at once, unless a sector is larger.
+/// Bytes that go through the library OS at once, as long as there is memory for them.
+const PIECE_BYTES_MAX: usize = 128 << 10;
+/// And if there is little, unless a sector is larger; this is what programs are told to prefer.
 const PIECE_BYTES: usize = 4096;
 /// The unit of `BLKGETSIZE`, whatever the size of a sector.
 const COUNT_UNIT_BYTES: u64 = 512;
@@ -74,14 +76,14 @@ struct Piece {
     wanted: core::ops::Range<usize>,
 }
 
-/// The piece that a transfer of `len_bytes` at `place` begins with. The device is not empty there.
-fn piece(device: &dyn BlockDevice, place: u64, len_bytes: usize) -> Piece {
+/// The piece that a transfer of `len_bytes` at `place` begins with, at most `room_bytes` of whole sectors. The
+/// device is not empty there.
+fn piece(device: &dyn BlockDevice, place: u64, len_bytes: usize, room_bytes: usize) -> Piece {
     let sector_bytes = device.sector_bytes();
     let before = (place % sector_bytes as u64) as usize;
     let start = place - before as u64;
     let whole = (before + len_bytes).next_multiple_of(sector_bytes);
-    let len_bytes_max = PIECE_BYTES.next_multiple_of(sector_bytes);
-    let piece_bytes = whole.min(len_bytes_max);
+    let piece_bytes = whole.min(room_bytes);
     Piece {
         start,
         len_bytes: piece_bytes,
@@ -89,13 +91,20 @@ fn piece(device: &dyn BlockDevice, place: u64, len_bytes: usize) -> Piece {
     }
 }
 
-fn room(len_bytes: usize) -> Result<Vec<u8>, Errno> {
+/// Room for the pieces of a transfer of `len_bytes`.
+fn room(device: &dyn BlockDevice, len_bytes: usize) -> Result<Vec<u8>, Errno> {
+    let sector_bytes = device.sector_bytes();
+    let least = PIECE_BYTES.next_multiple_of(sector_bytes);
+    // It may begin and end within a sector.
+    let wanted = (len_bytes + 2 * sector_bytes).min(PIECE_BYTES_MAX);
     let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(len_bytes)
-        .map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(len_bytes, 0);
-    Ok(bytes)
+    for len in [wanted.next_multiple_of(sector_bytes).max(least), least] {
+        if bytes.try_reserve_exact(len).is_ok() {
+            bytes.resize(len, 0);
+            return Ok(bytes);
+        }
+    }
+    Err(Errno::ENOMEM)
 }
 
 impl FileOps for Block {
@@ -111,11 +120,16 @@ impl FileOps for Block {
     ) -> Result<usize, Errno> {
         let device = self.device(context)?;
         let len_bytes = self.before_end(offset_bytes, dst.len());
+        if len_bytes == 0 {
+            return Ok(0);
+        }
+        let mut room = room(device, len_bytes)?;
         let mut done = 0;
         while done < len_bytes {
-            let piece = piece(device, offset_bytes + done as u64, len_bytes - done);
-            let mut bytes = room(piece.len_bytes)?;
-            match device.read_at(piece.start, &mut bytes) {
+            let place = offset_bytes + done as u64;
+            let piece = piece(device, place, len_bytes - done, room.len());
+            let bytes = &mut room[..piece.len_bytes];
+            match device.read_at(piece.start, bytes) {
                 Ok(()) => done += dst.copy_in(done, &bytes[piece.wanted]),
                 Err(_) if done > 0 => break,
                 Err(errno) => return Err(errno),
@@ -136,18 +150,26 @@ impl FileOps for Block {
         if len_bytes == 0 && !src.is_empty() {
             return Err(Errno::ENOSPC);
         }
+        if len_bytes == 0 {
+            return Ok((0, place));
+        }
+        if device.is_read_only() {
+            return Err(Errno::EPERM);
+        }
+        let mut room = room(device, len_bytes)?;
         let mut done = 0;
         while done < len_bytes {
-            let piece = piece(device, place + done as u64, len_bytes - done);
-            let mut bytes = room(piece.len_bytes)?;
+            let start = place + done as u64;
+            let piece = piece(device, start, len_bytes - done, room.len());
+            let bytes = &mut room[..piece.len_bytes];
             let is_whole = piece.wanted.len() == piece.len_bytes;
             let read = if is_whole {
                 Ok(())
             } else {
-                device.read_at(piece.start, &mut bytes)
+                device.read_at(piece.start, bytes)
             };
             let copied = src.copy_out(done, &mut bytes[piece.wanted]);
-            match read.and_then(|()| device.write_at(piece.start, &bytes)) {
+            match read.and_then(|()| device.write_at(piece.start, bytes)) {
                 Ok(()) => done += copied,
                 Err(_) if done > 0 => break,
                 Err(errno) => return Err(errno),
@@ -187,7 +209,14 @@ impl FileOps for Block {
             }
             BLKSSZGET | BLKPBSZGET | BLKIOMIN => user_mem::write(context, arg, &sector_bytes)?,
             BLKBSZGET => user_mem::write(context, arg, &(PIECE_BYTES as u32))?,
-            BLKROGET => user_mem::write(context, arg, &0_u32)?,
+            BLKROGET => {
+                let is_read_only = u32::from(device.is_read_only());
+                user_mem::write(context, arg, &is_read_only)?;
+            }
+            BLKDISCARD => {
+                let [start, len_bytes]: [u64; 2] = user_mem::read(context, arg)?;
+                device.discard(start, len_bytes)?;
+            }
             // Nothing is kept that could be written back.
             BLKFLSBUF => {}
             _ => return Err(Errno::ENOTTY),
