@@ -7,9 +7,15 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
+mod channels;
+
 use core::ops::Range;
 
 use muslin_abi::Errno;
+
+pub use channels::{Channel, ChannelState, Channels, Coming};
 
 /// All that a platform offers. What it does not have is `None`, never a panic.
 pub trait Platform: Sync {

@@ -84,6 +84,27 @@ pub mod memory {
     /// What memory the guest has: [`Map`].
     pub const MEMORY_MAP: usize = 9;
 
+    /// Gives frames back to Xen: [`Reservation`].
+    pub const DECREASE_RESERVATION: usize = 1;
+    /// Puts memory behind frames: [`Reservation`].
+    pub const POPULATE_PHYSMAP: usize = 6;
+
+    /// `struct xen_memory_reservation`.
+    #[derive(Clone, Copy, Debug)]
+    #[repr(C)]
+    pub struct Reservation {
+        /// The frames.
+        pub extent_start: *const u64,
+        /// How many.
+        pub nr_extents: u64,
+        /// Of how many pages each is, as a power of two.
+        pub extent_order: u32,
+        /// What memory is wanted.
+        pub mem_flags: u32,
+        /// Whose.
+        pub domid: u16,
+    }
+
     /// A page of the guest's grant table.
     pub const SPACE_GRANT_TABLE: u32 = 1;
 
@@ -167,8 +188,29 @@ pub mod evtchn {
     pub const CLOSE: usize = 3;
     /// Tells the other side: [`Port`].
     pub const SEND: usize = 4;
+    /// Says how a channel is: [`Status`].
+    pub const STATUS: usize = 5;
     /// Makes a channel for another guest to join: [`AllocUnbound`].
     pub const ALLOC_UNBOUND: usize = 6;
+
+    /// `struct evtchn_status`.
+    #[derive(Clone, Copy, Debug, Default)]
+    #[repr(C)]
+    pub struct Status {
+        /// Whose end it is.
+        pub dom: u16,
+        /// This side's end.
+        pub port: u32,
+        /// Answer: [`INTERDOMAIN`], or something else.
+        pub status: u32,
+        /// Answer: which processor is told.
+        pub vcpu: u32,
+        /// Answer: more about the other side.
+        pub other: [u32; 2],
+    }
+
+    /// Somebody is at the other end.
+    pub const INTERDOMAIN: u32 = 2;
 
     /// `struct evtchn_send`, `struct evtchn_close`.
     #[derive(Clone, Copy, Debug)]
@@ -200,6 +242,52 @@ pub mod evtchn {
         pub remote_port: u32,
         /// Answer: this side's end.
         pub local_port: u32,
+    }
+}
+
+/// Operations of memory that guests let each other use.
+pub mod grant {
+    /// Puts another guest's page at an address: [`Map`].
+    pub const MAP: usize = 0;
+    /// Takes it away: [`Unmap`].
+    pub const UNMAP: usize = 1;
+    /// In [`Map::flags`]: for the processor,
+    pub const HOST_MAP: u32 = 1 << 1;
+    /// and for the guest's program too.
+    pub const APPLICATION_MAP: u32 = 1 << 3;
+
+    /// `struct gnttab_map_grant_ref`.
+    #[derive(Clone, Copy, Debug, Default)]
+    #[repr(C)]
+    pub struct Map {
+        /// Where it goes.
+        pub host_addr: u64,
+        /// How.
+        pub flags: u32,
+        /// Which page.
+        pub grant: u32,
+        /// Whose.
+        pub dom: u16,
+        /// Answer: 0, or what is wrong.
+        pub status: i16,
+        /// Answer: what the mapping is called.
+        pub handle: u32,
+        /// Answer: of no use here.
+        pub dev_bus_addr: u64,
+    }
+
+    /// `struct gnttab_unmap_grant_ref`.
+    #[derive(Clone, Copy, Debug, Default)]
+    #[repr(C)]
+    pub struct Unmap {
+        /// Where it is.
+        pub host_addr: u64,
+        /// 0.
+        pub dev_bus_addr: u64,
+        /// What the mapping is called.
+        pub handle: u32,
+        /// Answer: 0, or what is wrong.
+        pub status: i16,
     }
 }
 

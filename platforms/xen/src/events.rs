@@ -58,6 +58,18 @@ pub fn bind(domain: u16, remote_port: u32) -> Result<u32, Errno> {
     Ok(channel.local_port)
 }
 
+/// Whether somebody is at the other end of a channel.
+pub fn is_joined(port: u32) -> bool {
+    let mut status = evtchn::Status {
+        dom: DOMID_SELF,
+        port,
+        ..evtchn::Status::default()
+    };
+    // SAFETY: the argument is the operation's.
+    let answer = unsafe { event_channel(evtchn::STATUS, &mut status) };
+    answer.is_ok() && status.status == evtchn::INTERDOMAIN
+}
+
 /// Ends a channel, which is not watched any more.
 pub fn close(port: u32) {
     let count = WATCHED_COUNT.load(Ordering::Relaxed);

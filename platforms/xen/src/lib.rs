@@ -18,11 +18,14 @@
 //! - `blkfront`: disks of another guest; `netfront`: its networks
 //! - `shared`: what this guest has with others; `guest`: what a front end needs of it; `xenbus`: how a device's two ends find each other
 //! - `ring`: requests to another guest, and its responses
+//! - `vchan`: channels of bytes with other guests
 //! - `xenstore`: names and values by which guests and devices find each other
 //!
 //! Only shim/runtime enters. What this room needs from above (where the image lies) is handed in.
 
 #![no_std]
+
+extern crate alloc;
 
 #[cfg(test)]
 extern crate std;
@@ -51,6 +54,7 @@ mod pvh;
 pub mod ring;
 mod shared;
 mod shared_info;
+pub mod vchan;
 mod xenbus;
 pub mod xenstore;
 

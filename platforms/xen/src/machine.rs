@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use muslin_abi::Errno;
 use muslin_platform::{Paging, Protection};
 
 /// A guest's memory and processor, as one of the two ways has them.
@@ -28,4 +29,20 @@ pub trait Machine: Sync {
     /// # Safety
     /// Nobody uses that page.
     unsafe fn place_grants(&self, page: usize, index: usize, frame: u64);
+    /// Makes the place of a page free for another guest's page.
+    ///
+    /// # Errors
+    /// What Xen says; the page is as it was.
+    ///
+    /// # Safety
+    /// The page is of this guest's memory, at its own address, and nobody uses it.
+    unsafe fn vacate(&self, page: usize) -> Result<(), Errno>;
+    /// Puts memory behind such a page again.
+    ///
+    /// # Errors
+    /// What Xen says; nothing is there.
+    ///
+    /// # Safety
+    /// The page was made free, and nothing is there any more.
+    unsafe fn take_back(&self, page: usize) -> Result<(), Errno>;
 }

@@ -123,6 +123,23 @@ impl Shared {
             })
         }
     }
+
+    /// Lets guest `domain` read and write a page of memory, which is at its own address.
+    ///
+    /// # Errors
+    /// As [`grant`](Self::grant).
+    pub fn grant_memory(&mut self, domain: u16, page: *mut u8) -> Result<Grant, Errno> {
+        let frame = host::machine_frame(page as usize);
+        self.grants.grant(domain, frame, false)
+    }
+
+    /// Takes it back.
+    ///
+    /// # Errors
+    /// `EBUSY`: the other guest still has it.
+    pub fn end_grant(&mut self, grant: Grant) -> Result<(), Errno> {
+        self.grants.end(grant)
+    }
 }
 
 impl Guest for Shared {

@@ -34,11 +34,14 @@ pub const PATH_BYTES_MAX: usize = 256;
 enum Kind {
     Directory = 1,
     Read = 2,
+    Permissions = 3,
     Watch = 4,
+    Unwatch = 5,
     TransactionStart = 6,
     TransactionEnd = 7,
     Write = 11,
     Remove = 13,
+    Permit = 14,
     WatchEvent = 15,
     Error = 16,
 }
@@ -162,6 +165,46 @@ impl<B: Bell> Store<B> {
     /// As [`read`](Self::read).
     pub fn watch(&mut self, path: &[&str]) -> Result<(), Errno> {
         self.ask(Kind::Watch, ALONE, path, &[b"\0w\0"], &mut [])
+            .map(|_| ())
+    }
+
+    /// Undoes [`watch`](Self::watch).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn unwatch(&mut self, path: &[&str]) -> Result<(), Errno> {
+        self.ask(Kind::Unwatch, ALONE, path, &[b"\0w\0"], &mut [])
+            .map(|_| ())
+    }
+
+    /// Which guest a value belongs to.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn owner(&mut self, path: &[&str]) -> Result<u32, Errno> {
+        let mut room = [0; 16];
+        self.ask(Kind::Permissions, ALONE, path, &[b"\0"], &mut room)?;
+        // The owner comes first: a letter for what all others may, and its number, ended by a zero.
+        let first = room.split(|&byte| byte == 0).next().unwrap_or_default();
+        let digits = first
+            .get(1..)
+            .and_then(|digits| str::from_utf8(digits).ok());
+        let number = digits.and_then(|digits| digits.parse().ok());
+        number.ok_or(Errno::EPROTO)
+    }
+
+    /// Says who may do what with a value: for each guest a letter, `n` nothing, `r` read, `w` write, `b`
+    /// both, and its number, ended by a zero. The first is the owner, and its letter is for all others.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn permit(
+        &mut self,
+        within: Transaction,
+        path: &[&str],
+        permissions: &[u8],
+    ) -> Result<(), Errno> {
+        self.ask(Kind::Permit, within, path, &[b"\0", permissions], &mut [])
             .map(|_| ())
     }
 

@@ -21,6 +21,7 @@ const INCLUDES: &str = "\
 #include <xen/event_channel.h>
 #include <xen/callback.h>
 #include <xen/memory.h>
+#include <xen/grant_table.h>
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 ";
@@ -77,6 +78,14 @@ fn pairs() -> Vec<(&'static str, u64)> {
         evtchn::BIND_INTERDOMAIN => "EVTCHNOP_bind_interdomain",
         evtchn::CLOSE => "EVTCHNOP_close",
         evtchn::SEND => "EVTCHNOP_send",
+        evtchn::STATUS => "EVTCHNOP_status",
+        evtchn::INTERDOMAIN => "EVTCHNSTAT_interdomain",
+        grant::MAP => "GNTTABOP_map_grant_ref",
+        grant::UNMAP => "GNTTABOP_unmap_grant_ref",
+        grant::HOST_MAP => "GNTMAP_host_map",
+        grant::APPLICATION_MAP => "GNTMAP_application_map",
+        memory::DECREASE_RESERVATION => "XENMEM_decrease_reservation",
+        memory::POPULATE_PHYSMAP => "XENMEM_populate_physmap",
         evtchn::ALLOC_UNBOUND => "EVTCHNOP_alloc_unbound",
         abi::console::WRITE => "CONSOLEIO_write",
         SIF_INITDOMAIN => "SIF_INITDOMAIN",
@@ -101,6 +110,20 @@ fn pairs() -> Vec<(&'static str, u64)> {
             domid: "domid", size: "size", space: "space", idx: "idx", gpfn: "gpfn",
         },
         memory::Map => "xen_memory_map" { nr_entries: "nr_entries", buffer: "buffer" },
+        memory::Reservation => "xen_memory_reservation" {
+            extent_start: "extent_start", nr_extents: "nr_extents", extent_order: "extent_order",
+            mem_flags: "mem_flags", domid: "domid",
+        },
+        evtchn::Status => "evtchn_status" {
+            dom: "dom", port: "port", status: "status", vcpu: "vcpu", other: "u",
+        },
+        grant::Map => "gnttab_map_grant_ref" {
+            host_addr: "host_addr", flags: "flags", grant: "ref", dom: "dom", status: "status",
+            handle: "handle", dev_bus_addr: "dev_bus_addr",
+        },
+        grant::Unmap => "gnttab_unmap_grant_ref" {
+            host_addr: "host_addr", dev_bus_addr: "dev_bus_addr", handle: "handle", status: "status",
+        },
         hvm::Param => "xen_hvm_param" { domid: "domid", index: "index", value: "value" },
         evtchn::Port => "evtchn_send" { port: "port" },
         evtchn::Port => "evtchn_close" { port: "port" },

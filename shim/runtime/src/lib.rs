@@ -159,6 +159,9 @@ mod thread;
 #[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/traps.rs"]
 mod traps;
+#[cfg(all(target_os = "none", feature = "platform-xen"))]
+#[path = "bare/vsock.rs"]
+mod vsock;
 #[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/world.rs"]
 mod world;

@@ -8,8 +8,6 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use muslin_abi::Errno;
-
 use super::Threads;
 use crate::context::Context;
 use crate::lock::Mutex;
@@ -27,11 +25,13 @@ pub trait Serve: Send + Sync {
 
 type LookFn = fn(&'static Service, &Context<'_>, bool);
 
-/// The service of the process.
+/// A service of the process.
 pub(super) struct Service {
     serve: Box<dyn Serve>,
     look: LookFn,
     has_devices: bool,
+    /// The one that was begun before.
+    next: Option<&'static Service>,
     is_kicked: AtomicBool,
     is_running: AtomicBool,
     /// When it ran last.
@@ -40,27 +40,26 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Lets it run if it has something to do, or may have: `has_slept` says that a device may be ready.
+    /// Lets it and those begun before run if they have something to do, or may have: `has_slept` says that a
+    /// device may be ready.
     pub(super) fn look(&'static self, context: &Context<'_>, has_slept: bool) {
         (self.look)(self, context, has_slept);
     }
 
-    /// Whether it could end the wait of a thread when nobody runs.
+    /// Whether one of them could end the wait of a thread when nobody runs.
     pub(super) fn can_wake(&self) -> bool {
-        self.has_devices
+        self.has_devices || self.next.is_some_and(Self::can_wake)
     }
 }
 
-/// The time is over that the service wanted to wait.
-struct Alarm;
+/// The time is over that a service wanted to wait.
+struct Alarm(&'static Service);
 
 impl Due for Alarm {
     fn due(&self, context: &Context<'_>, now_ns: u64) {
-        let service = *context.process.threads.scheduler.service.lock();
-        if let Some(service) = service {
-            *service.timer.lock() = None;
-            run(service, context, now_ns);
-        }
+        let Self(service) = self;
+        *service.timer.lock() = None;
+        run(service, context, now_ns);
     }
 }
 
@@ -72,6 +71,9 @@ fn look(service: &'static Service, context: &Context<'_>, has_slept: bool) {
         || now_ns.saturating_sub(last_ns) >= PAUSE_NS
     {
         run(service, context, now_ns);
+    }
+    if let Some(next) = service.next {
+        next.look(context, has_slept);
     }
 }
 
@@ -92,7 +94,7 @@ fn run(service: &'static Service, context: &Context<'_>, now_ns: u64) {
             scheduler.unset_timer(key);
         }
         let set = |at_ns| {
-            let target = Target::Due(Arc::new(Alarm));
+            let target = Target::Due(Arc::new(Alarm(service)));
             (at_ns, scheduler.set_timer(at_ns, target))
         };
         *service.timer.lock() = next_ns.map(set);
@@ -102,19 +104,14 @@ fn run(service: &'static Service, context: &Context<'_>, now_ns: u64) {
 
 impl Threads {
     /// Lets something run beside the calls from now on. `has_devices`: it can end waits, since something
-    /// comes from outside.
-    ///
-    /// # Errors
-    /// `EBUSY` something does already.
-    pub fn begin_service(&self, serve: Box<dyn Serve>, has_devices: bool) -> Result<(), Errno> {
-        if self.scheduler.service.lock().is_some() {
-            return Err(Errno::EBUSY);
-        }
+    /// comes from outside. What was begun before runs on.
+    pub fn begin_service(&self, serve: Box<dyn Serve>, has_devices: bool) {
         self.expect_many();
         let service = Box::leak(Box::new(Service {
             serve,
             look,
             has_devices,
+            next: *self.scheduler.service.lock(),
             is_kicked: AtomicBool::new(true),
             is_running: AtomicBool::new(false),
             last_ns: AtomicU64::new(0),
@@ -122,14 +119,15 @@ impl Threads {
         }));
         *self.scheduler.service.lock() = Some(service);
         self.scheduler.count_calls();
-        Ok(())
     }
 
-    /// The service has something to do: it runs at the end of the call that is being made.
+    /// A service has something to do: they run at the end of the call that is being made.
     pub fn kick_service(&self) {
-        if let Some(service) = *self.scheduler.service.lock() {
+        let mut next = *self.scheduler.service.lock();
+        while let Some(service) = next {
             service.is_kicked.store(true, Ordering::Relaxed);
             self.scheduler.hurry();
+            next = service.next;
         }
     }
 

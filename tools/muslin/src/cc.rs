@@ -9,6 +9,7 @@ pub mod network;
 mod place;
 mod registrations;
 mod specs;
+mod vsock;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -74,6 +75,7 @@ Options (--initrd, --stack, --solo5-abi and --device are not for linux):
   --net                 link the network stack: sockets of AF_INET and AF_INET6 are its own. Images
                         for Solo5 that call socket() have it anyhow; on linux they are the kernel's
   --no-net              leave the network stack out, also if the program calls socket()
+  --vsock               for xen: sockets of AF_VSOCK, which reach other guests of the machine
   --help                print this help (muslin-cc --help prints that of gcc)
 
 Environment:
@@ -201,6 +203,9 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
     {
         command.arg(option);
     }
+    if own.has_vsock {
+        command.arg(vsock::link_option(platform, &arguments)?);
+    }
     let devices = devices::parse(&devices::words(&own.devices), platform)?;
     if !devices.is_empty() {
         note = Note::new(&devices)?;
@@ -257,6 +262,7 @@ struct OwnOptions {
     devices: Vec<OsString>,
     solo5_abi: Option<u32>,
     network: Option<Network>,
+    has_vsock: bool,
     rest: Vec<OsString>,
 }
 
@@ -270,6 +276,7 @@ impl OwnOptions {
             devices: Vec::new(),
             solo5_abi: None,
             network: Network::of_variable()?,
+            has_vsock: false,
             rest: Vec::new(),
         };
         let mut words = line.into_iter();
@@ -293,6 +300,7 @@ impl OwnOptions {
                 }
                 None => match Network::of_option(&word) {
                     Some(network) => own.network = Some(network),
+                    None if word == vsock::OPTION => own.has_vsock = true,
                     None => own.rest.push(word),
                 },
             }

@@ -22,6 +22,7 @@ mod runtime;
 mod series;
 mod source;
 mod tool;
+pub mod vsock;
 
 use std::path::{Path, PathBuf};
 

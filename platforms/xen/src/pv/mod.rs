@@ -14,6 +14,7 @@ mod space;
 use core::ffi::CStr;
 use core::ops::Range;
 
+use muslin_abi::Errno;
 use muslin_arch::code::Code;
 use muslin_arch::{control, traps};
 use muslin_platform::{Paging, Protection};
@@ -121,5 +122,15 @@ impl Machine for Pv {
     unsafe fn place_grants(&self, page: usize, _index: usize, frame: u64) {
         // SAFETY: as the caller promises.
         unsafe { space::map_machine_frame(page, frame * crate::PAGE_BYTES as u64) };
+    }
+    unsafe fn vacate(&self, page: usize) -> Result<(), Errno> {
+        // SAFETY: as the caller promises.
+        unsafe { space::unmap(page) }
+    }
+    unsafe fn take_back(&self, page: usize) -> Result<(), Errno> {
+        let frame = space::machine_frame(page);
+        // SAFETY: nothing is there, and the frame is the page's.
+        unsafe { space::map_machine_frame(page, frame * crate::PAGE_BYTES as u64) };
+        Ok(())
     }
 }

@@ -86,6 +86,19 @@ pub unsafe fn map_machine_frame(address: usize, machine_address: u64) {
     must(unsafe { ask(nr::UPDATE_VA_MAPPING, arguments) });
 }
 
+/// Takes away what is at an address that has a table.
+///
+/// # Errors
+/// What Xen says.
+///
+/// # Safety
+/// Nobody uses it.
+pub unsafe fn unmap(address: usize) -> Result<(), Errno> {
+    let arguments = [address, 0, UVMF_INVLPG, 0, 0];
+    // SAFETY: as the caller promises.
+    unsafe { ask(nr::UPDATE_VA_MAPPING, arguments) }.map(|_| ())
+}
+
 /// Xen refuses a change of tables only if this room has lost count.
 fn must(answer: Result<usize, Errno>) {
     assert!(answer.is_ok(), "Xen refuses a change of the page tables");

@@ -12,6 +12,7 @@ use core::arch::x86_64::__cpuid;
 use core::ffi::CStr;
 use core::ops::Range;
 
+use muslin_abi::Errno;
 use muslin_arch::code::Code;
 use muslin_arch::control;
 use muslin_arch::paging::PAGE_BYTES;
@@ -285,5 +286,31 @@ impl Machine for Pvh {
     }
     unsafe fn place_grants(&self, page: usize, index: usize, _frame: u64) {
         take_in(page, memory::SPACE_GRANT_TABLE, index);
+    }
+    unsafe fn vacate(&self, page: usize) -> Result<(), Errno> {
+        reserve(memory::DECREASE_RESERVATION, page)
+    }
+    unsafe fn take_back(&self, page: usize) -> Result<(), Errno> {
+        reserve(memory::POPULATE_PHYSMAP, page)
+    }
+}
+
+/// Gives the memory behind a frame back to Xen, or takes some for it.
+fn reserve(operation: usize, frame: usize) -> Result<(), Errno> {
+    let number = (frame / PAGE_BYTES) as u64;
+    let reservation = memory::Reservation {
+        extent_start: &raw const number,
+        nr_extents: 1,
+        extent_order: 0,
+        mem_flags: 0,
+        domid: DOMID_SELF,
+    };
+    let arguments = [operation, &raw const reservation as usize, 0, 0, 0];
+    // SAFETY: the callers' callers promise that nobody uses the frame.
+    match unsafe { ask(nr::MEMORY_OP, arguments) } {
+        // How many were done.
+        Ok(1) => Ok(()),
+        Ok(_) => Err(Errno::ENOMEM),
+        Err(errno) => Err(errno),
     }
 }

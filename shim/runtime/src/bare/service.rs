@@ -2,9 +2,10 @@
 
 use alloc::boxed::Box;
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::below::net;
+use muslin_abi::Errno;
 use muslin_abi::file::{FOR_EVER_NS, ServiceFn};
 use muslin_syscalls::threads::Serve;
 
@@ -29,6 +30,9 @@ impl Serve for Foreign {
     }
 }
 
+/// Whether a handler has begun one.
+static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+
 /// Runs a function beside the calls from now on; see `muslin.h`.
 ///
 /// # Safety
@@ -38,10 +42,13 @@ unsafe extern "C" fn muslin_service(run: ServiceFn, context: *mut c_void) -> c_i
     let Some(library_os) = process::context() else {
         console::fatal(&[b"muslin: a handler began a service before the process was made"]);
     };
+    if HAS_BEGUN.swap(true, Ordering::Relaxed) {
+        return -Errno::EBUSY.raw();
+    }
     let has_devices = net::device(0).is_some();
     let serve = Box::new(Foreign { run, context });
-    let begun = library_os.process.threads.begin_service(serve, has_devices);
-    begun.map_or_else(|errno| -errno.raw(), |()| 0)
+    library_os.process.threads.begin_service(serve, has_devices);
+    0
 }
 
 /// The service has something to do; see `muslin.h`.
