@@ -30,3 +30,4 @@ mod user_net;
 mod watchdog;
 mod wrong_input;
 mod xen;
+mod xen_channels;

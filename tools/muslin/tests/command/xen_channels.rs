@@ -1,0 +1,177 @@
+//! Guests of one Xen that talk to each other and to a program of dom0's, by channels.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use muslin_lab::xen::{Heard, Job, Lab};
+
+use crate::lab::{directory, driver, skip, succeed, write, xen};
+
+/// Far more than the guests take, even on a busy machine.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Starts a guest whose console goes to a file, and says its number.
+const START: &str = r#"
+start() {
+    xl create -q -p "$1.cfg" >&2
+    id=$(xl domid "$1")
+    cat "$(xenstore read "/local/domain/$id/console/tty")" >"$1.log" 2>/dev/null &
+    xl unpause "$id"
+}
+# Waits for a line of a guest's.
+until_said() {
+    for try in $(seq 300); do
+        grep -q "$2" "$1.log" && return
+        sleep 0.1
+    done
+    echo "$1 did not say: $2"
+    cat "$1.log"
+    exit 1
+}
+"#;
+
+/// What is done once a guest serves.
+const TALK: &str = r#"
+start server
+server=$id
+until_said server 'listening at port 7'
+start one
+start two
+until_said one 'exit status'
+until_said two 'exit status'
+echo "dom0 comes:"
+./channel client "$server" "/local/domain/$server/data/vchan/0/7" 100000
+./channel client "$server" "/local/domain/$server/data/vchan/0/7" 50000
+echo "dom0 serves:"
+start outward
+./channel server "$id" "/local/domain/0/data/vchan/$id/8" 500
+until_said outward 'exit status'
+echo "a guest is destroyed that nobody waits for:"
+start waiter
+until_said waiter connected
+xl destroy waiter
+until_said server 'guest [0-9]* sent 0 bytes: Connection reset'
+echo "a guest waits for one that is destroyed:"
+start waiter
+until_said waiter connected
+xl destroy server
+until_said waiter 'exit status'
+for guest in one two outward waiter; do
+    sed "s/^/$guest: /" "$guest.log" | tr -d '\r'
+done
+tr -d '\r' <server.log | sed 's/^guest [0-9]* /a guest /' | sort
+xl list | sed -n 's/ .*//p'
+"#;
+
+/// What comes of it.
+const SAID: &str = "\
+dom0 comes:
+100000 bytes came back
+50000 bytes came back
+dom0 serves:
+the end after 30000 bytes
+a guest is destroyed that nobody waits for:
+a guest waits for one that is destroyed:
+one: connected with port 7
+one: 100000 of 100000 bytes came back
+one: muslin: exit status 0
+two: connected with port 7
+two: 70000 of 70000 bytes came back
+two: muslin: exit status 0
+outward: connected with port 8
+outward: 30000 of 30000 bytes came back
+outward: muslin: exit status 0
+waiter: connected with port 7
+waiter: recv: Connection reset by peer
+waiter: muslin: exit status 1
+a guest sent 0 bytes: Connection reset by peer
+a guest sent 100000 bytes
+a guest sent 100000 bytes
+a guest sent 50000 bytes
+a guest sent 70000 bytes
+listening at port 7
+";
+
+fn config(name: &str, kind: &str, words: &str) -> (String, Vec<u8>) {
+    let text = format!(
+        "name = \"{name}\"\ntype = \"{kind}\"\nkernel = \"talk\"\nmemory = 16\n\
+        cmdline = \"MUSLIN_ARGV0=talk {words}\"\non_poweroff = \"preserve\"\non_crash = \"preserve\"\n"
+    );
+    (format!("{name}.cfg"), text.into_bytes())
+}
+
+/// The program of dom0's; `None`: it cannot be built here.
+fn channel(test: &str, dir: &Path) -> Option<PathBuf> {
+    let headers = Path::new("/usr/include/libxenvchan.h");
+    if !headers.exists() {
+        skip(test, "there is no libxenvchan.h (package libxen-dev)");
+        return None;
+    }
+    write(dir, &[("channel.c", include_str!("xen_channel.c"))]);
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O2", "channel.c", "-lxenvchan", "-o", "channel"]);
+    succeed(gcc.current_dir(dir));
+    Some(dir.join("channel"))
+}
+
+/// Guests of these kinds: who serves, and who comes.
+fn guests_talk(test: &str, server: &str, client: &str) {
+    let lab = match Lab::find() {
+        Ok(lab) => lab,
+        Err(why) => return skip(test, &why),
+    };
+    let Some(sysroot) = xen(test) else {
+        return;
+    };
+    let dir = directory(test);
+    let Some(channel) = channel(test, &dir) else {
+        return;
+    };
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/xen/talk.c");
+    let mut cc = driver(sysroot, &dir);
+    succeed(
+        cc.args(["--vsock", "-O2"])
+            .arg(example)
+            .args(["-o", "talk"]),
+    );
+    let by_name = "MUSLIN_VSOCK_PEERS=100=server -- send 100 7";
+    let job = Job {
+        script: format!("{START}{TALK}"),
+        files: vec![
+            ("talk".to_owned(), fs::read(dir.join("talk")).unwrap()),
+            ("channel".to_owned(), fs::read(channel).unwrap()),
+            config("server", server, "MUSLIN_VSOCK_NAME=server -- serve 7 100"),
+            config("one", client, &format!("{by_name} 100000")),
+            config("two", client, &format!("{by_name} 70000")),
+            config("waiter", client, &format!("{by_name} 0")),
+            config("outward", client, "-- send 0 8 30000"),
+        ],
+        limit: Some(LIMIT),
+        ..Job::default()
+    };
+    let mut output = Vec::new();
+    let done = lab.run(&job, None, &mut |bytes| {
+        output.extend_from_slice(bytes);
+        Heard::More
+    });
+    let done = done.unwrap();
+    let said = String::from_utf8_lossy(&output);
+    assert!(said.starts_with(SAID), "{said}\n{}", done.log);
+    // Who is destroyed goes away, whoever talked to it.
+    let list = said.strip_prefix(SAID).unwrap_or_default();
+    assert!(!list.contains("null") && !list.contains("server"), "{list}");
+}
+
+#[test]
+fn guests_of_xen_talk_to_each_other_and_to_dom0() {
+    guests_talk("xen_channels", "pv", "pv");
+}
+
+#[test]
+#[ignore = "takes a minute: `make test-long` runs it"]
+fn guests_of_xen_talk_in_virtual_machines_as_well() {
+    guests_talk("xen_channels_pvh", "pvh", "pv");
+    guests_talk("xen_channels_to_pvh", "pv", "pvh");
+}
