@@ -7,14 +7,17 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "channels")]
 extern crate alloc;
 
+#[cfg(feature = "channels")]
 mod channels;
 
 use core::ops::Range;
 
 use muslin_abi::Errno;
 
+#[cfg(feature = "channels")]
 pub use channels::{Channel, ChannelState, Channels, Coming};
 
 /// All that a platform offers. What it does not have is `None`, never a panic.

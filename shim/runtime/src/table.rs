@@ -169,7 +169,7 @@ syscall_table! {
     setitimer = passthrough::__muslin_passthrough, Full => time::sys_setitimer, Partial("signals come at the end of a call; ITIMER_VIRTUAL counts all processor time, as ITIMER_PROF does");
     getpid = passthrough::__muslin_passthrough, Full => process::sys_getpid, Full;
     sendfile = passthrough::__muslin_passthrough, Full => files::sys_sendfile, Full;
-    socket = passthrough::__muslin_passthrough, Full => sockets::sys_socket, Partial("within the machine: AF_UNIX; AF_INET, AF_INET6 and netlink are the network stack's in front, other families EAFNOSUPPORT");
+    socket = passthrough::__muslin_passthrough, Full => sockets::sys_socket, Partial("within the machine: AF_UNIX; AF_INET, AF_INET6 and netlink are the network stack's in front, AF_VSOCK is there on Xen by muslin cc --vsock, other families EAFNOSUPPORT");
     connect = passthrough::__muslin_passthrough, Full => sockets::sys_connect, Full;
     accept = passthrough::__muslin_passthrough, Full => sockets::sys_accept, Full;
     sendto = passthrough::__muslin_passthrough, Full => sockets::sys_sendto, Partial("MSG_OOB is EOPNOTSUPP");

@@ -1,5 +1,7 @@
 //! Two honest ends, and one end whose other one is not.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use core::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
