@@ -1,5 +1,5 @@
-//! Guests that are known by name: the words `--vsock-name=NAME`, by which others find this guest, and
-//! `--vsock-peers=NUMBER=NAME,…`, by which a number in addresses stands for whoever has that name.
+//! Guests that are known by name: `MUSLIN_VSOCK_NAME=NAME`, by which others find this guest, and
+//! `MUSLIN_VSOCK_PEERS=NUMBER=NAME,…`, by which a number in addresses stands for whoever has that name.
 
 use alloc::ffi::CString;
 use core::ffi::CStr;
