@@ -172,10 +172,23 @@ pub trait Console: Sync {
     fn write_error(&self, bytes: &[u8]) -> usize {
         self.write(bytes)
     }
-    /// Reads what is there, and waits for it where input can come later; 0 is the end of input.
+    /// Reads what is there; 0 is the end of input, unless [`is_quiet`](Console::is_quiet). A platform that
+    /// cannot tell waits here.
     fn read(&self, _bytes: &mut [u8]) -> usize {
         0
     }
+    /// Whether nothing is there to be read, and something may come: an [`Outside`] will tell.
+    fn is_quiet(&self) -> bool {
+        false
+    }
+}
+
+/// What comes from outside unasked: it ends waits, and what it was is asked for here.
+pub trait Outside: Sync {
+    /// Whether the console has input that it had not when this was asked last.
+    fn has_new_input(&self) -> bool;
+    /// Whether the guest was asked to end since this was asked last.
+    fn is_asked_to_end(&self) -> bool;
 }
 
 /// The end.

@@ -4,6 +4,7 @@
 //! - `spt`, `hvt`, `linux_process`: the platforms
 //! - `notes`: the ELF notes by which tenders know an image
 //! - `manifest`, `block`: the devices that a tender gives
+//! - `outside`: what comes unasked
 //! - `boot_info`: what the spt tender leaves in memory at the start
 //! - `calls`: the calls of the host's kernel that the spt tender's filter allows
 //! - `stray`: `syscall` instructions of a process that are not libc's
@@ -27,6 +28,7 @@ mod manifest;
 pub mod net;
 #[cfg(target_os = "none")]
 mod notes;
+pub mod outside;
 #[cfg(target_os = "none")]
 mod process_blocks;
 #[cfg(target_os = "none")]

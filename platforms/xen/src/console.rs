@@ -39,17 +39,26 @@ pub fn drain() {
     }
 }
 
-/// Reads what is there, and waits until something is; without a ring nothing ever is.
+/// Reads what is there; without a ring nothing ever is.
 pub fn read(bytes: &mut [u8]) -> usize {
-    let Some(ring) = ring() else {
-        return 0;
-    };
-    loop {
-        let count = ring.read(bytes);
-        if count > 0 || bytes.is_empty() {
-            return count;
-        }
-        events::wait_for_port(port());
+    ring().map_or(0, |ring| ring.read(bytes))
+}
+
+/// Whether nothing is there to be read, and something may come.
+pub fn is_quiet() -> bool {
+    ring().is_some_and(|ring| ring.is_quiet())
+}
+
+/// How far the input is.
+pub fn input_made() -> u32 {
+    ring().map_or(0, |ring| ring.input_made())
+}
+
+/// Waits end when input comes, from now on.
+pub fn listen() {
+    if ring().is_some() {
+        // So many ports that this one is too much are not watched at the start.
+        let _ = events::watch(port());
     }
 }
 

@@ -87,6 +87,16 @@ impl<D: Daemon> ConsoleRing<D> {
         bytes.len()
     }
 
+    /// Whether nothing is there to be read.
+    pub fn is_quiet(&self) -> bool {
+        self.input_made() == self.word(IN_TAKEN).load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of input were made so far.
+    pub fn input_made(&self) -> u32 {
+        self.word(IN_MADE).load(Ordering::Acquire)
+    }
+
     /// Reads what is there; 0 if nothing is.
     pub fn read(&self, bytes: &mut [u8]) -> usize {
         let taken = self.word(IN_TAKEN).load(Ordering::Relaxed);
@@ -193,11 +203,15 @@ mod tests {
         let ring = unsafe { ConsoleRing::new(pointer, daemon) };
         let mut room = [0; 8];
         assert_eq!(ring.read(&mut room), 0);
+        assert!(ring.is_quiet());
         page.borrow_mut().bytes()[..11].copy_from_slice(b"hello world");
         set(&page, IN_MADE, 11);
+        assert!(!ring.is_quiet());
+        assert_eq!(ring.input_made(), 11);
         assert_eq!(ring.read(&mut room), 8);
         assert_eq!(&room, b"hello wo");
         assert_eq!(ring.read(&mut room), 3);
+        assert!(ring.is_quiet());
         assert_eq!(ring.read(&mut room), 0);
         set(&page, IN_MADE, 5);
         assert_eq!(ring.read(&mut room), 8);

@@ -309,6 +309,9 @@ impl Console for Xen {
     fn read(&self, bytes: &mut [u8]) -> usize {
         console::read(bytes)
     }
+    fn is_quiet(&self) -> bool {
+        console::is_quiet()
+    }
 }
 
 impl Power for Xen {

@@ -10,7 +10,7 @@
 //! - `events`: event channels, and the only sleep
 //! - `clock`: time of the hypervisor
 //! - `console`: text out and in, by `console_ring` below another guest
-//! - `power`: the end
+//! - `power`: the end; `outside`: requests to end, and other things that come unasked
 //! - `pv`, `pvh`: entry, memory and exceptions, each in its way; `machine` is what they have in common
 //! - `layout`: low memory
 //! - `net`: network devices
@@ -48,6 +48,7 @@ pub mod net;
 mod netfront;
 #[cfg(target_os = "none")]
 mod notes;
+pub mod outside;
 mod power;
 mod pv;
 mod pvh;

@@ -3,11 +3,12 @@
 use crate::abi::{nr, sched};
 use crate::console;
 use crate::hypercall::call;
+use crate::outside;
 
 /// How the last line begins; the status is behind it.
 const LAST_LINE: &[u8] = b"muslin: exit status ";
 
-/// Ends the guest. `is_broken`: by a fault, not by itself. A machine's first guest makes the machine
+/// Ends the guest, for good or, if that was asked for, to start again. `is_broken`: by a fault, not by itself. A machine's first guest makes the machine
 /// start again: whoever runs it in an emulator has it end there.
 pub fn end(status: i32, is_broken: bool, is_first: bool) -> ! {
     let status = status as u8;
@@ -25,6 +26,7 @@ pub fn end(status: i32, is_broken: bool, is_first: bool) -> ! {
         reason: match (is_first, is_broken) {
             (true, _) => sched::REASON_REBOOT,
             (false, true) => sched::REASON_CRASH,
+            (false, false) if outside::is_restart() => sched::REASON_REBOOT,
             (false, false) => sched::REASON_POWEROFF,
         },
     };

@@ -7,19 +7,25 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::Any;
 
+use spin::Once;
+
 use muslin_abi::Errno;
 use muslin_abi::flags::*;
 
 use super::devices::Device;
 use super::fd_table::{Descriptor, FdTable};
 use super::file::File;
-use super::file_ops::FileOps;
+use super::file_ops::{FileOps, Readiness};
 use super::inode::{Body, Inode, Time};
 use crate::context::Context;
+use crate::threads::WaitQueue;
 use crate::user_mem::{UserBuf, UserBufMut};
 
 /// Bytes that go through the library OS at once.
 const PIECE_BYTES: usize = 512;
+
+/// Who waits for input, where somebody tells when it comes.
+pub static CONSOLE_READERS: Once<Arc<WaitQueue>> = Once::new();
 
 /// The open console. No terminal to `isatty`: nobody below says whether a person or a file is at
 /// the other end, and programs print the same as into a pipe on Linux.
@@ -30,10 +36,29 @@ pub struct Console {
 
 impl FileOps for Console {
     fn read(&self, context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
+        let console = context.platform.console();
+        if console.is_quiet() && !dst.is_empty() {
+            return Err(Errno::EAGAIN);
+        }
         let mut piece = [0; PIECE_BYTES];
         let len = piece.len().min(dst.len());
-        let got = context.platform.console().read(&mut piece[..len]).min(len);
+        let got = console.read(&mut piece[..len]).min(len);
         Ok(dst.copy_in(0, &piece[..got]))
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Readiness {
+        match context.platform.console().is_quiet() {
+            true => Readiness::WRITABLE,
+            false => Readiness::BOTH,
+        }
+    }
+
+    fn queue(&self) -> Option<&WaitQueue> {
+        CONSOLE_READERS.get().map(|readers| &**readers)
+    }
+
+    fn name(&self) -> &'static str {
+        "the console"
     }
 
     fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {

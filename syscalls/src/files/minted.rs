@@ -138,7 +138,7 @@ impl State {
         deadline_ns: Option<u64>,
     ) -> Result<(), Errno> {
         if !self.has_happened(seen, events) {
-            context.process.threads.look_at_service(context);
+            context.process.threads.look_outside(context);
         }
         if self.has_happened(seen, events) {
             return Ok(());

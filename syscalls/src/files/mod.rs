@@ -59,6 +59,7 @@ mod tree;
 pub(crate) mod waiting;
 
 pub use attributes::*;
+pub use console::CONSOLE_READERS;
 pub use copy::*;
 pub use descriptors::*;
 pub use epoll::*;

@@ -155,7 +155,7 @@ fn wait_until(
         }
         if deadline.is_some_and(is_over) {
             // Who only asks again and again sees what comes from outside.
-            context.process.threads.look_at_service(context);
+            context.process.threads.look_outside(context);
             is_last = true;
             continue;
         }

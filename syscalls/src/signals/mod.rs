@@ -262,6 +262,14 @@ fn is_any_attentive(context: &Context<'_>) -> bool {
     context.process.signals.state.lock().attentive > 0
 }
 
+/// Whether the program has said what it does about a signal: by a function, or by a thread that blocks it.
+pub fn is_expected(context: &Context<'_>, signal: i32) -> bool {
+    let state = context.process.signals.state.lock();
+    let handler = state.actions.get(signal as usize - 1).handler;
+    let blocks = |thread: &'static Thread| thread.signals.lock().mask & bit(signal) != 0;
+    !matches!(handler, SIG_DFL | SIG_IGN) || context.process.threads.all().into_iter().any(blocks)
+}
+
 /// Which signals of a set wait for the current thread or the process.
 pub fn pending_among(context: &Context<'_>, set: u64) -> u64 {
     let shared = context.process.signals.state.lock().pending.set();

@@ -4,7 +4,7 @@
 //! - `clone`: a thread's beginning and end; `deadlock`: when nobody can go on
 //! - `futex`, `futex_queue`: waiting for words of memory, with one thread and with several;
 //!   `pi_locks`: words that hold their owner; `robust_list`: locks that say that their owner has ended
-//! - `service`: what runs beside the calls
+//! - `service`: what runs beside the calls; `outside`: what comes unasked
 //! - `traits`: names and priorities; `pulse`: what a watchdog outside sees
 //! - `answer`: the code around a handler; `attention`: what is done at the end of a call
 //! - `calls`: the rest
@@ -20,6 +20,7 @@ mod clone;
 mod deadlock;
 mod futex;
 mod futex_queue;
+mod outside;
 mod pi_locks;
 mod pulse;
 mod robust_list;

@@ -15,6 +15,7 @@ use muslin_platform::Platform;
 
 use super::attention::{Attention, Call};
 use super::deadlock;
+use super::outside::Listening;
 use super::pulse::Pulse;
 use super::service::Service;
 use super::thread::{Kept, KernelStack, Thread, Waiting};
@@ -70,6 +71,8 @@ pub struct Scheduler {
     pub(super) timers: Mutex<TimerQueue>,
     /// What runs beside the calls, if anything does.
     pub(super) service: Mutex<Option<&'static Service>>,
+    /// Who says what comes from outside, if anybody does.
+    pub(super) listening: Mutex<Option<Listening>>,
     pulse: Pulse,
     /// How long nobody could run.
     pub(super) idle_ns: AtomicU64,
@@ -111,6 +114,7 @@ impl Scheduler {
             goes_on: Mutex::new(None),
             timers: Mutex::new(TimerQueue::new()),
             service: Mutex::new(None),
+            listening: Mutex::new(None),
             pulse: Pulse::new(),
             idle_ns: AtomicU64::new(0),
             turn_ns: AtomicU64::new(0),
@@ -241,7 +245,7 @@ impl Scheduler {
 
     /// Lets others run that can.
     pub(super) fn give_way(&self, context: &Context<'_>) {
-        self.look_at_service(context);
+        self.look_outside(context);
         self.look_at_timers(context);
         let thread = {
             let mut state = self.state.lock();
@@ -356,14 +360,18 @@ impl Scheduler {
                 state.calls = 0;
                 self.pulse.count_turn();
                 self.pulse.show(READY, state.runnable.len() as u64);
-                if state.runnable.is_empty() && next.is_none() && self.service.lock().is_none() {
+                let is_alone = self.service.lock().is_none() && self.listening.lock().is_none();
+                if state.runnable.is_empty() && next.is_none() && is_alone {
                     self.attention.clear_turn();
                 }
                 return thread;
             }
             drop(state);
             let service = *self.service.lock();
-            if next.is_none() && !service.is_some_and(Service::can_wake) {
+            let listening = *self.listening.lock();
+            let can_wake = service.is_some_and(Service::can_wake)
+                || listening.is_some_and(|listening| listening.can_wake(context));
+            if next.is_none() && !can_wake {
                 let machine = &context.process.threads.machine;
                 *self.current().kept.lock() = (machine.keep)();
                 deadlock::end(context);
@@ -392,8 +400,13 @@ impl Scheduler {
         is_removed
     }
 
-    /// Lets run what runs beside the calls, if it has something to do.
-    pub(super) fn look_at_service(&self, context: &Context<'_>) {
+    /// Looks at what comes from outside, and lets run what runs beside the calls, if it has something to
+    /// do.
+    pub(super) fn look_outside(&self, context: &Context<'_>) {
+        let listening = *self.listening.lock();
+        if let Some(listening) = listening {
+            listening.look(context);
+        }
         let service = *self.service.lock();
         if let Some(service) = service {
             service.look(context, false);
@@ -419,7 +432,7 @@ impl Scheduler {
         if let Some(hooks) = context.process.timers.hooks() {
             (hooks.look)(context);
         }
-        self.look_at_service(context);
+        self.look_outside(context);
         if self.timers.lock().next().is_none() {
             return;
         }

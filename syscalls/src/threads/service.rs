@@ -131,8 +131,8 @@ impl Threads {
         }
     }
 
-    /// Lets the service run if it has something to do, or if it has not looked for a while.
-    pub fn look_at_service(&self, context: &Context<'_>) {
-        self.scheduler.look_at_service(context);
+    /// Looks at what comes from outside, and lets the service run if it has something to do.
+    pub fn look_outside(&self, context: &Context<'_>) {
+        self.scheduler.look_outside(context);
     }
 }

@@ -3,8 +3,8 @@
 use core::arch::global_asm;
 use core::ops::Range;
 
-use crate::below::PAGE_BYTES;
 use crate::below::host::host;
+use crate::below::{self, PAGE_BYTES};
 use muslin_abi::{Errno, Sysno};
 use muslin_arch::code::Code;
 use muslin_platform::{Platform, Protection};
@@ -55,6 +55,9 @@ pub fn begin() {
         platform: host(),
         process,
     });
+    if let Some(outside) = below::outside::outside() {
+        process.threads.listen(outside);
+    }
     // Where memory comes on first touch, the first thread's calls may be made on such memory, too: on the
     // alternate stack of a signal, for one.
     if host().memory().paging().is_some()

@@ -31,3 +31,4 @@ mod watchdog;
 mod wrong_input;
 mod xen;
 mod xen_channels;
+mod xen_requests;

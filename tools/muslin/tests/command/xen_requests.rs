@@ -1,0 +1,135 @@
+//! Guests of Xen that dom0 asks for something, and that wait for their console beside other things.
+
+use std::fs;
+use std::time::Duration;
+
+use muslin_lab::xen::{Heard, Job, Lab};
+
+use crate::lab::{directory, driver, skip, succeed, write, xen};
+
+/// Far more than the guests take, even on a busy machine.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs guests; what is said to them and asked of them depends on what they have written.
+const SCRIPT: &str = r#"
+    start() {
+        sed "s/@type/$1/; s/@word/$2/" guest.cfg >this.cfg
+        mkfifo input
+        { guest this.cfg <input 2>/dev/console; echo "reason $?"; } >output &
+        job=$!
+        exec 5>input
+    }
+    wait_for() {
+        tries=0
+        until grep -q "$1" output; do
+            sleep 0.1
+            tries=$((tries + 1))
+            [ "$tries" -lt 600 ] || { echo "the guest never said $1"; break; }
+        done
+    }
+    end() {
+        exec 5>&-
+        wait "$job"
+        cat output
+        rm input output
+    }
+    for type in pv pvh; do
+        start "$type" function
+        wait_for reads
+        sleep 1
+        echo there >&5
+        wait_for polls
+        echo again >&5
+        wait_for waits
+        xenstore write "/local/domain/$(xl domid g)/control/shutdown" suspend
+        wait_for suspend
+        xl mem-set g 20
+        wait_for KiB
+        xl shutdown g 2>/dev/null
+        end
+        start "$type" default
+        wait_for asleep
+        xl reboot g 2>/dev/null
+        end
+    done
+    start pv signal
+    wait_for reads
+    sleep 1
+    echo there >&5
+    wait_for polls
+    echo again >&5
+    wait_for waits
+    xl shutdown g 2>/dev/null
+    end
+"#;
+
+const CONFIG: &str = r#"name = "g"
+type = "@type"
+kernel = "image"
+memory = 24
+cmdline = "MUSLIN_ARGV0=image -- @word"
+on_poweroff = "preserve"
+on_reboot = "preserve"
+on_crash = "preserve"
+"#;
+
+/// What a guest writes that waits for input while it counts, and then for SIGTERM by a function.
+const FUNCTION: &str = "reads
+counted meanwhile
+polls
+waits
+muslin: asked to suspend, which this guest cannot; it goes on
+muslin: asked to have 20480 KiB of memory; it keeps what it has
+interrupted
+muslin: exit status 6
+reason 0
+";
+
+/// One that never said what SIGTERM does, and is asked to start again.
+const DEFAULT: &str = "asleep\nmuslin: exit status 143\nreason 1\n";
+
+/// One that has it told.
+const SIGNAL: &str = "reads
+counted meanwhile
+polls
+waits
+signal 15
+muslin: exit status 8
+reason 0
+";
+
+#[test]
+fn a_guest_of_xen_is_asked_to_end_and_waits_for_input_beside_other_things() {
+    let test = "xen_requests";
+    let lab = match Lab::find() {
+        Ok(lab) => lab,
+        Err(why) => return skip(test, &why),
+    };
+    let Some(sysroot) = xen(test) else {
+        return;
+    };
+    let dir = directory(test);
+    write(&dir, &[("requests.c", include_str!("xen_requests.c"))]);
+    succeed(driver(sysroot, &dir).args(["-O2", "requests.c", "-o", "image"]));
+    let job = Job {
+        script: SCRIPT.to_owned(),
+        files: vec![
+            ("image".to_owned(), fs::read(dir.join("image")).unwrap()),
+            ("guest.cfg".to_owned(), CONFIG.as_bytes().to_vec()),
+        ],
+        limit: Some(LIMIT),
+        ..Job::default()
+    };
+    let mut output = Vec::new();
+    let done = lab.run(&job, None, &mut |bytes| {
+        output.extend_from_slice(bytes);
+        Heard::More
+    });
+    let done = done.unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output),
+        [FUNCTION, DEFAULT, FUNCTION, DEFAULT, SIGNAL].concat(),
+        "{}",
+        done.log
+    );
+}
