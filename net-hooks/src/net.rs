@@ -100,10 +100,8 @@ fn serve(now_ns: u64) -> Option<u64> {
     let mut place = NET.lock();
     let net = place.as_mut()?;
     net.stack.set_time(now_ns);
-    let mut deadline_ns = net.stack.poll(now_ns);
+    let deadline_ns = net.stack.poll(now_ns);
     net.tell();
-    // Answers to what was told come by calls; what the stack has left to do comes by itself.
-    deadline_ns = deadline_ns.min(net.stack.deadline());
     net.service_at_ns = deadline_ns;
     (deadline_ns != u64::MAX).then_some(deadline_ns)
 }
@@ -111,14 +109,14 @@ fn serve(now_ns: u64) -> Option<u64> {
 impl Net {
     /// Moves what is due and tells whoever waits.
     fn settle(&mut self, now_ns: u64) {
+        let mut deadline_ns = self.stack.deadline();
         for _ in 0..ROUNDS_MAX {
-            if self.stack.deadline() > now_ns {
+            if deadline_ns > now_ns {
                 break;
             }
-            self.stack.poll(now_ns);
+            deadline_ns = self.stack.poll(now_ns);
         }
         self.tell();
-        let deadline_ns = self.stack.deadline();
         if deadline_ns < self.service_at_ns {
             self.service_at_ns = deadline_ns;
             service::kick();

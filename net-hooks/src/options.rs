@@ -40,6 +40,8 @@ const LINK_NAME_BYTES: usize = 16;
 const MREQ_BYTES: usize = 8;
 const MREQN_BYTES: usize = 12;
 const MREQ6_BYTES: usize = 20;
+/// The longest value of an option that is looked at.
+const VALUE_BYTES_MAX: usize = MREQ6_BYTES;
 
 /// Whom nobody was connected with: peers in a network have no numbers.
 const NOBODY: Ucred = Ucred {
@@ -153,9 +155,10 @@ pub fn setsockopt(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     };
     let (level, option) = (args.int(1), args.int(2));
     let len = usize::try_from(args.int(4)).map_err(|_| Errno::EINVAL)?;
-    let mut value = alloc::vec![0; bytes_of_option(level, option, len)];
-    user::read_bytes(args.addr(3), &mut value)?;
-    net::attempt(|net| set(net, &socket, level, option, &value))?;
+    let mut room = [0; VALUE_BYTES_MAX];
+    let value = &mut room[..bytes_of_option(level, option, len)];
+    user::read_bytes(args.addr(3), value)?;
+    net::attempt(|net| set(net, &socket, level, option, value))?;
     Ok(0)
 }
 

@@ -12,8 +12,10 @@ use muslin_abi::{Errno, SyscallResult};
 
 use crate::ffi;
 
-/// The largest value that [`read`] and [`write`] copy by way of the stack, in bytes.
+/// The largest value that [`read`] and [`write`] copy by way of the stack, in bytes, and the largest for
+/// which they make little room there: it is filled with zeros first.
 const VALUE_BYTES_MAX: usize = 512;
+const SMALL_BYTES_MAX: usize = 16;
 
 fn check(address: usize, len_bytes: usize, is_write: bool) -> SyscallResult {
     let is_write = i32::from(is_write);
@@ -27,8 +29,16 @@ fn check(address: usize, len_bytes: usize, is_write: bool) -> SyscallResult {
 /// `EFAULT` it cannot be read.
 pub fn read<T: Pod>(address: usize) -> Result<T, Errno> {
     const { assert!(T::BYTES <= VALUE_BYTES_MAX, "copy it piece by piece") };
-    let mut bytes = [0; VALUE_BYTES_MAX];
-    let bytes = &mut bytes[..T::BYTES];
+    if T::BYTES <= SMALL_BYTES_MAX {
+        read_by::<T, SMALL_BYTES_MAX>(address)
+    } else {
+        read_by::<T, VALUE_BYTES_MAX>(address)
+    }
+}
+
+fn read_by<T: Pod, const ROOM_BYTES: usize>(address: usize) -> Result<T, Errno> {
+    let mut bytes = [0; ROOM_BYTES];
+    let bytes = &mut bytes[..T::BYTES.min(ROOM_BYTES)];
     read_bytes(address, bytes)?;
     Ok(T::from_bytes(bytes))
 }

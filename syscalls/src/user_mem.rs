@@ -17,6 +17,9 @@ use crate::memory::Access;
 /// Longest path with its final 0, in bytes.
 pub const PATH_MAX: usize = 4096;
 
+/// How much of a text is looked at at once: most are no longer.
+const TEXT_BYTES_AT_ONCE: usize = 64;
+
 /// Most pieces that one call takes.
 pub const IOV_MAX: usize = 1024;
 
@@ -268,7 +271,7 @@ pub fn write<T: Pod>(context: &Context<'_>, address: usize, value: &T) -> Result
 pub fn text(context: &Context<'_>, address: usize, len_bytes_max: usize) -> Result<Vec<u8>, Errno> {
     let mut text = Vec::new();
     let page_bytes = context.platform.memory().page_bytes();
-    let mut chunk = [0; 256];
+    let mut chunk = [0; TEXT_BYTES_AT_ONCE];
     while text.len() < len_bytes_max {
         let at = address.checked_add(text.len()).ok_or(Errno::EFAULT)?;
         // Not across a page: the text may end just before memory that is not mapped.
@@ -309,12 +312,14 @@ pub fn iovecs(
     if count > IOV_MAX {
         return Err(Errno::EINVAL);
     }
-    let list = UserBuf::new(context, address, count * Iovec::BYTES)?.to_vec()?;
+    let list = UserBuf::new(context, address, count * Iovec::BYTES)?;
     let mut room_bytes = RW_BYTES_MAX;
     let mut pieces = Vec::new();
     pieces.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-    for bytes in list.chunks(Iovec::BYTES) {
-        let piece = Iovec::from_bytes(bytes);
+    for at in 0..count {
+        let mut bytes = [0; Iovec::BYTES];
+        list.copy_out(at * Iovec::BYTES, &mut bytes);
+        let piece = Iovec::from_bytes(&bytes);
         if piece.iov_len > isize::MAX as usize {
             return Err(Errno::EINVAL);
         }

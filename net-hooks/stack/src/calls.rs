@@ -329,8 +329,11 @@ impl Stack for SmolStack {
         let no_delay = socket.options.no_delay;
         if let Some(connection) = socket.connection() {
             connection.hold_small(None, no_delay);
-            self.drive(name);
-            self.settle();
+            // Of what is not there nothing waited.
+            if !matches!(setting, Setting::NoDelay(_)) || !connection.is_all_sent() {
+                self.drive(name);
+                self.settle();
+            }
         }
         Ok(())
     }

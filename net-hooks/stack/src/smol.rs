@@ -301,7 +301,14 @@ impl SmolStack {
         if self.is_busy || self.lo.is_waiting() {
             return self.now;
         }
-        let is_full = self.links.iter().any(Port::is_waiting) || !self.tcp.blocked.is_empty();
+        let mut is_full = !self.tcp.blocked.is_empty();
+        let mut automatic = u64::MAX;
+        for port in &self.links {
+            is_full |= port.is_waiting();
+            automatic = automatic
+                .min(port.dhcp.deadline())
+                .min(port.slaac.deadline());
+        }
         let full = if is_full {
             self.now + FULL_NS
         } else {
@@ -312,12 +319,6 @@ impl SmolStack {
             .time_waits
             .front()
             .map_or(u64::MAX, |entry| entry.0);
-        let automatic = self
-            .links
-            .iter()
-            .map(|port| port.dhcp.deadline().min(port.slaac.deadline()))
-            .min()
-            .unwrap_or(u64::MAX);
         full.min(self.timers.first())
             .min(self.neighbours.deadline())
             .min(self.trials.deadline())

@@ -101,6 +101,16 @@ static NETS: Nets = Nets(UnsafeCell::new(None));
 
 /// The device of this number, counted from 0 without gaps, and its name.
 pub fn device(index: usize) -> Option<(&'static str, &'static dyn NetDevice)> {
+    let net = found(index)?;
+    Some((net.entry.name(), net))
+}
+
+/// The same for each frame: a name is looked for in its bytes.
+pub fn nameless(index: usize) -> Option<&'static dyn NetDevice> {
+    Some(found(index)?)
+}
+
+fn found(index: usize) -> Option<&'static Net> {
     let place = NETS.0.get();
     // SAFETY: nobody writes it but this, before there is a reference into it.
     let devices = unsafe {
@@ -109,8 +119,7 @@ pub fn device(index: usize) -> Option<(&'static str, &'static dyn NetDevice)> {
         }
         (*place).as_ref()?
     };
-    let net = devices.get(index)?.as_ref()?;
-    Some((net.entry.name(), net))
+    devices.get(index)?.as_ref()
 }
 
 /// Those of this guest or process.

@@ -8,3 +8,8 @@ use crate::netfront;
 pub fn device(index: usize) -> Option<(&'static str, &'static dyn NetDevice)> {
     netfront::device(index)
 }
+
+/// The same for each frame.
+pub fn nameless(index: usize) -> Option<&'static dyn NetDevice> {
+    device(index).map(|(_, device)| device)
+}

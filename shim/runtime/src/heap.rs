@@ -166,7 +166,8 @@ impl Heap {
             }
         };
         let start = block as usize;
-        let at = (start + HEADER_BYTES).next_multiple_of(slack_bytes);
+        // The next multiple of what is a power of two, without a division.
+        let at = (start + HEADER_BYTES + slack_bytes - 1) & !(slack_bytes - 1);
         let header = Header {
             class: class.map_or(MAPPED, |class| class as u32),
             offset_bytes: (at - start) as u32,

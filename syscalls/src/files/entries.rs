@@ -98,8 +98,14 @@ impl Entries {
     fn find(&self, name: &[u8]) -> (usize, Result<usize, usize>) {
         let begins_after =
             |piece: &Vec<Entry>| piece.first().is_some_and(|first| *first.name > *name);
-        let after = self.pieces.partition_point(|piece| !begins_after(piece));
-        let number = after.saturating_sub(1);
+        let number = match self.pieces.len() {
+            // Most directories are one piece.
+            ..=1 => 0,
+            _ => {
+                let after = self.pieces.partition_point(|piece| !begins_after(piece));
+                after.saturating_sub(1)
+            }
+        };
         let at = match self.pieces.get(number) {
             Some(piece) => piece.binary_search_by(|entry| (*entry.name).cmp(name)),
             None => Err(0),

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use muslin_abi::Errno;
 use muslin_abi::flags::*;
@@ -42,11 +43,14 @@ pub enum Last {
 }
 
 impl Last {
-    fn of(component: &[u8]) -> Self {
-        match component {
+    /// The component of a path that stands there; the path's memory becomes the name's.
+    fn of(mut path: Vec<u8>, component: Range<usize>) -> Self {
+        path.truncate(component.end);
+        path.drain(..component.start);
+        match &path[..] {
             b"." => Self::Dot,
             b".." => Self::DotDot,
-            name => Self::Name(name.to_vec()),
+            _ => Self::Name(path),
         }
     }
 }
@@ -215,7 +219,7 @@ pub fn walk(
                 Target::Itself if is_last => {
                     return Ok(Place {
                         parent: current,
-                        last: Last::of(component),
+                        last: Last::of(rest, at..after),
                         inode: Some(next),
                         wants_directory,
                     });
@@ -255,7 +259,7 @@ pub fn walk(
             inode if is_last => {
                 return Ok(Place {
                     parent: current,
-                    last: Last::of(component),
+                    last: Last::of(rest, at..after),
                     inode,
                     wants_directory,
                 });

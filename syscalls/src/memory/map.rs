@@ -213,9 +213,8 @@ impl AddressSpace {
             Access::Write => protection.write,
         };
         let mut map = self.map.lock();
-        let (latest, protection) = map.regions.latest();
-        if address >= latest.start && address < latest.end && len_bytes <= latest.end - address {
-            return is_allowed(&protection).then_some(()).ok_or(Errno::EFAULT);
+        if let Some(protection) = map.regions.latest(address, len_bytes) {
+            return is_allowed(protection).then_some(()).ok_or(Errno::EFAULT);
         }
         if len_bytes == 0 {
             return Ok(());

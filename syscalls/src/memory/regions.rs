@@ -28,14 +28,20 @@ impl Region {
     }
 }
 
+/// How many regions that were asked for are remembered.
+const LATEST_COUNT: usize = 4;
+
 /// All regions.
 pub struct Regions {
     by_end: Treap,
     /// The newest, which often is the first to go again, and its end. Not among the others yet, nor
     /// joined with its neighbours.
     newest: Option<(usize, Region)>,
-    /// The region that was asked for last, which most questions are about again; or no addresses.
-    latest: (Range<usize>, Protection),
+    /// The regions that were asked for last, which most questions are about again, or no addresses: a
+    /// call names the stack, the heap and the program's data in turn.
+    latest: [(Range<usize>, Protection); LATEST_COUNT],
+    /// Whose place the next one takes.
+    oldest: usize,
 }
 
 impl Default for Regions {
@@ -48,7 +54,8 @@ impl Default for Regions {
         Self {
             by_end: Treap::default(),
             newest: None,
-            latest: (0..0, nothing),
+            latest: [const { 0..0 }; LATEST_COUNT].map(|no_addresses| (no_addresses, nothing)),
+            oldest: 0,
         }
     }
 }
@@ -70,10 +77,30 @@ impl Regions {
         (!piece.is_empty()).then_some((piece, region, end))
     }
 
-    /// The region that was asked for last, if it is still as it was then.
+    /// What may be done with some bytes, if a region that was asked for lately has them all.
     #[inline]
-    pub fn latest(&self) -> (Range<usize>, Protection) {
-        self.latest.clone()
+    pub fn latest(&self, address: usize, len_bytes: usize) -> Option<&Protection> {
+        // An address before the start becomes one far behind the end.
+        let has_all = |region: &Range<usize>| {
+            address.wrapping_sub(region.start) < region.end - region.start
+                && len_bytes <= region.end - address
+        };
+        let found = self.latest.iter().find(|(region, _)| has_all(region));
+        found.map(|(_, protection)| protection)
+    }
+
+    fn remember(&mut self, region: Range<usize>, protection: Protection) {
+        self.latest[self.oldest] = (region, protection);
+        self.oldest = (self.oldest + 1) % LATEST_COUNT;
+    }
+
+    /// What is remembered of these addresses is so no more.
+    fn forget(&mut self, addresses: &Range<usize>) {
+        for (region, _) in &mut self.latest {
+            if region.start < addresses.end && addresses.start < region.end {
+                *region = 0..0;
+            }
+        }
     }
 
     /// Whether the protection of all these addresses is as it should be.
@@ -86,13 +113,17 @@ impl Regions {
             && region.start <= addresses.start
             && addresses.end <= *end
         {
-            self.latest = (region.start..*end, region.protection);
-            return is_fine(&region.protection);
+            let (region, protection) = (region.start..*end, region.protection);
+            self.remember(region, protection);
+            return is_fine(&protection);
         }
-        let Some((_, region, end)) = self.first_in(addresses.clone()) else {
+        let Some((piece, region, end)) = self.first_in(addresses.clone()) else {
             return false;
         };
-        self.latest = (region.start..end, region.protection);
+        self.remember(region.start..end, region.protection);
+        if piece == addresses {
+            return is_fine(&region.protection);
+        }
         self.covers(addresses, |region| is_fine(&region.protection))
     }
 
@@ -110,10 +141,10 @@ impl Regions {
 
     /// Takes the first piece of a range out.
     pub fn carve(&mut self, addresses: Range<usize>) -> Option<(Range<usize>, Region)> {
-        self.latest.0 = 0..0;
         if addresses.is_empty() {
             return None;
         }
+        self.forget(&addresses);
         if let Some((end, region)) = self.newest
             && region.start == addresses.start
             && end == addresses.end
@@ -140,7 +171,6 @@ impl Regions {
 
     /// Puts a region where there is none, joined with its neighbours if they are alike.
     pub fn insert(&mut self, end: usize, region: Region) {
-        self.latest.0 = 0..0;
         self.settle();
         self.newest = Some((end, region));
     }

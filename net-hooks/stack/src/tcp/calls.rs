@@ -368,7 +368,12 @@ impl SmolStack {
             return;
         };
         let wish = connection.receive_wish(&options);
-        if connection.was_filled && connection.is_still() {
+        let is_larger = connection.was_filled && connection.is_still();
+        let rests = connection.rest_ns() < u64::MAX;
+        if !is_larger && !rests && !connection.is_window_due() {
+            return;
+        }
+        if is_larger {
             connection.was_filled = false;
             if wish > connection.transfer.receive_bytes() {
                 let send_bytes = connection.transfer.send_bytes();

@@ -193,6 +193,40 @@ impl Connection {
         segment.min(self.unsent()).max(1) + PACKET_HEADERS
     }
 
+    /// Whether nothing waits to be sent, or to be sent again; of those whose descriptor is open.
+    pub fn is_idle(&self) -> bool {
+        self.is_all_sent()
+            && !self.flight.has_lost()
+            && !self.is_blocked
+            && self.orphaned_ns.is_none()
+    }
+
+    /// When the transfer has something to say. Mostly it need not be asked: all was sent, and the peer was told
+    /// of all that came.
+    pub fn says_ns(&self, engine: &mut Engine, now_ns: u64) -> u64 {
+        let is_quiet = self.is_all_sent()
+            && self.told_next == self.receive_next()
+            && self.transfer.state() == State::Established
+            && !self.is_window_due();
+        if is_quiet {
+            u64::MAX
+        } else {
+            self.transfer.deadline(engine, now_ns)
+        }
+    }
+
+    /// Whether the window is twice as large as the peer knows: then the transfer tells it.
+    pub fn is_window_due(&self) -> bool {
+        let (next, end) = (self.receive_next(), self.transfer.told_end());
+        let told = if is_before(next, end) {
+            end.wrapping_sub(next) as usize
+        } else {
+            0
+        };
+        let room = self.transfer.receive_bytes() - self.transfer.receive_queue();
+        room / 2 >= told
+    }
+
     /// Whether the peer is to hear at once of what came: more than a segment.
     pub fn is_ack_due(&self) -> bool {
         let untold = self.receive_next().wrapping_sub(self.told_next);

@@ -16,8 +16,8 @@ mod transfer;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::hash::BuildHasher;
-use core::net::IpAddr;
+use core::hash::{BuildHasher, Hash, Hasher};
+use core::net::{IpAddr, Ipv6Addr};
 
 use hashbrown::HashMap;
 
@@ -29,12 +29,42 @@ pub(crate) use handshake::Handshake;
 use transfer::Engine;
 
 /// The two ends of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Flow {
     pub local: IpAddr,
     pub local_port: u16,
     pub peer: IpAddr,
     pub peer_port: u16,
+}
+
+/// Each write costs the keyed hash as much as a word of content, and every segment looks its flow up: so it is one.
+impl Hash for Flow {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut bytes = [0; 36];
+        let [a, b] = self.local_port.to_be_bytes();
+        let [c, d] = self.peer_port.to_be_bytes();
+        bytes[..4].copy_from_slice(&[a, b, c, d]);
+        let len = match (self.local, self.peer) {
+            (IpAddr::V4(local), IpAddr::V4(peer)) => {
+                bytes[4..8].copy_from_slice(&local.octets());
+                bytes[8..12].copy_from_slice(&peer.octets());
+                12
+            }
+            (local, peer) => {
+                bytes[4..20].copy_from_slice(&wide(local).octets());
+                bytes[20..].copy_from_slice(&wide(peer).octets());
+                36
+            }
+        };
+        state.write(&bytes[..len]);
+    }
+}
+
+fn wide(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
 }
 
 /// What segments of a flow are for.

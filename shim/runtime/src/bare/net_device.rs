@@ -33,8 +33,8 @@ unsafe extern "C" fn muslin_net_device(index: u32, what: *mut NetDevice) -> c_in
 /// Has frames leave work to the other side; see `muslin.h`.
 #[unsafe(no_mangle)]
 extern "C" fn muslin_net_offload(index: u32) -> c_int {
-    let device = net::device(index as usize).ok_or(Errno::ENODEV);
-    to_raw(device.and_then(|(_, device)| device.offload().map(|()| 0))) as c_int
+    let device = net::nameless(index as usize).ok_or(Errno::ENODEV);
+    to_raw(device.and_then(|device| device.offload().map(|()| 0))) as c_int
 }
 
 /// Takes a frame; see `muslin.h`.
@@ -45,8 +45,8 @@ extern "C" fn muslin_net_offload(index: u32) -> c_int {
 unsafe extern "C" fn muslin_net_receive(index: u32, frame: *mut u8, len_bytes: usize) -> isize {
     // SAFETY: as the caller promises.
     let frame = unsafe { core::slice::from_raw_parts_mut(frame, len_bytes) };
-    let device = net::device(index as usize).ok_or(Errno::ENODEV);
-    to_raw(device.and_then(|(_, device)| device.receive(frame)))
+    let device = net::nameless(index as usize).ok_or(Errno::ENODEV);
+    to_raw(device.and_then(|device| device.receive(frame)))
 }
 
 /// Sends a frame; see `muslin.h`.
@@ -57,6 +57,6 @@ unsafe extern "C" fn muslin_net_receive(index: u32, frame: *mut u8, len_bytes: u
 unsafe extern "C" fn muslin_net_send(index: u32, frame: *const u8, len_bytes: usize) -> isize {
     // SAFETY: as the caller promises.
     let frame = unsafe { core::slice::from_raw_parts(frame, len_bytes) };
-    let device = net::device(index as usize).ok_or(Errno::ENODEV);
-    to_raw(device.and_then(|(_, device)| device.send(frame).map(|()| len_bytes)))
+    let device = net::nameless(index as usize).ok_or(Errno::ENODEV);
+    to_raw(device.and_then(|device| device.send(frame).map(|()| len_bytes)))
 }
