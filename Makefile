@@ -23,8 +23,9 @@ setup:           ## installs what is missing on this machine: packages, Rust tar
 stock:           ## unpatched musl in out/stock/, to compare with
 	@tools/build.sh stock
 
-guests:          ## the sysroots in out/solo5-spt/ and out/solo5-hvt/, for guests of Solo5
+guests:          ## the sysroots in out/solo5-spt/, out/solo5-hvt/ and out/xen/, for guests
 	@tools/build.sh solo5
+	@tools/build.sh xen
 
 demo: all stock guests ## builds everything, runs real programs and shows where their calls went
 	@tools/demo.sh

@@ -45,6 +45,8 @@ mod stress;
 mod suites;
 #[path = "programs/two_ends.rs"]
 mod two_ends;
+#[path = "programs/xen/mod.rs"]
+mod xen;
 
 use std::process::ExitCode;
 
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
     trials.extend(stress::trials());
     trials.extend(suites::trials());
     trials.extend(two_ends::trials());
+    trials.extend(xen::trials());
     trials.extend(same::self_trials());
     // Who waits for the lab keeps nobody from other tests.
     trials.sort_by_key(|trial| trial.name().ends_with("::solo5-hvt"));

@@ -1,11 +1,13 @@
 //! Programs that need nobody else: one process, one thread, no input. Each run of theirs starts in
 //! the same files and must say the same, with the same status, as a process linked with stock musl,
 //! as a process linked with Muslin, and as a guest whose root directory is an archive of those files:
-//! of spt, of hvt, and as a process with the guest's library OS.
+//! of spt, of hvt and of Xen, and as a process with the guest's library OS.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::Trial;
 use tempfile::TempDir;
@@ -14,7 +16,9 @@ use crate::built;
 use crate::failure::{Failure, Step};
 use crate::machines;
 use crate::same::completion;
+use crate::stage::tool;
 use crate::start::{Outcome, Start, World, without_reports};
+use crate::xen::{self, Entry, Outcomes, Size};
 
 /// The directory that a run starts in, below its root.
 pub const WORK: &str = "work";
@@ -71,7 +75,41 @@ pub fn trials(programs: &'static [Program]) -> Vec<Trial> {
                 .with_ignored_flag(program.is_long)
             })
     };
-    programs.iter().flat_map(of_program).collect()
+    let mut all: Vec<Trial> = programs.iter().flat_map(of_program).collect();
+    all.extend(trials_in_xen(programs));
+    all
+}
+
+/// The same in Xen; all runs of a size are one job of its lab.
+fn trials_in_xen(programs: &'static [Program]) -> impl Iterator<Item = Trial> {
+    let jobs: Arc<Mutex<HashMap<_, Step<Outcomes>>>> = Arc::default();
+    let of_program = move |program: &'static Program| {
+        let jobs = Arc::clone(&jobs);
+        [World::XenPv, World::XenPvh].map(|world| {
+            let jobs = Arc::clone(&jobs);
+            let entry = match world {
+                World::XenPvh => Entry::Pvh,
+                _ => Entry::Pv,
+            };
+            let size = Size::of(program);
+            let name = format!("{}::{}", program.name, world.name());
+            Trial::ignorable_test(name, move || {
+                let stock = outcomes(program, World::Stock);
+                let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                let ours = jobs
+                    .entry((entry, size))
+                    .or_insert_with(|| xen::outcomes(programs, entry, size));
+                let ours = ours.as_ref().map_err(Clone::clone);
+                let ours = ours.map(|all| all.get(program.name).cloned().unwrap_or_default());
+                completion(same(program, &stock, ours, world))
+            })
+            .with_ignored_flag(entry == Entry::Pvh || size == Size::Rest)
+        })
+    };
+    programs
+        .iter()
+        .filter(|program| program.is_for_machines())
+        .flat_map(of_program)
 }
 
 fn same(
@@ -174,6 +212,24 @@ impl Place {
     /// The directory that a guest takes for all there is.
     pub fn root(&self) -> PathBuf {
         self.scratch.path().join("root")
+    }
+
+    /// An archive of it with this name, beside it.
+    pub fn pack(&self, name: &str) -> Step<PathBuf> {
+        let packed = self.root().with_file_name(name);
+        let output = Command::new(tool("tar"))
+            .arg("-cf")
+            .arg(&packed)
+            .arg("-C")
+            .arg(self.root())
+            .args(["--format=ustar", WORK, "etc"])
+            .output()
+            .map_err(|why| Failure::io("packing", &packed, &why))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(Failure::new(format_args!("tar: {said}")));
+        }
+        Ok(packed)
     }
 
     fn work(&self) -> PathBuf {

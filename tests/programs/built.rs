@@ -21,6 +21,8 @@ pub enum Flavour {
     Muslin,
     /// Muslin's library OS, for Solo5's spt.
     Solo5Spt,
+    /// The same, for Xen.
+    Xen,
 }
 
 impl Flavour {
@@ -35,6 +37,7 @@ impl Flavour {
             Flavour::Stock => "stock",
             Flavour::Muslin => "linux",
             Flavour::Solo5Spt => "solo5-spt",
+            Flavour::Xen => "xen",
         }
     }
 }
@@ -57,14 +60,14 @@ pub fn place_of(name: &str, flavour: Flavour) -> String {
     format!("{}/{name}", flavour.name())
 }
 
-/// The same, with Muslin's network stack: guests declare a device for it.
+/// The same, with Muslin's network stack: guests of Solo5 declare a device for it.
 pub fn with_network(name: &str, flavour: Flavour) -> Step<PathBuf> {
     if env::var_os(TAKEN).is_some() {
         return program(name, flavour);
     }
     let variables: &[_] = match flavour {
         Flavour::Stock => &[],
-        Flavour::Muslin => &[("MUSLIN_NETWORK", "stack")],
+        Flavour::Muslin | Flavour::Xen => &[("MUSLIN_NETWORK", "stack")],
         Flavour::Solo5Spt => &[("MUSLIN_DEVICES", "service=net")],
     };
     build(name, flavour, variables)

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use muslin_lab::{Batch, Ending, Job, Lab};
@@ -10,7 +9,6 @@ use muslin_lab::{Batch, Ending, Job, Lab};
 use crate::alone::{Place, Program, WORK};
 use crate::built;
 use crate::failure::{Failure, Step};
-use crate::stage::tool;
 use crate::start::{Outcome, World, guest_words};
 
 /// Far more than any run needs, even in an emulated machine on a busy one.
@@ -33,19 +31,7 @@ pub fn outcomes(programs: &[Program]) -> Step<HashMap<&'static str, Vec<Outcome>
         let images = built::program(program.recipe, World::Hvt.flavour())?;
         let place = Place::new(program, &images)?;
         let archive = format!("{}.tar", program.name);
-        let packed = place.root().with_file_name(&archive);
-        let output = Command::new(tool("tar"))
-            .arg("-cf")
-            .arg(&packed)
-            .arg("-C")
-            .arg(place.root())
-            .args(["--format=ustar", WORK, "etc"])
-            .output()
-            .map_err(|why| Failure::io("packing", &packed, &why))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::new(format_args!("tar: {said}")));
-        }
+        let packed = place.pack(&archive)?;
         batch.files.push((archive.clone(), packed));
         places.push(place);
         for run in program.runs.iter().take(RUNS_MAX) {

@@ -41,6 +41,10 @@ pub enum World {
     Process,
     /// The same image as a guest of Solo5's hvt.
     Hvt,
+    /// Guest of Xen below `xl`, paravirtualised.
+    XenPv,
+    /// The same image in a virtual machine.
+    XenPvh,
 }
 
 impl World {
@@ -50,6 +54,7 @@ impl World {
             World::Stock => Flavour::Stock,
             World::Linux => Flavour::Muslin,
             World::Spt | World::Process | World::Hvt => Flavour::Solo5Spt,
+            World::XenPv | World::XenPvh => Flavour::Xen,
         }
     }
 
@@ -61,6 +66,8 @@ impl World {
             World::Spt => "solo5-spt",
             World::Process => "solo5-process",
             World::Hvt => "solo5-hvt",
+            World::XenPv => "xen-pv",
+            World::XenPvh => "xen-pvh",
         }
     }
 }
@@ -108,10 +115,14 @@ pub fn guest_words(world: World, memory_mib: u32, work: &str) -> Vec<String> {
     let mut words = vec!["run".to_owned(), format!("--platform={platform}")];
     words.push(format!("--mem={memory_mib}"));
     words.push(format!("--cwd=/{work}"));
-    for (name, value) in ENVIRONMENT {
-        words.push(format!("--env={name}={value}"));
-    }
+    words.extend(guest_environment());
     words
+}
+
+/// The words of `muslin` for the environment of a guest.
+pub fn guest_environment() -> impl Iterator<Item = String> {
+    let variables = ENVIRONMENT.iter();
+    variables.map(|(name, value)| format!("--env={name}={value}"))
 }
 
 /// Runs a command with both of its streams in one pipe.
