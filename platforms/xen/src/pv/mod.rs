@@ -19,6 +19,7 @@ use muslin_arch::code::Code;
 use muslin_arch::{control, traps};
 use muslin_platform::{Paging, Protection};
 
+use crate::abi::grant::{APPLICATION_MAP, HOST_MAP};
 use crate::abi::{SEGBASE_FS, SIF_INITDOMAIN, nr};
 use crate::console;
 use crate::host::{Ring, Started};
@@ -122,6 +123,10 @@ impl Machine for Pv {
     unsafe fn place_grants(&self, page: usize, _index: usize, frame: u64) {
         // SAFETY: as the caller promises.
         unsafe { space::map_machine_frame(page, frame * crate::PAGE_BYTES as u64) };
+    }
+    fn map_flags(&self) -> u32 {
+        // The guest's program is who uses it.
+        HOST_MAP | APPLICATION_MAP
     }
     unsafe fn vacate(&self, page: usize) -> Result<(), Errno> {
         // SAFETY: as the caller promises.

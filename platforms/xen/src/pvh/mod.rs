@@ -20,7 +20,7 @@ use muslin_arch::space::{READ, READ_WRITE, Space, tables_max};
 use muslin_arch::traps::{Descriptors, Frame};
 use muslin_platform::{Paging, Protection};
 
-use crate::abi::{DOMID_SELF, hvm, memory, nr};
+use crate::abi::{DOMID_SELF, grant, hvm, memory, nr};
 use crate::console;
 use crate::host::{self, Ring, Started};
 use crate::hypercall::{self, Way, ask};
@@ -286,6 +286,9 @@ impl Machine for Pvh {
     }
     unsafe fn place_grants(&self, page: usize, index: usize, _frame: u64) {
         take_in(page, memory::SPACE_GRANT_TABLE, index);
+    }
+    fn map_flags(&self) -> u32 {
+        grant::HOST_MAP
     }
     unsafe fn vacate(&self, page: usize) -> Result<(), Errno> {
         reserve(memory::DECREASE_RESERVATION, page)

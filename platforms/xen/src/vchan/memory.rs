@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use muslin_abi::Errno;
 
-use crate::abi::grant::{APPLICATION_MAP, HOST_MAP, MAP, Map, UNMAP, Unmap};
+use crate::abi::grant::{MAP, Map, UNMAP, Unmap};
 use crate::grants::Grant;
 use crate::hypercall::grant_table;
 use crate::{PAGE_BYTES, host, shared};
@@ -157,7 +157,7 @@ impl Borrowed {
         unsafe { machine.vacate(page as usize) }?;
         let mut map = Map {
             host_addr: page as u64,
-            flags: HOST_MAP | APPLICATION_MAP,
+            flags: machine.map_flags(),
             grant,
             dom: self.domain,
             ..Map::default()
