@@ -249,6 +249,9 @@ impl Entry {
 
     fn fail(&mut self, errno: Errno, role: Role) {
         self.error = Some(errno);
+        if matches!(role, Role::Fresh) {
+            self.peer = None;
+        }
         self.role = role;
     }
 

@@ -450,4 +450,4 @@ pub fn decimal(mut number: u64, room: &mut [u8; 20]) -> &str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -261,3 +261,70 @@ pub fn find<B: Bell>(store: &mut Store<B>, name: &str) -> Result<u32, Errno> {
         false => Err(Errno::ENOENT),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+mod tests {
+    use std::borrow::ToOwned;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::xenstore::tests::Peer;
+
+    #[test]
+    fn only_who_a_wish_names_can_have_made_it() {
+        let peer = Peer::new(3, false);
+        for (name, owner) in [("9", 9), ("07", 7), ("4", 9), ("x", 8), ("12", 12)] {
+            let path = format!("/local/domain/5/data/vsock/80/{name}");
+            peer.tree.borrow_mut().insert(path.clone(), Vec::new());
+            peer.owners.borrow_mut().insert(path, owner);
+        }
+        let mut store = peer.store();
+        let mut wishes = Vec::new();
+        while let Some(client) = take_wish(&mut store, 5, 80).unwrap() {
+            wishes.push(client);
+        }
+        wishes.sort_unstable();
+        assert_eq!(wishes, [9, 12]);
+        // What is nonsense is away as well.
+        assert!(peer.tree.borrow().is_empty());
+    }
+
+    #[test]
+    fn an_offer_is_whole_or_none() {
+        let peer = Peer::new(4, false);
+        let mut store = peer.store();
+        let place = Place {
+            server: 2,
+            client: 6,
+            port: 8,
+        };
+        assert_eq!(place.find_offer(&mut store), Err(Errno::ENOENT));
+        let at = |name: &str| format!("/local/domain/2/data/vchan/6/8/{name}");
+        let put = |name: &str, value: &[u8]| {
+            peer.tree.borrow_mut().insert(at(name), value.to_vec());
+        };
+        put("ring-ref", b"11");
+        assert_eq!(place.find_offer(&mut store), Err(Errno::ENOENT));
+        put("event-channel", b"4294967296");
+        assert_eq!(place.find_offer(&mut store), Err(Errno::EINVAL));
+        put("event-channel", b"12");
+        let (grant, port) = (11, 12);
+        assert_eq!(place.find_offer(&mut store), Ok(Offer { grant, port }));
+    }
+
+    #[test]
+    fn a_name_is_its_owners() {
+        let peer = Peer::new(5, false);
+        let mut store = peer.store();
+        let path = "/rendezvous/server".to_owned();
+        peer.tree.borrow_mut().insert(path.clone(), b"3".to_vec());
+        peer.owners.borrow_mut().insert(path.clone(), 3);
+        assert_eq!(find(&mut store, "server"), Ok(3));
+        // Its guest is no more.
+        peer.owners.borrow_mut().insert(path, 0);
+        assert_eq!(find(&mut store, "server"), Err(Errno::ENOENT));
+        assert_eq!(find(&mut store, "../domain/1"), Err(Errno::EINVAL));
+        assert_eq!(find(&mut store, ""), Err(Errno::EINVAL));
+    }
+}

@@ -10,9 +10,12 @@ use super::*;
 use crate::hostile::{Numbers, Page};
 
 /// The other side: answers whenever it is waited for.
-struct Peer {
+pub struct Peer {
     page: RefCell<Page>,
-    tree: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Values by path.
+    pub tree: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Whose they are, if not the first guest's.
+    pub owners: RefCell<BTreeMap<String, u32>>,
     /// What came and is not a whole message.
     heard: RefCell<Vec<u8>>,
     /// What is said when there is room.
@@ -25,10 +28,12 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(seed: u64, is_hostile: bool) -> Rc<Self> {
+    /// A peer with a pace of its own.
+    pub fn new(seed: u64, is_hostile: bool) -> Rc<Self> {
         Rc::new(Self {
             page: RefCell::new(Page::new()),
             tree: RefCell::default(),
+            owners: RefCell::default(),
             heard: RefCell::default(),
             to_say: RefCell::default(),
             conflicts: Cell::new(0),
@@ -38,7 +43,8 @@ impl Peer {
         })
     }
 
-    fn store(self: &Rc<Self>) -> Store<Rc<Self>> {
+    /// Its client.
+    pub fn store(self: &Rc<Self>) -> Store<Rc<Self>> {
         let page = self.page.borrow().pointer();
         // SAFETY: the page is the test's, and lives as long as the peer.
         unsafe { Store::new(page, self.clone()) }
@@ -119,6 +125,21 @@ impl Peer {
                 13 => tree
                     .remove(&path)
                     .map_or(error("ENOENT"), |_| (13, b"OK\0".to_vec())),
+                3 if tree.contains_key(&path) => {
+                    let owner = self.owners.borrow().get(&path).copied();
+                    (3, format!("b{}\0r7\0", owner.unwrap_or(0)).into_bytes())
+                }
+                3 => error("ENOENT"),
+                1 if path.starts_with('/') => {
+                    let below = format!("{path}/");
+                    let names = tree.keys().filter_map(|key| key.strip_prefix(&*below));
+                    (
+                        1,
+                        names
+                            .flat_map(|name| format!("{name}\0").into_bytes())
+                            .collect(),
+                    )
+                }
                 1 => (
                     1,
                     tree.keys()

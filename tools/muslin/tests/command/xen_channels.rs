@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use muslin_lab::xen::{Heard, Job, Lab};
 
-use crate::lab::{directory, driver, skip, succeed, write, xen};
+use crate::lab::{directory, driver, has, refuse, skip, succeed, sysroot, write, xen};
 
 /// Far more than the guests take, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -34,11 +34,13 @@ until_said() {
 
 /// What is done once a guest serves.
 const TALK: &str = r#"
+start calls
 start server
 server=$id
 until_said server 'listening at port 7'
 start one
 start two
+until_said calls 'exit status'
 until_said one 'exit status'
 until_said two 'exit status'
 echo "dom0 comes:"
@@ -58,7 +60,7 @@ start waiter
 until_said waiter connected
 xl destroy server
 until_said waiter 'exit status'
-for guest in one two outward waiter; do
+for guest in calls one two outward waiter; do
     sed "s/^/$guest: /" "$guest.log" | tr -d '\r'
 done
 tr -d '\r' <server.log | sed 's/^guest [0-9]* /a guest /' | sort
@@ -74,6 +76,8 @@ dom0 serves:
 the end after 30000 bytes
 a guest is destroyed that nobody waits for:
 a guest waits for one that is destroyed:
+calls: right
+calls: muslin: exit status 0
 one: connected with port 7
 one: 100000 of 100000 bytes came back
 one: muslin: exit status 0
@@ -95,8 +99,9 @@ listening at port 7
 ";
 
 fn config(name: &str, kind: &str, words: &str) -> (String, Vec<u8>) {
+    let image = if name == "calls" { name } else { "talk" };
     let text = format!(
-        "name = \"{name}\"\ntype = \"{kind}\"\nkernel = \"talk\"\nmemory = 32\n\
+        "name = \"{name}\"\ntype = \"{kind}\"\nkernel = \"{image}\"\nmemory = 32\n\
         cmdline = \"MUSLIN_ARGV0=talk {words}\"\non_poweroff = \"preserve\"\non_crash = \"preserve\"\n"
     );
     (format!("{name}.cfg"), text.into_bytes())
@@ -136,12 +141,17 @@ fn guests_talk(test: &str, server: &str, client: &str) {
             .arg(example)
             .args(["-o", "talk"]),
     );
+    write(&dir, &[("calls.c", include_str!("xen_vsock_calls.c"))]);
+    let mut cc = driver(sysroot, &dir);
+    succeed(cc.args(["--vsock", "-O2", "calls.c", "-o", "calls"]));
     let by_name = "MUSLIN_VSOCK_PEERS=100=server -- send 100 7";
     let job = Job {
         script: format!("{START}{TALK}"),
         files: vec![
             ("talk".to_owned(), fs::read(dir.join("talk")).unwrap()),
+            ("calls".to_owned(), fs::read(dir.join("calls")).unwrap()),
             ("channel".to_owned(), fs::read(channel).unwrap()),
+            config("calls", client, "--"),
             config("server", server, "MUSLIN_VSOCK_NAME=server -- serve 7 100"),
             config("one", client, &format!("{by_name} 100000")),
             config("two", client, &format!("{by_name} 70000")),
@@ -162,6 +172,37 @@ fn guests_talk(test: &str, server: &str, client: &str) {
     // Who is destroyed goes away, whoever talked to it.
     let list = said.strip_prefix(SAID).unwrap_or_default();
     assert!(!list.contains("null") && !list.contains("server"), "{list}");
+}
+
+#[test]
+fn an_image_holds_these_sockets_if_it_asks_for_them() {
+    let test = "xen_vsock";
+    let (Some(guest), Some(process), true) = (xen(test), sysroot(test), has(test, "nm")) else {
+        return;
+    };
+    let dir = directory(test);
+    let source = "#include <sys/socket.h>\n\
+        int main(void) { return socket(AF_VSOCK, SOCK_STREAM, 0) < 0; }\n";
+    write(&dir, &[("program.c", source)]);
+    for (options, expected) in [(&[][..], false), (&["--vsock"], true)] {
+        let mut cc = driver(guest, &dir);
+        succeed(cc.args(["program.c", "-o", "program"]).args(options));
+        let mut nm = Command::new("nm");
+        let symbols = succeed(nm.current_dir(&dir).arg("program"));
+        let holds = symbols.contains("muslin_vsock") && symbols.contains("vchan");
+        assert_eq!(holds, expected, "{options:?}");
+    }
+    refuse(
+        driver(process, &dir).args(["--vsock", "program.c"]),
+        2,
+        "--vsock: other guests of the same machine are there on Xen only; leave it out, or say --platform xen",
+    );
+    refuse(
+        driver(guest, &dir).args(["--vsock", "-fuse-ld=gold", "program.c"]),
+        2,
+        "--vsock: this linker does not put these sockets before the program's own handlers; use GNU ld: \
+         leave -fuse-ld out",
+    );
 }
 
 #[test]
