@@ -113,7 +113,7 @@ build() (
     program=$1
     recipe=$here/recipes/$program.sh
     [ -f "$recipe" ] || fail "no recipe for '$program' in tests/programs/recipes"
-    needs='' extras='' intermediates='' subdir=. own_sources='' products=
+    needs='' extras='' intermediates='' subdir=. own_sources='' shared='' products=
     read -r _ registry package version _ < <(grep "^$program " "$here/sources.txt")
     # shellcheck disable=SC1090
     . "$recipe"
@@ -121,7 +121,7 @@ build() (
         command -v "$tool" >/dev/null || lacks "$program needs $tool to be built"
     done
 
-    source_key=$(cat "$recipe" <(grep "^$program " "$here/sources.txt"))
+    source_key=$(cat "$recipe" ${shared:+"$here/$shared"} <(grep "^$program " "$here/sources.txt"))
     link_key=$libraries_key${MUSLIN_DEVICES:+-$MUSLIN_DEVICES}${MUSLIN_NETWORK:+-$MUSLIN_NETWORK}
     if [ "$registry" = crates ]; then
         source_key="$source_key $(cd "$here" && rustc --version)"

@@ -104,7 +104,7 @@ impl Group {
     fn is_as_listed(&self, image: &str) -> Step<()> {
         let list = repository().join(format!("tests/programs/{}.txt", self.name));
         let text = fs::read_to_string(&list).map_err(|why| Failure::io("reading", &list, &why))?;
-        let known = Known::of(&text, image);
+        let known = Known::of(&text, &[image]);
         let images = |world: World| -> Step<PathBuf> {
             Ok(built::program(self.name, world.flavour())?.join(image))
         };
@@ -112,7 +112,7 @@ impl Group {
         if self.is_on_linux {
             let ours = run(&images(World::Linux)?, World::Linux, &[])?;
             eprintln!("{image}: through the table {ours}");
-            verdict(&Known::of("", image), &stock, &ours, self.name).map_err(Failure::new)?;
+            verdict(&Known::of("", &[]), &stock, &ours, self.name).map_err(Failure::new)?;
         }
         let mut words = Vec::new();
         if !known.endless.is_empty() {
@@ -135,11 +135,11 @@ fn over_the_stack(recipe: &str, image: &str, words: &[&str]) -> Step<()> {
     let ours = built::with_network(recipe, Flavour::Muslin)?;
     let ours = run(&ours.join(image), World::Linux, words)?;
     eprintln!("{image}: over Linux's sockets {stock}; over Muslin's {ours}");
-    verdict(&Known::of("", image), &stock, &ours, recipe).map_err(Failure::new)
+    verdict(&Known::of("", &[]), &stock, &ours, recipe).map_err(Failure::new)
 }
 
 /// What is to be said against two runs; nothing if they differ as it is known.
-fn verdict(known: &Known, linux: &Counts, guest: &Counts, list: &str) -> Result<(), String> {
+pub fn verdict(known: &Known, linux: &Counts, guest: &Counts, list: &str) -> Result<(), String> {
     if linux.passed == 0 {
         return Err("no test passed as a process".to_owned());
     }
@@ -162,16 +162,16 @@ fn verdict(known: &Known, linux: &Counts, guest: &Counts, list: &str) -> Result<
 }
 
 /// The tests of an image that are known to fail as a guest.
-struct Known {
+pub struct Known {
     tests: BTreeSet<String>,
     /// Those that would not end.
-    endless: BTreeSet<String>,
+    pub endless: BTreeSet<String>,
     by_reason: Vec<(String, usize)>,
 }
 
 impl Known {
-    /// Reads the list: `= reason` before lines of `image test`; behind a dash they are not run.
-    fn of(text: &str, image: &str) -> Known {
+    /// Reads the list: `= reason` before lines of `image test`, for these images; behind a dash they are not run.
+    pub fn of(text: &str, images: &[&str]) -> Known {
         let mut known = Known {
             tests: BTreeSet::new(),
             endless: BTreeSet::new(),
@@ -188,7 +188,7 @@ impl Known {
                 None => (&mut known.tests, line),
             };
             if let Some((of, test)) = line.split_once(' ')
-                && of == image
+                && images.contains(&of)
             {
                 tests.insert(test.to_owned());
                 match known.by_reason.last_mut() {
@@ -200,7 +200,8 @@ impl Known {
         known
     }
 
-    fn reasons(&self) -> String {
+    /// How many there are for each reason.
+    pub fn reasons(&self) -> String {
         self.by_reason
             .iter()
             .map(|(reason, count)| format!("; {count} by {reason}"))
@@ -210,7 +211,7 @@ impl Known {
 
 /// What an image said of its tests.
 #[derive(Debug, Default)]
-struct Counts {
+pub struct Counts {
     passed: usize,
     failed: BTreeSet<String>,
     ignored: usize,
@@ -222,7 +223,7 @@ impl Counts {
     }
 
     /// Reads the output of Rust's test harness: the last list of failures and the last line.
-    fn read(said: &str) -> Option<Counts> {
+    pub fn read(said: &str) -> Option<Counts> {
         let (_, result) = said.rsplit_once("test result: ")?;
         let number_of = |what: &str| {
             let (before, _) = result.split_once(what)?;
@@ -292,7 +293,7 @@ fn can_say_no() -> Result<(), String> {
         passed: 7,
         ..counts("")?
     };
-    let known = Known::of("= threads\nimage a::one\nother b::two\n", "image");
+    let known = Known::of("= threads\nimage a::one\nother b::two\n", &["image"]);
     if known.reasons() != "; 1 by threads" {
         return Err(format!("reasons: {}", known.reasons()));
     }
@@ -316,7 +317,7 @@ fn can_say_no() -> Result<(), String> {
             return Err(format!("{found:?} instead of {wanted:?}"));
         }
     }
-    let endless = Known::of("= a spin\n- image a::four\n", "image");
+    let endless = Known::of("= a spin\n- image a::four\n", &["image"]);
     let left_out = Counts {
         passed: 6,
         ..counts("")?

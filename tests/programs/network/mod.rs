@@ -10,6 +10,7 @@ mod names;
 mod place;
 mod redis;
 mod started;
+mod suites;
 
 use libtest_mimic::Trial;
 
@@ -20,5 +21,6 @@ pub fn trials() -> Vec<Trial> {
     all.extend(iperf::trials());
     all.extend(redis::trials());
     all.extend(names::trials());
+    all.extend(suites::trials());
     all
 }
