@@ -108,6 +108,9 @@ mod kernel_heap;
 #[path = "bare/labels.rs"]
 mod labels;
 #[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/lead.rs"]
+mod lead;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
 #[path = "linux/lock.rs"]
 mod lock;
 #[cfg(all(target_os = "none", feature = "bare"))]

@@ -16,6 +16,7 @@ use crate::fd_calls;
 use crate::fd_table::{self, Entry, File, World};
 use crate::hidden;
 use crate::kernel::{self, FUTEX_BITSET_MATCH_ANY, FUTEX_WAIT_BITSET_PRIVATE, futex_wake};
+use crate::lead;
 use crate::lock;
 use crate::raw;
 
@@ -202,7 +203,7 @@ pub fn wait(call: Option<&Call>, file: &File, seen: u32, deadline_ns: u64) -> Re
     ];
     file.sleepers.fetch_add(1, Ordering::SeqCst);
     // SAFETY: the word and the deadline are alive.
-    let raw = unsafe { chain::wait(call, Sysno::futex, &args) };
+    let raw = lead::follow(|| unsafe { chain::wait(call, Sysno::futex, &args) });
     file.sleepers.fetch_sub(1, Ordering::SeqCst);
     ending::stay();
     match from_raw(raw) {

@@ -20,6 +20,7 @@ use crate::fd_numbers as numbers;
 use crate::fd_pieces as pieces;
 use crate::fd_table::{self, Entry, Held, World};
 use crate::fd_watch as watch;
+use crate::lead;
 use crate::lock;
 use crate::register;
 
@@ -65,6 +66,9 @@ handlers! {
     select => watch::select;
     pselect6 => watch::select;
     epoll_ctl => watch::epoll_ctl;
+    epoll_wait => lead::epoll_wait;
+    epoll_pwait => lead::epoll_pwait;
+    epoll_pwait2 => lead::epoll_pwait2;
     fork => fork;
     clone => clone;
     exit_group => ending::exit_group;

@@ -6,6 +6,7 @@ use muslin_abi::handler::Call;
 
 use crate::fd_calls::next;
 use crate::fd_table::{self, Entry, World};
+use crate::lead;
 
 fn watch(fd: i32, has_edges: bool) {
     if let Entry::Minted(file) = fd_table::look_up(fd)
@@ -34,7 +35,7 @@ pub fn poll(call: &Call) -> SyscallResult {
             watch(fd, false);
         }
     }
-    next(call)
+    lead::follow(|| next(call))
 }
 
 /// `select(nfds, readfds, writefds, exceptfds, …)` and `pselect6`.
@@ -54,7 +55,7 @@ pub fn select(call: &Call) -> SyscallResult {
             }
         }
     }
-    next(call)
+    lead::follow(|| next(call))
 }
 
 /// `epoll_ctl(epfd, op, fd, event)`.

@@ -1,9 +1,12 @@
 //! What runs beside the calls: a thread of the runtime's own, which libc does not know, and which takes no
 //! signals. It sleeps until a network device may be ready, its deadline is over, or somebody kicks it.
 //! It ends with the process.
+//!
+//! While a thread of the program moves frames itself (see `lead`), this one only stands by: it looks every other
+//! millisecond, until nobody has moved any since it looked last.
 
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use muslin_abi::file::{FOR_EVER_NS, ServiceFn};
 use muslin_abi::flags::POLLIN;
@@ -14,6 +17,7 @@ use muslin_linux::thread;
 use crate::fd_api;
 use crate::hidden;
 use crate::kernel;
+use crate::lead;
 use crate::lock;
 use crate::net_device;
 use crate::raw;
@@ -38,6 +42,15 @@ const RUNNING: u32 = 0;
 const SLEEPING: u32 = 1;
 /// It is to run once more.
 const KICKED: u32 = 2;
+/// It stands by: who has something for it need not wake it.
+const STANDING: u32 = 3;
+
+/// How long it stands by at once.
+const STAND_BY_NS: u64 = 2_000_000;
+/// How often threads of the program have moved frames.
+static ROUNDS: AtomicU32 = AtomicU32::new(0);
+/// When there is something to do, as whoever ran last was told.
+static DEADLINE_NS: AtomicU64 = AtomicU64::new(FOR_EVER_NS);
 
 /// Whether this thread pointer is the service's.
 pub fn is_thread(thread_pointer: usize) -> bool {
@@ -88,19 +101,61 @@ fn start() -> Result<(), Errno> {
     muslin_abi::args::from_raw(raw).map(|_| ())
 }
 
-/// The thread.
-extern "C" fn serve() -> ! {
+/// Whether there is a service, with a device that threads of the program can look at for it.
+pub fn has_devices() -> bool {
+    THREAD.load(Ordering::Acquire) != 0 && net_device::descriptors().any(|fd| fd >= 0)
+}
+
+/// When the service has something to do.
+pub fn deadline_ns() -> u64 {
+    DEADLINE_NS.load(Ordering::Relaxed)
+}
+
+/// Runs the service on a thread of the program.
+pub fn run_here() {
+    ROUNDS.fetch_add(1, Ordering::Relaxed);
+    run();
+}
+
+/// Nobody else looks at the devices from now on: the thread does not only stand by.
+pub fn attend() {
+    // It may have been kicked while it stood by, which woke nobody.
+    let stands_by = |state| (state == STANDING || state == KICKED).then_some(KICKED);
+    let stood_by = STATE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, stands_by);
+    if stood_by.is_ok() {
+        wake();
+    }
+}
+
+/// Runs what was begun; when it has something to do again.
+fn run() -> u64 {
     let run = RUN.load(Ordering::Acquire);
     // SAFETY: it was stored as one.
     let run = unsafe { core::mem::transmute::<usize, ServiceFn>(run) };
+    // SAFETY: what it was started with.
+    let deadline_ns = unsafe { run(CONTEXT.load(Ordering::Acquire), kernel::now_ns()) };
+    DEADLINE_NS.store(deadline_ns, Ordering::Relaxed);
+    deadline_ns
+}
+
+/// The thread.
+extern "C" fn serve() -> ! {
+    let mut rounds = 0;
     loop {
-        // SAFETY: what it was started with.
-        let deadline_ns = unsafe { run(CONTEXT.load(Ordering::Acquire), kernel::now_ns()) };
-        let sleeps = STATE.compare_exchange(RUNNING, SLEEPING, Ordering::AcqRel, Ordering::Acquire);
-        if sleeps.is_ok() {
-            sleep(deadline_ns);
+        let deadline_ns = run();
+        let rounds_before = core::mem::replace(&mut rounds, ROUNDS.load(Ordering::Relaxed));
+        let stands_by = rounds != rounds_before && !lead::has_followers();
+        let rest = if stands_by { STANDING } else { SLEEPING };
+        let rests = STATE.compare_exchange(RUNNING, rest, Ordering::SeqCst, Ordering::SeqCst);
+        if rests.is_ok() && stands_by {
+            // Who has begun to wait since then saw that this thread was awake.
+            if !lead::has_followers() {
+                sleep(kernel::now_ns() + STAND_BY_NS, core::iter::empty());
+            }
+        } else if rests.is_ok() {
+            sleep(deadline_ns, net_device::descriptors());
         }
-        if STATE.swap(RUNNING, Ordering::AcqRel) == KICKED && sleeps.is_ok() {
+        if STATE.swap(RUNNING, Ordering::AcqRel) == KICKED && rests.is_ok() {
             let mut count = 0u64;
             let kick = KICK.load(Ordering::Relaxed) as usize;
             // SAFETY: the number is alive.
@@ -112,13 +167,14 @@ extern "C" fn serve() -> ! {
 /// `struct pollfd`.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Pollfd {
-    fd: i32,
-    events: u16,
-    revents: u16,
+pub struct Pollfd {
+    pub fd: i32,
+    pub events: u16,
+    pub revents: u16,
 }
 
-fn sleep(deadline_ns: u64) {
+/// Sleeps until one of the devices is ready, the time has come, or somebody wakes the thread.
+fn sleep(deadline_ns: u64, devices: impl Iterator<Item = i32>) {
     let timeout = if deadline_ns == FOR_EVER_NS {
         None
     } else {
@@ -131,7 +187,10 @@ fn sleep(deadline_ns: u64) {
         revents: 0,
     }; 1 + net_device::COUNT_MAX];
     // Descriptors below 0 count for nothing.
-    for (place, fd) in fds.iter_mut().skip(1).zip(net_device::descriptors()) {
+    for place in fds.iter_mut().skip(1) {
+        place.fd = -1;
+    }
+    for (place, fd) in fds.iter_mut().skip(1).zip(devices) {
         place.fd = fd;
     }
     let timeout = timeout
@@ -146,9 +205,13 @@ fn sleep(deadline_ns: u64) {
 #[unsafe(no_mangle)]
 extern "C" fn muslin_service_kick() {
     if STATE.swap(KICKED, Ordering::AcqRel) == SLEEPING {
-        let one = 1u64;
-        let kick = KICK.load(Ordering::Relaxed) as usize;
-        // SAFETY: the number is alive.
-        unsafe { raw::call(Sysno::write, [kick, &raw const one as usize, 8, 0, 0, 0]) };
+        wake();
     }
+}
+
+fn wake() {
+    let one = 1u64;
+    let kick = KICK.load(Ordering::Relaxed) as usize;
+    // SAFETY: the number is alive.
+    unsafe { raw::call(Sysno::write, [kick, &raw const one as usize, 8, 0, 0, 0]) };
 }
