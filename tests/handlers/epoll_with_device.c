@@ -6,10 +6,15 @@
  * other end is this program's, too. */
 #include "check.h"
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #define FRAMES 200
 #define FEW 20
@@ -140,6 +145,69 @@ static void is_let_in(int set, int fd)
 	FAILS(epoll_pwait(set, &event, 1, -1, &none), EINTR);
 }
 
+/* The only other thread, which is the runtime's. */
+static int other_thread(void)
+{
+	DIR *threads = opendir("/proc/self/task");
+	struct dirent *entry;
+	int found = 0;
+	while (threads && (entry = readdir(threads)))
+		if (atoi(entry->d_name) && atoi(entry->d_name) != getpid()) found = atoi(entry->d_name);
+	closedir(threads);
+	return found;
+}
+
+static int is_in_ppoll(int thread)
+{
+	char name[64], text[8] = "";
+	snprintf(name, sizeof name, "/proc/%d/syscall", thread);
+	int fd = open(name, O_RDONLY);
+	read(fd, text, sizeof text - 1);
+	close(fd);
+	return atoi(text) == SYS_ppoll;
+}
+
+/* In a child: stops a thread of the parent where it sleeps, says so, and lets it go on when it is told to. */
+static void hold(int thread, int say, int hear)
+{
+	char byte = ptrace(PTRACE_SEIZE, thread, 0, 0) == 0;
+	while (byte) {
+		ptrace(PTRACE_INTERRUPT, thread, 0, 0);
+		waitpid(thread, NULL, __WALL);
+		if (is_in_ppoll(thread)) break;
+		ptrace(PTRACE_CONT, thread, 0, 0);
+		usleep(1000);
+	}
+	write(say, &byte, 1);
+	read(hear, &byte, 1);
+	_exit(0);
+}
+
+/* The runtime's thread stands still, and frames come all the same. */
+static void without_other_thread(int set, int fd)
+{
+	int says[2], hears[2], status;
+	char byte = 0;
+	GIVES(pipe(says), 0);
+	GIVES(pipe(hears), 0);
+	int thread = other_thread();
+	CHECK(thread != 0);
+	int child = fork();
+	if (child == 0) {
+		/* Until the parent has let itself be traced. */
+		read(hears[0], &byte, 1);
+		hold(thread, says[1], hears[0]);
+	}
+	prctl(PR_SET_PTRACER, child);
+	GIVES(write(hears[1], "", 1), 1);
+	GIVES(read(says[0], &byte, 1), 1);
+	CHECK(byte == 1);
+	with_thread(give, NULL, take_many, set, fd);
+	GIVES(write(hears[1], "", 1), 1);
+	GIVES(waitpid(child, &status, 0), child);
+	GIVES(status, 0);
+}
+
 /* Begins anew with the cable's one end as its device: the environment counts as it was at the start. */
 static void begin(char **arguments)
 {
@@ -174,7 +242,7 @@ int main(int count, char **arguments)
 	FAILS(one_event(-1, 10000), EBADF);
 	FAILS(epoll_wait(set, &event, 0, 10000), EINVAL);
 
-	with_thread(give, NULL, take_many, set, first);
+	without_other_thread(set, first);
 
 	int woken = eventfd(0, 0), other = set_of(woken);
 	with_thread(raise_event, (void *)(intptr_t)woken, is_woken, other, woken);
