@@ -135,10 +135,13 @@ impl Open {
         let mut bounce = [0; BOUNCE_BYTES];
         while !to.is_empty() {
             let room = to.len().min(bounce.len());
-            let count = self.channel.read(&mut bounce[..room])?;
-            if count == 0 {
-                break;
-            }
+            let count = match self.channel.read(&mut bounce[..room]) {
+                // What was taken is not lost; the next read says what is wrong.
+                Err(_) if done > 0 => break,
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(errno) => return Err(errno),
+            };
             to.put(&bounce[..count]);
             done += count;
         }
@@ -151,7 +154,11 @@ impl Open {
         while !from.is_empty() {
             let mut ahead = from.clone();
             let len = ahead.take(&mut bounce);
-            let count = self.channel.write(&bounce[..len])?;
+            let count = match self.channel.write(&bounce[..len]) {
+                Ok(count) => count,
+                Err(_) if done > 0 => break,
+                Err(errno) => return Err(errno),
+            };
             from.take(&mut bounce[..count]);
             done += count;
             if count < len {
