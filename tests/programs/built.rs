@@ -66,8 +66,8 @@ pub fn with_network(name: &str, flavour: Flavour) -> Step<PathBuf> {
         return program(name, flavour);
     }
     let variables: &[_] = match flavour {
-        Flavour::Stock => &[],
-        Flavour::Muslin | Flavour::Xen => &[("MUSLIN_NETWORK", "stack")],
+        Flavour::Stock | Flavour::Xen => &[],
+        Flavour::Muslin => &[("MUSLIN_NETWORK", "stack")],
         Flavour::Solo5Spt => &[("MUSLIN_DEVICES", "service=net")],
     };
     build(name, flavour, variables)

@@ -66,7 +66,7 @@ const REACHED: &str = "
 
 const REDIS: &str = "
     chmod +x redis-*
-    guest redis.cfg </dev/null >log 2>&1 &
+    guest redis.cfg </dev/null >log 2>/dev/console &
     guest=$!
     reached
     # ask HOST NAME: the replies, and in the guest the benchmark.
@@ -89,7 +89,7 @@ const REDIS: &str = "
 
 fn redis(entry: Entry, count: u32) -> Step<()> {
     Lab::find().map_err(Failure::skip)?;
-    let images = built::with_network("redis", Flavour::Xen)?;
+    let images = built::program("redis", Flavour::Xen)?;
     let stock = built::program("redis", Flavour::Stock)?;
     let inputs = repository().join("tests/programs/inputs/redis");
     let mut job = Job {
@@ -122,11 +122,11 @@ fn redis(entry: Entry, count: u32) -> Step<()> {
 const IPERF3: &str = "
     chmod +x iperf3
     for way in '' -R '-u -b 20M' '-u -b 20M -R'; do
-        guest iperf3.cfg </dev/null >log 2>&1 &
+        guest iperf3.cfg </dev/null >log 2>/dev/console &
         guest=$!
         reached
         tries=0
-        until timeout 200 ./iperf3 -c 10.0.0.2 $way -n 16M >said 2>&1; do
+        until timeout 200 ./iperf3 -c 10.0.0.2 $way -t 2 >said 2>&1; do
             tries=$((tries + 1))
             if [ $tries -gt 20 ]; then cat said log; exit 1; fi
             sleep 0.3
@@ -140,7 +140,7 @@ const IPERF3: &str = "
 
 fn iperf3(entry: Entry) -> Step<()> {
     Lab::find().map_err(Failure::skip)?;
-    let images = built::with_network("iperf3", Flavour::Xen)?;
+    let images = built::program("iperf3", Flavour::Xen)?;
     let stock = built::program("iperf3", Flavour::Stock)?;
     let mut job = Job {
         script: format!("{REACHED}{IPERF3}"),
@@ -165,7 +165,7 @@ fn iperf3(entry: Entry) -> Step<()> {
 
 const AXUM: &str = "
     chmod +x requests
-    guest http-server.cfg </dev/null >log 2>&1 &
+    guest http-server.cfg </dev/null >log 2>/dev/console &
     guest=$!
     reached
     timeout 300 ./requests 10.0.0.2 80 50 40 '/square?a=7&b=9' 'a: 49
@@ -179,7 +179,7 @@ b: 81
 
 fn axum(entry: Entry) -> Step<()> {
     Lab::find().map_err(Failure::skip)?;
-    let images = built::with_network("rust", Flavour::Xen)?;
+    let images = built::program("rust", Flavour::Xen)?;
     let scratch = tempfile::tempdir().map_err(|why| Failure::new(format_args!("{why}")))?;
     let source = repository().join("tests/programs/xen/requests.c");
     let compiled = std::process::Command::new(repository().join("out/stock/bin/muslin-cc"))

@@ -339,7 +339,6 @@ impl Net {
         pages: &Pages,
         frame: &[u8],
     ) -> Result<Result<(), Errno>, Broken> {
-        self.take_back_sent()?;
         let (left, frame) = match self.is_offloaded {
             false => (Left::default(), frame),
             true => match frame.split_first_chunk::<OFFLOAD_BYTES>() {
@@ -351,11 +350,16 @@ impl Net {
             },
         };
         let count = frame.len().div_ceil(PAGE_BYTES);
-        if self.out_open.free() < count {
-            // Told when there is room again.
-            self.out.ask_to_be_told();
-            self.look_after(guest)?;
-            return Ok(Err(Errno::EAGAIN));
+        loop {
+            self.take_back_sent()?;
+            if self.out_open.free() >= count {
+                break;
+            }
+            // Told when there is room again; unless there just was.
+            if !self.out.ask_to_be_told() {
+                self.look_after(guest)?;
+                return Ok(Err(Errno::EAGAIN));
+            }
         }
         let mut flags = 0;
         if left.needs_sum {
