@@ -57,7 +57,7 @@ fn pages(range: &Range<usize>) -> usize {
 }
 
 /// Tables that it takes to protect each page of `memory_end` bytes differently: the root, two above,
-/// what is behind memory and shown, large pages twice, pages once.
+/// what is behind memory, an archive and a ring, large pages twice, pages once.
 pub fn tables_max(memory_end: usize) -> usize {
     let few = 7;
     few + 2 * memory_end.div_ceil(GIB) + memory_end.div_ceil(LARGE_BYTES)
@@ -209,10 +209,18 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    /// Each page protected differently, all frames once more, and an archive behind memory.
+    /// Each page protected differently, all frames once more, and an archive and a ring behind memory.
     #[test]
     fn the_reserve_is_enough() {
-        for memory_end in [2 * MIB, 30 * MIB, 512 * MIB, GIB, GIB + 2 * MIB, 4 * GIB] {
+        for memory_end in [
+            2 * MIB,
+            30 * MIB,
+            512 * MIB,
+            GIB - 22 * MIB,
+            GIB,
+            GIB + 2 * MIB,
+            4 * GIB,
+        ] {
             let frames = tables_max(memory_end);
             let mut words = vec![0u64; (frames + 1) * PAGE_BYTES / 8];
             let offset = (words.as_mut_ptr() as usize).next_multiple_of(PAGE_BYTES);
@@ -225,10 +233,13 @@ mod tests {
             let tables = unsafe { Tables::new(0, offset) };
             let everything = EVERYTHING..EVERYTHING + memory_end;
             let archive = memory_end + PAGE_BYTES..memory_end + 20 * MIB + PAGE_BYTES;
+            let start = archive.end.next_multiple_of(LARGE_BYTES);
+            let ring = start..start + LARGE_BYTES;
             let done = tables
                 .map(everything, 0, READ_WRITE, &mut new_table)
                 .and_then(|()| tables.prepare(0..memory_end, &mut new_table))
-                .and_then(|()| tables.map(archive.clone(), archive.start, READ, &mut new_table));
+                .and_then(|()| tables.map(archive.clone(), archive.start, READ, &mut new_table))
+                .and_then(|()| tables.map(ring.clone(), ring.start, READ_WRITE, &mut new_table));
             assert!(done.is_ok(), "{memory_end:#x}");
             assert!(
                 tables

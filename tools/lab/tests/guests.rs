@@ -37,10 +37,10 @@ const COMMON: &str = r#"
     .long 1, VERSION, 0, 0
     .section .note.solo5.manifest,"a",@note
     .balign 32
-    .long 6, 4 + 8 + 104 * (1 + DEVICES), 0x3154464d
+    .long 6, 4 + 8 + 104 * (1 + DEVICES + NETS), 0x3154464d
     .ascii "Solo5\0\0\0"
     .long 0
-    .long 1, 1 + DEVICES
+    .long 1, 1 + DEVICES + NETS
     .zero 68
     .long 1 << 30
     .zero 32
@@ -48,6 +48,12 @@ const COMMON: &str = r#"
     .ascii "storage"
     .zero 61
     .long 1
+    .zero 32
+    .endif
+    .if NETS
+    .ascii "service"
+    .zero 61
+    .long 2
     .zero 32
     .endif
     .section .note.GNU-stack,"",@progbits
@@ -63,6 +69,7 @@ struct Case {
     body: &'static str,
     version: u32,
     devices: u32,
+    nets: u32,
     options: &'static [&'static str],
     ending: Ending,
     output: &'static str,
@@ -74,6 +81,7 @@ const CASE: Case = Case {
     body: "EXIT 0",
     version: 2,
     devices: 0,
+    nets: 0,
     options: &["--mem", "4"],
     ending: Ending::Status(0),
     output: "",
@@ -245,6 +253,86 @@ const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "frames_by_the_ring",
+        // Asks who has the router's address, and takes frames until there is an answer.
+        body: "mov rbx, [rdi + 48]
+            test dword ptr [rdi + 40], 1
+            jz wrong
+            cmp rbx, [rdi]
+            jne wrong
+            mov dword ptr [rbx + 128], 1
+            mov dword ptr [rbx + 132], 1
+            mov eax, offset question
+            mov [rbx + 136], rax
+            mov dword ptr [rbx + 144], 42
+            mov dword ptr [rbx], 1
+            again: mov ecx, [rbx]
+            mov eax, ecx
+            and eax, 1023
+            shl eax, 5
+            lea rsi, [rbx + rax + 128]
+            mov dword ptr [rsi], 2
+            mov dword ptr [rsi + 4], 1
+            mov eax, offset frame
+            mov [rsi + 8], rax
+            mov dword ptr [rsi + 16], 1514
+            mov [rsi + 20], ecx
+            inc ecx
+            mov [rbx], ecx
+            mfence
+            mov edx, 0x600
+            xor eax, eax
+            out dx, eax
+            waiting: pause
+            mov eax, [rbx + 4]
+            cmp eax, [rbx + 68]
+            je waiting
+            and eax, 1023
+            shl eax, 4
+            lea rsi, [rbx + rax + 128 + 1024 * 32]
+            inc dword ptr [rbx + 4]
+            lea edx, [rcx - 1]
+            cmp [rsi], edx
+            jne wrong
+            cmp dword ptr [rsi + 4], 1
+            je again
+            cmp dword ptr [rsi + 4], 0
+            jne wrong
+            cmp dword ptr [frame + 18], 0x02000406
+            jne again
+            EXIT 0
+            wrong: EXIT 1
+            .data
+            question: .zero 6, 255
+            .byte 2, 0, 0, 0, 0, 1, 8, 6
+            .byte 0, 1, 8, 0, 6, 4, 0, 1
+            .byte 2, 0, 0, 0, 0, 1, 10, 0, 2, 15
+            .byte 0, 0, 0, 0, 0, 0, 10, 0, 2, 2
+            frame: .zero 1514",
+        nets: 1,
+        options: &["--mem", "4", "--net", "service=user,dns=10.0.0.1"],
+        ..CASE
+    },
+    Case {
+        name: "too_much_in_the_ring",
+        body: "mov rbx, [rdi + 48]
+            mov dword ptr [rbx], 5000
+            mfence
+            mov edx, 0x600
+            xor eax, eax
+            out dx, eax
+            again: CALL 3, poll
+            jmp again
+            .data
+            .balign 8
+            poll: .quad 1000000, 0, 0",
+        nets: 1,
+        options: &["--mem", "4", "--net", "service=user,dns=10.0.0.1"],
+        ending: Ending::Status(1),
+        complaint: "the ring of frames has 5000 entries, and it has room for 1024",
+        ..CASE
+    },
+    Case {
         name: "fault_record",
         // What a guest that ends by a fault gives to its tender.
         body: "CALL 8, last
@@ -354,8 +442,9 @@ fn check(case: &Case, outcome: &Outcome) {
 
 fn make(dir: &Path, case: &Case) {
     let source = dir.join(format!("{}.s", case.name));
-    let (version, devices, body) = (case.version, case.devices, case.body);
-    let settings = format!(".set VERSION, {version}\n.set DEVICES, {devices}\n");
+    let (version, body) = (case.version, case.body);
+    let (devices, nets) = (case.devices, case.nets);
+    let settings = format!(".set VERSION, {version}\n.set DEVICES, {devices}\n.set NETS, {nets}\n");
     fs::write(&source, format!("{settings}{COMMON}{body}\n")).unwrap();
     let output = Command::new("gcc")
         .args(["-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none"])

@@ -2,7 +2,8 @@
 //!
 //! [`process`] makes a child process, which fills the guest's memory ([`ram`], [`tables`]), makes the
 //! machine ([`machine`]), gives up all system calls but those that its hypercalls need ([`filter`]),
-//! and runs the guest. Its hypercalls are read and checked in [`hypercall`] and done in [`service`].
+//! and runs the guest. Its hypercalls are read and checked in [`hypercall`] and done in [`service`]; frames
+//! that it puts into a [`ring`] are done by a thread beside.
 //! How it ended goes to the parent as a [`message`], which [`report`] puts into words. [`mod@steps`] counts
 //! what a guest executes.
 
@@ -19,6 +20,7 @@ mod process;
 #[allow(unsafe_code, reason = "the protection of guest memory")]
 mod ram;
 mod report;
+mod ring;
 mod service;
 mod steps;
 mod tables;

@@ -8,6 +8,8 @@ use core::cell::UnsafeCell;
 use muslin_abi::Errno;
 use muslin_arch::control;
 
+use super::ring::{self, PLACES_BYTES, Put, Ring};
+
 const PORT: u16 = 0x500;
 const WALLTIME: u16 = 1;
 const PUTS: u16 = 2;
@@ -104,10 +106,37 @@ const FRAME_BYTES_MAX: usize = 14 + u16::MAX as usize;
 /// A frame on its way.
 struct Frame(UnsafeCell<[u8; FRAME_BYTES_MAX]>);
 
+const _: () = assert!(PLACES_BYTES <= FRAME_BYTES_MAX);
+
 // SAFETY: there is one processor, and nothing interrupts the making of a hypercall.
 unsafe impl Sync for Frame {}
 
+/// With a ring, frames that it takes.
 static FRAME: Frame = Frame(UnsafeCell::new([0; FRAME_BYTES_MAX]));
+
+/// A frame that comes while those that go have that place.
+struct Incoming(UnsafeCell<[u8; ring::FRAME_BYTES_MAX]>);
+
+// SAFETY: as above.
+unsafe impl Sync for Incoming {}
+
+static INCOMING: Incoming = Incoming(UnsafeCell::new([0; ring::FRAME_BYTES_MAX]));
+
+/// The ring by which frames go, if there is one.
+pub static FRAMES: Ring = Ring::new();
+
+/// Gives the tender time to take what is on its way, but not for ever.
+pub fn finish() {
+    for _ in 0..FINISH_TRIES {
+        if FRAMES.open() == 0 {
+            return;
+        }
+        wait(FINISH_NS);
+    }
+}
+
+const FINISH_TRIES: u32 = 1000;
+const FINISH_NS: u64 = 1_000_000;
 
 /// Takes a frame that has come to a device; its length in bytes. `frames_end` is where addresses stop being
 /// frames of memory.
@@ -115,9 +144,15 @@ pub fn net_read(handle: usize, frame: &mut [u8], frames_end: usize) -> Result<us
     if frame.as_ptr_range().end.addr() <= frames_end {
         return net_read_here(handle, frame);
     }
-    // SAFETY: nobody else uses the buffer meanwhile.
-    let buffer = unsafe { &mut *FRAME.0.get() };
-    let len_bytes = frame.len().min(FRAME_BYTES_MAX);
+    // SAFETY: nobody else uses the buffers meanwhile.
+    let buffer: &mut [u8] = unsafe {
+        if FRAMES.is_used() {
+            &mut *INCOMING.0.get()
+        } else {
+            &mut *FRAME.0.get()
+        }
+    };
+    let len_bytes = frame.len().min(buffer.len());
     let got = net_read_here(handle, &mut buffer[..len_bytes])?;
     frame[..got].copy_from_slice(&buffer[..got]);
     Ok(got)
@@ -138,6 +173,21 @@ fn net_read_here(handle: usize, frame: &mut [u8]) -> Result<usize, Errno> {
 
 /// Sends a frame. `frames_end` is as above.
 pub fn net_write(handle: usize, frame: &[u8], frames_end: usize) -> Result<(), Errno> {
+    if FRAMES.is_used() {
+        // SAFETY: it is for the ring.
+        let places = unsafe { &mut *FRAME.0.get().cast::<[u8; PLACES_BYTES]>() };
+        match FRAMES.put(handle, frame, places) {
+            Put::There { tell } => {
+                if tell {
+                    // SAFETY: the ring's tender listens there.
+                    unsafe { control::write_port(ring::KICK_PORT, ring::KICK) };
+                }
+                return Ok(());
+            }
+            Put::Full => return Err(Errno::EAGAIN),
+            Put::Not => {}
+        }
+    }
     let mut from = frame;
     if frame.as_ptr_range().end.addr() > frames_end {
         // SAFETY: nobody else uses the buffer meanwhile.

@@ -3,6 +3,7 @@
 //! - `boot_info`: what the tender leaves in memory at the start
 //! - `calls`: hypercalls
 //! - `clock`: the processor's counter as a clock
+//! - `ring`: frames that go without a hypercall for each
 //! - `space`: address translation, the processor's tables, where what lies
 //!
 //! There are no interrupts: nothing but an exception comes between two instructions.
@@ -10,6 +11,7 @@
 mod boot_info;
 mod calls;
 mod clock;
+mod ring;
 mod space;
 
 use core::arch::x86_64::_rdtsc;
@@ -20,8 +22,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::Errno;
 use muslin_abi::fault::{Cause, FaultRecord};
+use muslin_abi::net_device::HEADER_BYTES;
 use muslin_arch::fault::{self, Scene};
 use muslin_arch::host::{Above, Host};
+use muslin_arch::paging::LARGE_BYTES;
 use muslin_arch::places::Places;
 use muslin_arch::space::Space;
 use muslin_arch::traps::Frame;
@@ -37,6 +41,7 @@ use crate::net::{Frames, Net};
 use crate::steady::Steady;
 use boot_info::BootInfo;
 use clock::Counter;
+use ring::Shared;
 
 /// The guest's platform.
 #[derive(Debug)]
@@ -277,15 +282,34 @@ impl Console for Hvt {
 
 impl Power for Hvt {
     fn exit(&self, status: i32) -> ! {
+        calls::finish();
         calls::halt(status, 0)
     }
 }
 
 impl Hvt {
-    /// The network devices, each with its handle.
+    /// The network devices, each with its handle. Called once: then they can be used.
     pub fn nets(&self) -> impl Iterator<Item = (usize, Entry)> {
         // SAFETY: this is the guest of hvt, and what the tender has left is read-only.
-        unsafe { manifest::nets(BootInfo::read().manifest) }
+        let (info, ring) = unsafe {
+            let info = BootInfo::read();
+            (info, info.ring())
+        };
+        // SAFETY: as above.
+        let nets = || unsafe { manifest::nets(info.manifest) };
+        let is_short =
+            |(_, net): (usize, Entry)| HEADER_BYTES + net.mtu_bytes() <= ring::FRAME_BYTES_MAX;
+        if let Some(ring) = ring
+            && nets().all(is_short)
+        {
+            // A large page is all the ring's, and needs no table.
+            let pages = ring..ring + LARGE_BYTES;
+            self.space
+                .protect_frames(pages, muslin_arch::space::READ_WRITE);
+            // SAFETY: the tender says that it is there, and it is readable and writable now.
+            unsafe { calls::FRAMES.begin(ring as *mut Shared) };
+        }
+        nets()
     }
 }
 

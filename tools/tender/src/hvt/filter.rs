@@ -22,6 +22,8 @@ pub(crate) struct Descriptors {
     pub(crate) message: i32,
     pub(crate) epoll: i32,
     pub(crate) timer: i32,
+    /// What wakes the thread for the ring.
+    pub(crate) kick: i32,
 }
 
 /// The filter. Any other call ends the process.
@@ -37,7 +39,7 @@ pub(crate) fn program(
         )?;
     }
     // What the watchdog says goes to the tender's own standard error.
-    for fd in [STDOUT, STDERR, descriptors.message] {
+    for fd in [STDOUT, STDERR, descriptors.message, descriptors.kick] {
         rules.allow(libc::SYS_write, &[is(0, fd as u64)])?;
     }
     for (_, attached) in manifest.attached() {
@@ -62,30 +64,33 @@ pub(crate) fn program(
     for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC] {
         rules.allow(libc::SYS_clock_gettime, &[is(0, clock as u64)])?;
     }
-    // Memory for the tender itself; none of it for instructions.
-    rules.allow(
-        libc::SYS_mmap,
-        &[(2, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)],
-    )?;
+    // Where the watchdog's signal returns to.
+    rules.0.insert(libc::SYS_rt_sigreturn, Vec::new());
+    rules.finish()
+}
+
+/// The filter of the thread for the ring of frames.
+pub(crate) fn of_helper(
+    manifest: &Manifest,
+    descriptors: &Descriptors,
+) -> Result<BpfProgram, BackendError> {
+    let mut rules = Rules::default();
+    rules.allow(libc::SYS_read, &[is(0, descriptors.kick as u64)])?;
+    for (_, attached) in manifest.attached() {
+        if let Attached::Net(net) = attached {
+            rules.allow(libc::SYS_read, &[is(0, net.host_fd as u64)])?;
+            rules.allow(libc::SYS_write, &[is(0, net.host_fd as u64)])?;
+        }
+    }
+    // Its end: it is only a part of the process.
     for nr in [
-        libc::SYS_munmap,
-        libc::SYS_mremap,
-        libc::SYS_brk,
-        libc::SYS_madvise,
-        libc::SYS_futex,
-        // Where the watchdog's signal returns to.
-        libc::SYS_rt_sigreturn,
-        libc::SYS_exit_group,
+        libc::SYS_exit,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_sigaltstack,
     ] {
         rules.0.insert(nr, Vec::new());
     }
-    SeccompFilter::new(
-        rules.0,
-        SeccompAction::KillProcess,
-        SeccompAction::Allow,
-        TargetArch::x86_64,
-    )?
-    .try_into()
+    rules.finish()
 }
 
 type Condition = (u8, SeccompCmpOp, u64);
@@ -98,6 +103,32 @@ const fn is(index: u8, value: u64) -> Condition {
 struct Rules(BTreeMap<i64, Vec<SeccompRule>>);
 
 impl Rules {
+    /// The filter, with what each thread needs for itself.
+    fn finish(mut self) -> Result<BpfProgram, BackendError> {
+        // Memory; none of it for instructions.
+        self.allow(
+            libc::SYS_mmap,
+            &[(2, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)],
+        )?;
+        for nr in [
+            libc::SYS_munmap,
+            libc::SYS_mremap,
+            libc::SYS_brk,
+            libc::SYS_madvise,
+            libc::SYS_futex,
+            libc::SYS_exit_group,
+        ] {
+            self.0.insert(nr, Vec::new());
+        }
+        SeccompFilter::new(
+            self.0,
+            SeccompAction::KillProcess,
+            SeccompAction::Allow,
+            TargetArch::x86_64,
+        )?
+        .try_into()
+    }
+
     fn allow(&mut self, nr: i64, conditions: &[Condition]) -> Result<(), BackendError> {
         let conditions = conditions
             .iter()

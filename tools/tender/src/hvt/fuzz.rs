@@ -62,7 +62,7 @@ fn no_hypercall_does_harm_for_long() {
 /// Makes so many calls; how often what happened.
 fn attack(seed: u64, rounds: u64) -> BTreeMap<&'static str, u64> {
     let mut numbers = Numbers(seed);
-    let mut ram = Ram::new(MEMORY_BYTES).unwrap();
+    let mut ram = Ram::new(MEMORY_BYTES, 0).unwrap();
     ram.load(CODE, &[0x90; 0x2000]).unwrap();
     ram.protect(&segment(CODE, 0x2000, true)).unwrap();
     ram.protect(&segment(HIDDEN, 0x1000, false)).unwrap();
@@ -83,6 +83,7 @@ fn attack(seed: u64, rounds: u64) -> BTreeMap<&'static str, u64> {
         opened: &opened,
         wait_set: &wait_set,
         output: nowhere.as_fd(),
+        helper: None,
     };
     let mut seen = BTreeMap::new();
     let mut frame = [0; 2048];
@@ -151,10 +152,10 @@ fn call(numbers: &mut Numbers, ram: &Ram) -> (u16, Vec<u8>) {
 }
 
 /// The same in every run with the same seed.
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -163,7 +164,7 @@ impl Numbers {
         self.0 ^ self.0 >> 33
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         (self.next() >> 16) % end
     }
 
@@ -204,7 +205,7 @@ fn segment(address: u64, len: u64, is_code: bool) -> Segment<'static> {
     }
 }
 
-fn manifest(disk_fd: i32, tap_fd: i32) -> Manifest {
+pub(super) fn manifest(disk_fd: i32, tap_fd: i32) -> Manifest {
     let device = |name: &str, kind, attached| Device {
         name: name.to_owned(),
         kind,

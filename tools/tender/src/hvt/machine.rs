@@ -7,10 +7,12 @@ use kvm_bindings::{
     KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, KVM_MAX_CPUID_ENTRIES, kvm_guest_debug, kvm_regs,
     kvm_userspace_memory_region,
 };
-use kvm_ioctls::{Cap, Error, Kvm, VcpuExit, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, Error, IoEventAddress, Kvm, VcpuExit, VcpuFd, VmFd};
 use rustix::io::Errno;
+use vmm_sys_util::eventfd::EventFd;
 
 use super::ram::Ram;
+use super::ring;
 use super::service::{Halt, Service};
 use super::tables;
 use crate::refusal::{Refusal, words};
@@ -25,8 +27,8 @@ pub(crate) struct Machine {
     processor: VcpuFd,
     /// Counts of the processor's clock in a second.
     pub(crate) cycles_per_second: u64,
-    // The kernel needs neither any more, but both end with the machine.
-    _machine: VmFd,
+    machine: VmFd,
+    // The kernel does not need it any more, but it ends with the machine.
     _kvm: Kvm,
 }
 
@@ -90,9 +92,17 @@ impl Machine {
         Ok(Self {
             processor,
             cycles_per_second,
-            _machine: machine,
+            machine,
             _kvm: kvm,
         })
+    }
+
+    /// Has the kernel itself wake a thread when the guest tells of entries in its ring.
+    pub(crate) fn kick_by(&self, event: &EventFd) -> io::Result<()> {
+        let place = IoEventAddress::Pio(ring::KICK_PORT);
+        self.machine
+            .register_ioevent(event, &place, ring::KICK)
+            .map_err(as_io)
     }
 
     /// The processor's descriptor, by which the machine runs.
@@ -149,7 +159,7 @@ impl Machine {
                 Err(misuse) => misuse.0,
             },
             Ok(VcpuExit::Debug(place)) => return Ok(Pause::Step(place.pc)),
-            Ok(exit) => in_words(&exit, service.ram.bytes()),
+            Ok(exit) => in_words(&exit, service.ram.own_bytes()),
             Err(error) if error.errno() == Errno::INTR.raw_os_error() => return Ok(Pause::Nothing),
             Err(error) if error.errno() == Errno::AGAIN.raw_os_error() => {
                 return Ok(Pause::Nothing);

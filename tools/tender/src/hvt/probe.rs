@@ -78,7 +78,7 @@ pub fn probe() -> Result<(), Refusal> {
             "see what this system allows",
         )
     };
-    let ram = Ram::new(MEMORY_BYTES).map_err(failed)?;
+    let ram = Ram::new(MEMORY_BYTES, 0).map_err(failed)?;
     tables::write(&ram).map_err(failed)?;
     ram.load(BASE_MIN, CODE).map_err(failed)?;
     let mut machine = Machine::new(&ram)?;
@@ -92,6 +92,7 @@ pub fn probe() -> Result<(), Refusal> {
         opened: &opened,
         wait_set: &wait_set,
         output: output.as_fd(),
+        helper: None,
     };
     match machine.run(&service, |_| {}) {
         End::Halted(halt) if halt.status == 0 => Ok(()),

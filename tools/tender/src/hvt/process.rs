@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd};
+use std::thread;
 use std::time::Instant;
 
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -10,6 +12,7 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getppid, set_parent_process_death_signal, waitpid,
 };
 use seccompiler::apply_filter;
+use vmm_sys_util::eventfd::EventFd;
 
 use super::boot_info::{BOOT_INFO_ADDRESS, BootInfo};
 use super::filter::{self, Descriptors};
@@ -17,11 +20,14 @@ use super::machine::{End, Machine};
 use super::message::{Kind, Message};
 use super::ram::Ram;
 use super::report;
+use super::ring::{Helper, Ring};
 use super::service::Service;
 use super::tables;
+use super::{MEMORY_MIB_MAX, MEMORY_STEP_MIB};
 use crate::alarm::Alarm;
 use crate::guest::{drop_habits, refused};
 use crate::launch::{Launch, Outcome};
+use crate::manifest::Attached;
 use crate::refusal::{Refusal, words};
 use crate::report::Report;
 use crate::unwind::Stack;
@@ -105,15 +111,24 @@ fn serve(launch: &Launch<'_>, writer: &PipeWriter) -> Result<Message, Refusal> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| refused("tie the guest to the tender", &error.into()))?;
     drop_habits().map_err(|problem| Refusal::new(problem, "see what this system allows"))?;
-    let (ram, mut machine) = filled(launch)?;
+    let kick = EventFd::new(0).ok();
+    let (ram, mut machine) = filled(launch, kick.as_ref())?;
     let output = io::stdout();
-    let service = Service::new(launch, &ram, output.as_fd());
+    let mut service = Service::new(launch, &ram, output.as_fd());
     let descriptors = Descriptors {
         processor: machine.fd(),
         message: writer.as_raw_fd(),
         epoll: launch.wait_set.epoll_fd(),
         timer: launch.wait_set.timer_fd(),
+        kick: kick.as_ref().map_or(-1, AsRawFd::as_raw_fd),
     };
+    // Its end would be a call that is not left then.
+    let helper = ManuallyDrop::new(kick.and_then(|kick| {
+        let address = ram.behind()?;
+        let ring = Ring::new(&ram, address, &launch.manifest, &launch.opened)?;
+        Some(Helper::new(ring, kick))
+    }));
+    service.helper = helper.as_ref();
     let mut watchdog = launch.patience.map(|patience| {
         (
             patience,
@@ -125,26 +140,58 @@ fn serve(launch: &Launch<'_>, writer: &PipeWriter) -> Result<Message, Refusal> {
         .and_then(|(_, watchdog)| Alarm::new(watchdog.period()));
     let filter =
         filter::program(&launch.manifest, &descriptors).map_err(|error| give_up(&error))?;
-    apply_filter(&filter).map_err(|error| give_up(&error))?;
-    let end = machine.run(&service, |machine| {
-        let Some((patience, watchdog)) = &mut watchdog else {
-            return;
-        };
-        let words = |address| words_of(&ram.copy_up(address, size_of::<Words>() as u64));
-        if let Some(stuck) = watchdog.look(Instant::now(), words) {
-            let registers = report::registers_of_processor(&machine.registers());
-            (patience.tell)(&Report::of_stuck(&stuck, registers, launch));
+    let helpers_filter =
+        filter::of_helper(&launch.manifest, &descriptors).map_err(|error| give_up(&error))?;
+    let end = thread::scope(|scope| {
+        if let Some(helper) = &*helper {
+            let serve = || match apply_filter(&helpers_filter) {
+                Ok(()) => helper.serve(),
+                Err(error) => helper.fail(&error),
+            };
+            thread::Builder::new()
+                .spawn_scoped(scope, serve)
+                .map_err(|error| refused("make a thread for the guest's frames", &error))?;
         }
-    });
+        let end = apply_filter(&filter)
+            .map_err(|error| give_up(&error))
+            .map(|()| {
+                machine.run(&service, |machine| {
+                    let Some((patience, watchdog)) = &mut watchdog else {
+                        return;
+                    };
+                    let words =
+                        |address| words_of(&ram.copy_up(address, size_of::<Words>() as u64));
+                    if let Some(stuck) = watchdog.look(Instant::now(), words) {
+                        let registers = report::registers_of_processor(&machine.registers());
+                        (patience.tell)(&Report::of_stuck(&stuck, registers, launch));
+                    }
+                })
+            });
+        if let Some(helper) = &*helper {
+            helper.end();
+        }
+        end
+    })?;
     let message = message(&end, &machine, &ram);
     // What is still to be dropped would ask for more calls than are left.
-    std::mem::forget((machine, filter, alarm));
+    std::mem::forget((machine, filter, helpers_filter, alarm));
     std::mem::forget(ram);
     Ok(message)
 }
 
-/// A machine before its guest's first instruction.
-pub(super) fn filled(launch: &Launch<'_>) -> Result<(Ram, Machine), Refusal> {
+/// Whether there is something to be had from a ring of frames, and an address for it.
+fn has_ring(launch: &Launch<'_>) -> bool {
+    let mut devices = launch.manifest.attached();
+    let end = launch.all_bytes.saturating_add(MEMORY_STEP_MIB << 20);
+    devices.any(|(_, attached)| matches!(attached, Attached::Net(_))) && end <= MEMORY_MIB_MAX << 20
+}
+
+/// A machine before its guest's first instruction. With `kick`, which wakes a thread for it, it gets a ring of
+/// frames.
+pub(super) fn filled(
+    launch: &Launch<'_>,
+    kick: Option<&EventFd>,
+) -> Result<(Ram, Machine), Refusal> {
     let memory = |error: io::Error| {
         let mib = launch.all_bytes >> 20;
         Refusal::new(
@@ -152,13 +199,20 @@ pub(super) fn filled(launch: &Launch<'_>) -> Result<(Ram, Machine), Refusal> {
             "give a smaller --mem",
         )
     };
-    let mut ram = Ram::new(launch.all_bytes).map_err(memory)?;
+    let kick = kick.filter(|_| has_ring(launch));
+    let behind_bytes = kick.map_or(0, |_| MEMORY_STEP_MIB << 20);
+    let mut ram = Ram::new(launch.all_bytes, behind_bytes).map_err(memory)?;
     let machine = Machine::new(&ram)?;
+    if let Some(kick) = kick {
+        let refused = |error| refused("have the kernel tell of the guest's frames", &error);
+        machine.kick_by(kick).map_err(refused)?;
+    }
     tables::write(&ram).map_err(memory)?;
     let boot_info = BootInfo {
         memory_bytes: launch.memory_bytes,
         image_end: launch.image.end(),
         cycles_per_second: machine.cycles_per_second,
+        ring: ram.behind(),
         manifest: &launch.manifest.to_bytes(),
         command_line: &launch.command_line,
     };

@@ -19,6 +19,8 @@ use crate::initrd::Initrd;
 pub(crate) struct Ram {
     memory: GuestMemoryMmap<()>,
     bytes: u64,
+    /// What of that is behind the guest's own.
+    behind_bytes: u64,
     /// The pages with less than all rights.
     closed: Vec<Closed>,
 }
@@ -44,19 +46,32 @@ pub(crate) enum Barred {
 }
 
 impl Ram {
-    pub(crate) fn new(bytes: u64) -> io::Result<Self> {
+    /// The guest's own memory, and what is to be shared with it behind that.
+    pub(crate) fn new(own_bytes: u64, behind_bytes: u64) -> io::Result<Self> {
+        let bytes = own_bytes + behind_bytes;
         let len = usize::try_from(bytes).map_err(io::Error::other)?;
         let memory =
             GuestMemoryMmap::from_ranges(&[(GuestAddress(0), len)]).map_err(io::Error::other)?;
         Ok(Self {
             memory,
             bytes,
+            behind_bytes,
             closed: Vec::new(),
         })
     }
 
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What the guest was given.
+    pub(crate) const fn own_bytes(&self) -> u64 {
+        self.bytes - self.behind_bytes
+    }
+
+    /// Where what is shared with it begins, if there is something.
+    pub(crate) fn behind(&self) -> Option<u64> {
+        (self.behind_bytes > 0).then(|| self.own_bytes())
     }
 
     /// Where the memory is in this process.
@@ -113,7 +128,7 @@ impl Ram {
             )?
         };
         self.closed.push(Closed {
-            pages: address..self.bytes,
+            pages: address..address + initrd.mapped_bytes(),
             can_read: true,
         });
         Ok(())

@@ -12,6 +12,7 @@ use vm_memory::{ReadVolatile, VolatileMemoryError, WriteVolatile};
 
 use super::hypercall::{Hypercall, Misuse, Span, Transfer, decode};
 use super::ram::{Access, Ram};
+use super::ring::Helper;
 use crate::devices::Opened;
 use crate::launch::Launch;
 use crate::manifest::{Attached, Manifest};
@@ -19,10 +20,10 @@ use crate::refusal::words;
 use crate::wait_set::{TIMER_NAME, WaitSet};
 
 /// `solo5_result_t`.
-const OK: i32 = 0;
-const AGAIN: i32 = 1;
-const INVALID: i32 = 2;
-const UNSPECIFIED: i32 = 3;
+pub(crate) const OK: i32 = 0;
+pub(crate) const AGAIN: i32 = 1;
+pub(crate) const INVALID: i32 = 2;
+pub(crate) const UNSPECIFIED: i32 = 3;
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -33,6 +34,8 @@ pub(crate) struct Service<'a> {
     pub(crate) opened: &'a Opened,
     pub(crate) wait_set: &'a WaitSet,
     pub(crate) output: BorrowedFd<'a>,
+    /// What takes its frames, if there is a ring.
+    pub(crate) helper: Option<&'a Helper<'a>>,
 }
 
 /// The last call of a guest.
@@ -51,11 +54,15 @@ impl<'a> Service<'a> {
             opened: &launch.opened,
             wait_set: &launch.wait_set,
             output,
+            helper: None,
         }
     }
 
     /// Does what a write to a port asks for. `Some` is the end of the guest.
     pub(crate) fn perform(&self, port: u16, data: &[u8]) -> Result<Option<Halt>, Misuse> {
+        if let Some(misuse) = self.helper.and_then(Helper::misuse) {
+            return Err(misuse);
+        }
         let call = decode(self.ram, port, data)?;
         match call {
             Hypercall::Walltime { answer } => {
@@ -91,6 +98,9 @@ impl<'a> Service<'a> {
                         bytes
                     }
                 };
+                if let Some(helper) = self.helper {
+                    helper.finish();
+                }
                 return Ok(Some(Halt { status, cookie }));
             }
         }

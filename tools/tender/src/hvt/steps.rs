@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 /// Instructions from the guest's entry to the first arrival at an address. It runs in this process, and
 /// does not go on from there.
 pub(crate) fn steps(launch: &Launch<'_>, to: u64) -> Result<u64, Refusal> {
-    let (ram, mut machine) = filled(launch)?;
+    let (ram, mut machine) = filled(launch, None)?;
     let output = io::stdout();
     let service = Service::new(launch, &ram, output.as_fd());
     machine.run_to(to, &service).map_err(|end| {

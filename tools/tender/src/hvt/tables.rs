@@ -183,7 +183,7 @@ mod tests {
     fn memory_is_mapped_where_it_is() {
         for mib in [2, 8, 1024, 1026, 4096] {
             let bytes = mib << 20;
-            let ram = Ram::new(bytes).unwrap();
+            let ram = Ram::new(bytes, 0).unwrap();
             write(&ram).unwrap();
             assert_eq!(walk(&ram, 0), None);
             assert_eq!(walk(&ram, 0xffff), None);
