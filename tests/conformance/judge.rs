@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use muslin_sysroot::Flavour;
 
+use crate::below_xl;
 use crate::gaps::Gap;
 use crate::machines;
 use crate::platforms::{Kind, Platform};
@@ -70,6 +71,9 @@ fn attempt(program: &Program, platform: &Platform) -> Result<Outcome, Cell> {
     }
     if let Kind::Xen(mode) = platform.kind {
         return xen::outcome(program, platform, mode);
+    }
+    if let Kind::BelowXl(mode) = platform.kind {
+        return below_xl::outcome(program, platform, mode);
     }
     if platform.flavour == Flavour::Stock {
         return native_outcome(program, platform);

@@ -37,6 +37,8 @@ pub enum Kind {
     Machine,
     /// The first guest of a real Xen in the lab: a machine for each program.
     Xen(Mode),
+    /// A guest of a real Xen that a dom0 starts.
+    BelowXl(Mode),
 }
 
 /// All platforms. The first is the one whose answers are right, if its programs are content.
@@ -121,6 +123,22 @@ pub const XEN: &[Platform] = &[
         gaps: LIBRARY_OS,
         cannot_run: None,
     },
+    Platform {
+        name: "xl-pv",
+        flavour: Flavour::Xen,
+        environment: &[],
+        kind: Kind::BelowXl(Mode::Pv),
+        gaps: LIBRARY_OS,
+        cannot_run: None,
+    },
+    Platform {
+        name: "xl-pvh",
+        flavour: Flavour::Xen,
+        environment: &[],
+        kind: Kind::BelowXl(Mode::Pvh),
+        gaps: LIBRARY_OS,
+        cannot_run: None,
+    },
 ];
 
 /// Programs that always run in Xen: memory, faults, threads, signals, files, time.
@@ -131,6 +149,27 @@ pub const ALWAYS_IN_XEN: &[&str] = &[
     "memory_protection",
     "raw_calls",
     "red_zone",
+    "red_zone_faults",
+    "sleeps",
+    "threads",
+];
+
+impl Platform {
+    /// Whether a program always runs here, and not only when it is asked for.
+    pub fn always_runs(&self, program: &str) -> bool {
+        let always = match self.kind {
+            Kind::BelowXl(_) => ALWAYS_BELOW_XL,
+            _ => ALWAYS_IN_XEN,
+        };
+        always.contains(&program)
+    }
+}
+
+/// Those that always run in guests that a dom0 starts.
+pub const ALWAYS_BELOW_XL: &[&str] = &[
+    "environment",
+    "fault_signals",
+    "files_by_seed",
     "red_zone_faults",
     "sleeps",
     "threads",

@@ -118,11 +118,11 @@ fn start_and_wait(
     Ok(Outcome {
         output: match platform.kind {
             Kind::Process | Kind::OwnFiles => output,
-            Kind::Guest | Kind::Machine | Kind::Xen(_) => without_reports(&output),
+            _ => without_reports(&output),
         },
         complaints: match platform.kind {
-            Kind::Process | Kind::Guest | Kind::Machine | Kind::Xen(_) => complaints,
             Kind::OwnFiles => without_reports(&complaints),
+            _ => complaints,
         },
         end,
     })
@@ -150,7 +150,7 @@ fn command(
 ) -> std::io::Result<Command> {
     let mut command = match platform.kind {
         Kind::Process | Kind::OwnFiles => Command::new(image),
-        Kind::Guest | Kind::Machine | Kind::Xen(_) => {
+        _ => {
             let mut tender = Command::new(sysroots::muslin().map_err(std::io::Error::other)?);
             tender.args(guest_words(&environment)).arg(image);
             tender

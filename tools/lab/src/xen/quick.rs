@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::files::Files;
 use super::last_line::Console;
 use super::line::STEP;
-use super::machine::{Place, emulator, failed};
+use super::machine::{OPTIONS, Place, emulator, failed};
 use crate::machine::QEMU;
 
 /// MiB of Xen itself, beside those of the image.
@@ -74,11 +74,7 @@ pub(super) fn run(files: &Files, alone: &Alone<'_>) -> Result<Outcome, String> {
         return Err("QEMU takes no comma in the words of dom0".to_owned());
     }
     let (memory_mib, total_mib) = (alone.memory_mib, alone.memory_mib + XEN_MIB);
-    // A program goes back from a signal by `iretq`, where QEMU 7.2 reads the program's stack as Xen would:
-    // SMAP would forbid that.
-    let mut options = format!(
-        "console=com1 com1=115200,8n1 smap=0 guest_loglvl=all dom0_mem={memory_mib}M,max:{memory_mib}M"
-    );
+    let mut options = format!("{OPTIONS} dom0_mem={memory_mib}M,max:{memory_mib}M");
     let mut machine = emulator();
     machine.args(["-accel", "tcg", "-cpu", "max", "-nodefaults", "-display"]);
     machine.args(["none", "-no-reboot", "-monitor", "none"]);

@@ -20,7 +20,10 @@ use crate::machine::QEMU;
 const START_MAX: Duration = Duration::from_secs(180);
 
 /// How the names of what is kept begin.
-const PREFIX: &str = "dom0-";
+const PREFIX: &str = "kept-";
+
+/// What is kept goes when it has been there for so long: until then somebody may go on from it.
+const AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// A machine that goes on.
 pub(super) struct Snapshot {
@@ -33,7 +36,8 @@ pub(super) struct Snapshot {
 /// The snapshot of this QEMU and these files; it is made if it is not there.
 pub(super) fn ready(files: &Files) -> Result<Snapshot, String> {
     let archive = dom0::archive(files)?;
-    let first_files = files.dir.join("dom0.cpio");
+    let name = format!("{PREFIX}{}.cpio", hash(&[&archive]));
+    let first_files = files.dir.join(name);
     let words = machine::words(files, &first_files)?;
     let dir = files
         .dir
@@ -42,15 +46,11 @@ pub(super) fn ready(files: &Files) -> Result<Snapshot, String> {
     // One process makes it, others wait.
     let lock = File::create(files.dir.join("lock")).map_err(failed)?;
     lock.lock().map_err(failed)?;
-    if !state.is_file() {
+    if !state.is_file() || !first_files.is_file() {
         let scratch = tempfile::tempdir_in(&files.dir).map_err(failed)?;
         fs::write(&first_files, &archive).map_err(failed)?;
         make(&words, &scratch.path().join("state"))?;
-        for older in names_in(&files.dir) {
-            if older.starts_with(PREFIX) && files.dir.join(&older).is_dir() {
-                fs::remove_dir_all(files.dir.join(&older)).map_err(failed)?;
-            }
-        }
+        remove_old(&files.dir);
         fs::rename(scratch.keep(), &dir).map_err(failed)?;
     }
     Ok(Snapshot {
@@ -59,25 +59,50 @@ pub(super) fn ready(files: &Files) -> Result<Snapshot, String> {
     })
 }
 
+/// Removes what was kept for long enough. What cannot be removed stays.
+fn remove_old(dir: &Path) {
+    let is_old = |path: &Path| {
+        let made = fs::metadata(path).and_then(|file| file.modified()).ok();
+        made.and_then(|made| made.elapsed().ok())
+            .is_some_and(|age| age > AGE_MAX)
+    };
+    for name in names_in(dir) {
+        let path = dir.join(&name);
+        if name.starts_with(PREFIX) && is_old(&path) {
+            let _ = match path.is_dir() {
+                true => fs::remove_dir_all(&path),
+                false => fs::remove_file(&path),
+            };
+        }
+    }
+}
+
 /// Equal keys mean that one machine can go on as the other.
 fn key(archive: &[u8], words: &[OsString]) -> Result<String, String> {
     let version = Command::new(QEMU)
         .arg("--version")
         .output()
         .map_err(|error| format!("cannot run {QEMU}: {error}"))?;
-    let mut hash = Sha256::new();
-    for part in [archive, &version.stdout]
+    let words = words.iter().map(|word| word.as_encoded_bytes());
+    let parts: Vec<&[u8]> = [archive, &version.stdout]
         .into_iter()
-        .chain(words.iter().map(|word| word.as_encoded_bytes()))
-    {
+        .chain(words)
+        .collect();
+    Ok(hash(&parts))
+}
+
+/// A name for these bytes.
+fn hash(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
     let bytes = hash.finalize();
-    Ok(bytes[..8]
+    bytes[..8]
         .iter()
         .map(|byte| format!("{byte:02x}"))
-        .collect())
+        .collect()
 }
 
 fn make(words: &[OsString], state: &Path) -> Result<(), String> {
