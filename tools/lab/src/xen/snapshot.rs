@@ -51,6 +51,8 @@ pub(super) fn ready(files: &Files) -> Result<Snapshot, String> {
         fs::write(&first_files, &archive).map_err(failed)?;
         make(&words, &scratch.path().join("state"))?;
         remove_old(&files.dir);
+        // Half of one may be left.
+        let _ = fs::remove_dir_all(&dir);
         fs::rename(scratch.keep(), &dir).map_err(failed)?;
     }
     Ok(Snapshot {
