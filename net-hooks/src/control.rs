@@ -169,7 +169,8 @@ pub fn cut(bytes: Vec<u8>, room: usize) -> Vec<u8> {
     kept
 }
 
-fn put(bytes: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) {
+/// Puts one thing more behind those that are there.
+pub fn put(bytes: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) {
     let header = Cmsghdr {
         cmsg_len: Cmsghdr::BYTES + data.len(),
         cmsg_level: level,

@@ -6,6 +6,7 @@
 //! - `socket`: a socket as an open file; `net`: the stack, its sockets and the lock around both
 //! - `close`: a close that lingers; `clock`: the time of day
 //! - `wait`: calls that wait; `exit`: what is left to send when the program is over
+//! - `failures`: messages that did not arrive; `raw`, `groups`: what is special about raw sockets, and groups
 //! - `address`, `control`: what the program's bytes say
 //! - `configure`: addresses and routes by the words of who starts the program; `device`: frames
 //! - `interfaces`, `netlink`, `texts`: what programs ask about the network itself
@@ -29,6 +30,8 @@ mod connect;
 mod control;
 mod device;
 mod exit;
+mod failures;
+mod groups;
 mod interfaces;
 mod make;
 mod missing;
@@ -39,6 +42,7 @@ mod netlink;
 #[allow(unsafe_code, reason = "symbols for the linker")]
 mod object;
 mod options;
+mod raw;
 mod receive;
 mod send;
 #[allow(unsafe_code, reason = "a function of libc")]

@@ -29,7 +29,9 @@ const NETLINK_ROUTE: i32 = 0;
 /// `socket(domain, type, protocol)`
 ///
 /// # Errors
-/// `EINVAL` `ESOCKTNOSUPPORT` `EPROTONOSUPPORT` no such socket · `EPERM` a raw socket · `EMFILE` `ENOBUFS`.
+/// `EINVAL` `ESOCKTNOSUPPORT` `EPROTONOSUPPORT` no such socket · `EMFILE` `ENOBUFS`.
+/// # Differs from Linux
+/// Raw sockets are everybody's: the network is the program's own. None sends headers of IP that it made itself.
 pub fn socket(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let (domain, kind, protocol) = (args.int(0), args.int(1) as u32, args.int(2));
     let family = match u16::try_from(domain) {
@@ -51,11 +53,14 @@ pub fn socket(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         (SOCK_DGRAM, 0 | IPPROTO_UDP) => Kind::Datagram,
         (SOCK_DGRAM, protocol) if protocol == icmp => Kind::Echo,
         (SOCK_STREAM | SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT),
-        (SOCK_RAW, _) => {
-            // As Linux tells who is not root: programs go on with what they have for such users.
-            missing::raw_sockets();
-            return Err(Errno::EPERM);
-        }
+        (SOCK_RAW, IPPROTO_IP) => return Err(Errno::EPROTONOSUPPORT),
+        (SOCK_RAW, protocol) => match u8::try_from(protocol) {
+            Ok(number) if protocol != IPPROTO_RAW => Kind::Raw(number),
+            _ => {
+                missing::own_headers();
+                return Err(Errno::EPROTONOSUPPORT);
+            }
+        },
         _ => return Err(Errno::ESOCKTNOSUPPORT),
     };
     net::begin()?;

@@ -24,12 +24,12 @@ pub fn option(level: i32, option: i32) {
     }
 }
 
-/// Sockets of a type that there is not.
-pub fn raw_sockets() {
+/// Raw sockets that send headers of their own.
+pub fn own_headers() {
     if is_new(TYPES, 0) {
         muslin::print!(
-            "muslin: the program asked for a raw socket, which the network stack does not have: \
-             EPERM"
+            "muslin: the program asked for a raw socket of IPPROTO_RAW, which the network stack does not have: \
+             EPROTONOSUPPORT"
         );
     }
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use muslin::fd::{File, POLLIN};
 use muslin::user::{Input, Output};
 use muslin::{Errno, Lock, clock, service};
-use muslin_net_stack::{Kind, ReceiveHow, Received, SendTo, SocketId, Stack};
+use muslin_net_stack::{Failure, Kind, ReceiveHow, Received, SendTo, SocketId, Stack};
 
 use crate::configure;
 use crate::options::Kept;
@@ -306,5 +306,23 @@ impl Net {
                 return Ok(*whole);
             }
         }
+    }
+
+    /// Tells of a message that did not arrive.
+    ///
+    /// # Errors
+    /// Those of [`Stack::receive_failure`].
+    pub fn receive_failure(
+        &mut self,
+        socket: &Socket,
+        to: &mut Output<'_>,
+    ) -> Result<Failure, Errno> {
+        let room = to.len().min(self.bounce.len());
+        let place = self.bounce.get_mut(..room).unwrap_or_default();
+        let failure = self.stack.receive_failure(socket.id, &mut [place])?;
+        let bytes = self.bounce.get(..failure.received.bytes);
+        to.put(bytes.unwrap_or_default());
+        self.tell_level(socket.id);
+        Ok(failure)
     }
 }

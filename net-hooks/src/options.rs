@@ -1,8 +1,6 @@
 //! setsockopt, getsockopt.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr};
-
 use muslin::{Context, Errno, SyscallArgs, SyscallResult, user};
 use muslin_abi::flags::*;
 use muslin_abi::layout::{Linger, Pod, Timeval, Ucred};
@@ -11,8 +9,10 @@ use muslin_net_stack::{Family, Kind, Setting, State};
 
 use crate::address;
 use crate::control::{Time, Wishes};
+use crate::groups::{self, MREQ6_BYTES, MREQN_BYTES};
 use crate::missing;
 use crate::net::{self, Net};
+use crate::raw;
 use crate::socket::{self, Socket};
 
 /// One more than the greatest option that Linux knows.
@@ -36,12 +36,8 @@ const INFO_SACKED_AT: usize = 28;
 const CONGESTION: &[u8] = b"cubic";
 /// Bytes of the longest name of a link with its final 0.
 const LINK_NAME_BYTES: usize = 16;
-/// Bytes of `struct ip_mreq`, `struct ip_mreqn`, `struct ipv6_mreq`.
-const MREQ_BYTES: usize = 8;
-const MREQN_BYTES: usize = 12;
-const MREQ6_BYTES: usize = 20;
 /// The longest value of an option that is looked at.
-const VALUE_BYTES_MAX: usize = MREQ6_BYTES;
+const VALUE_BYTES_MAX: usize = raw::FILTER6_BYTES;
 
 /// Whom nobody was connected with: peers in a network have no numbers.
 const NOBODY: Ucred = Ucred {
@@ -50,7 +46,7 @@ const NOBODY: Ucred = Ucred {
     gid: u32::MAX,
 };
 
-/// Switches that are kept and given back, and change nothing here.
+/// Switches that are kept and given back; but for those of failures they change nothing here.
 const SWITCHES: &[(i32, i32)] = &[
     (SOL_SOCKET, SO_DEBUG),
     (SOL_SOCKET, SO_DONTROUTE),
@@ -174,6 +170,7 @@ fn bytes_of_option(level: i32, option: i32, len: usize) -> usize {
         (IPPROTO_IP, IP_ADD_MEMBERSHIP | IP_DROP_MEMBERSHIP | IP_MULTICAST_IF) => MREQN_BYTES,
         (IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP | IPV6_DROP_MEMBERSHIP) => MREQ6_BYTES,
         // See below: a number is a byte there if it is no whole one.
+        (IPPROTO_ICMPV6, ICMPV6_FILTER) => raw::FILTER6_BYTES,
         (IPPROTO_IP, _) if len < i32::BYTES => 1,
         _ => i32::BYTES,
     };
@@ -188,11 +185,14 @@ fn set(net: &mut Net, socket: &Socket, level: i32, option: i32, value: &[u8]) ->
         let name = value.split(|&byte| byte == 0).next().unwrap_or_default();
         let link = match name {
             [] => 0,
-            name => link_named(net, name).ok_or(Errno::ENODEV)?,
+            name => groups::link_named(net, name).ok_or(Errno::ENODEV)?,
         };
         return net.stack.set(socket.id, Setting::BindToLink(link));
     }
-    if let Some(group) = group(net, level, option, value)? {
+    if let Some(kinds) = raw::blocked(socket, level, option, value)? {
+        return net.stack.set(socket.id, kinds);
+    }
+    if let Some(group) = groups::group(net, level, option, value)? {
         return net.stack.set(socket.id, group);
     }
     if (level, option) == (IPPROTO_TCP, TCP_CONGESTION) {
@@ -289,6 +289,8 @@ fn set(net: &mut Net, socket: &Socket, level: i32, option: i32, value: &[u8]) ->
             kept.delays_nothing()
         }
         (IPPROTO_UDP, UDP_CORK) if !is_on => return Ok(()),
+        // The stack puts it where RFC 3542 wants it, for everybody.
+        (SOL_RAW, IPV6_CHECKSUM) if raw::is_icmp_v6(socket) && number == 2 => return Ok(()),
         _ => return keep(net, socket, level, option, number),
     };
     net.stack.set(socket.id, setting)
@@ -307,7 +309,16 @@ fn keep(net: &mut Net, socket: &Socket, level: i32, option: i32, number: i32) ->
         return Ok(());
     }
     if SWITCHES.contains(&(level, option)) {
-        kept.keep(level, option, i32::from(number != 0));
+        let is_on = number != 0;
+        kept.keep(level, option, i32::from(is_on));
+        if matches!(
+            (level, option),
+            (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR)
+        ) {
+            let of_v6 = level == IPPROTO_IPV6;
+            let failures = Setting::TellFailures { of_v6, is_on };
+            return net.stack.set(socket.id, failures);
+        }
         return Ok(());
     }
     let known = NUMBERS
@@ -357,12 +368,13 @@ fn value_of(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<V
     let set = net.stack.options(socket.id)?;
     let (stream_bytes, is_stream) = match socket.kind {
         Kind::Stream => ((STREAM_SEND_BYTES, STREAM_RECEIVE_BYTES), true),
-        Kind::Datagram | Kind::Echo => ((DATAGRAM_BYTES, DATAGRAM_BYTES), false),
+        _ => ((DATAGRAM_BYTES, DATAGRAM_BYTES), false),
     };
     let number = match (level, option) {
         (SOL_SOCKET, SO_TYPE) => match socket.kind {
             Kind::Stream => SOCK_STREAM as i32,
             Kind::Datagram | Kind::Echo => SOCK_DGRAM as i32,
+            Kind::Raw(_) => SOCK_RAW as i32,
         },
         (SOL_SOCKET, SO_DOMAIN) => i32::from(address::number(socket.family)),
         (SOL_SOCKET, SO_PROTOCOL) => match (socket.kind, socket.family) {
@@ -370,6 +382,7 @@ fn value_of(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<V
             (Kind::Datagram, _) => IPPROTO_UDP,
             (Kind::Echo, Family::V4) => IPPROTO_ICMP,
             (Kind::Echo, Family::V6) => IPPROTO_ICMPV6,
+            (Kind::Raw(number), _) => number.into(),
         },
         (SOL_SOCKET, SO_ERROR) => {
             let error = net.stack.take_error(socket.id)?;
@@ -414,7 +427,7 @@ fn value_of(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<V
             return Ok(bytes_of_value(&cookie));
         }
         (SOL_SOCKET, SO_INCOMING_CPU) => 0,
-        (SOL_SOCKET, SO_BINDTODEVICE) => return Ok(link_name(net, set.bound_link)),
+        (SOL_SOCKET, SO_BINDTODEVICE) => return Ok(groups::link_name(net, set.bound_link)),
         (IPPROTO_IP, IP_TTL) => i32::from(set.hop_limit.unwrap_or(64)),
         (IPPROTO_IP, IP_TOS) | (IPPROTO_IPV6, IPV6_TCLASS) => i32::from(set.traffic_class),
         (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => i32::from(set.hop_limit.unwrap_or(64)),
@@ -425,7 +438,7 @@ fn value_of(net: &mut Net, socket: &Socket, level: i32, option: i32) -> Result<V
             i32::from(set.multicast_loop)
         }
         (IPPROTO_IP, IP_MULTICAST_IF) => {
-            let address = address_of_link(net, set.multicast_link);
+            let address = groups::address_of_link(net, set.multicast_link);
             return Ok(address.octets().to_vec());
         }
         (IPPROTO_IPV6, IPV6_MULTICAST_IF) => set.multicast_link as i32,
@@ -502,6 +515,8 @@ fn has_level(socket: &Socket, level: i32) -> bool {
         IPPROTO_IPV6 => socket.family == Family::V6,
         IPPROTO_TCP => socket.kind == Kind::Stream,
         IPPROTO_UDP => socket.kind == Kind::Datagram,
+        SOL_RAW => matches!(socket.kind, Kind::Raw(_)),
+        IPPROTO_ICMPV6 => raw::is_icmp_v6(socket),
         _ => false,
     }
 }
@@ -525,93 +540,6 @@ fn wish(wishes: &mut Wishes, level: i32, option: i32) -> Option<&mut bool> {
         (IPPROTO_IPV6, IPV6_RECVHOPLIMIT) => &mut wishes.hop_limit,
         (IPPROTO_IPV6, IPV6_RECVTCLASS) => &mut wishes.traffic_class,
         _ => return None,
-    })
-}
-
-/// What an option of multicast groups and their links sets.
-fn group(net: &Net, level: i32, option: i32, value: &[u8]) -> Result<Option<Setting>, Errno> {
-    Ok(Some(match (level, option) {
-        (IPPROTO_IP, IP_ADD_MEMBERSHIP | IP_DROP_MEMBERSHIP) => {
-            if value.len() < MREQ_BYTES {
-                return Err(Errno::EINVAL);
-            }
-            let group = IpAddr::from(<[u8; 4]>::from_bytes(value));
-            let link = link_of(net, value.get(4..).unwrap_or_default())?;
-            if option == IP_ADD_MEMBERSHIP {
-                Setting::Join { group, link }
-            } else {
-                Setting::Leave { group, link }
-            }
-        }
-        (IPPROTO_IP, IP_MULTICAST_IF) => {
-            // An address alone, or behind that of a group.
-            let value = match value.len() {
-                4..MREQ_BYTES => value,
-                MREQ_BYTES.. => value.get(4..).unwrap_or_default(),
-                _ => return Err(Errno::EINVAL),
-            };
-            Setting::MulticastLink(link_of(net, value)?)
-        }
-        (IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP | IPV6_DROP_MEMBERSHIP) => {
-            if value.len() < MREQ6_BYTES {
-                return Err(Errno::EINVAL);
-            }
-            let group = IpAddr::from(<[u8; 16]>::from_bytes(value));
-            let link = value.get(16..).map_or(0, u32::from_bytes);
-            if option == IPV6_ADD_MEMBERSHIP {
-                Setting::Join { group, link }
-            } else {
-                Setting::Leave { group, link }
-            }
-        }
-        (IPPROTO_IPV6, IPV6_MULTICAST_IF) => {
-            if value.len() < u32::BYTES {
-                return Err(Errno::EINVAL);
-            }
-            Setting::MulticastLink(u32::from_bytes(value))
-        }
-        _ => return Ok(None),
-    }))
-}
-
-/// The link that the rest of an `ip_mreq` (an address) or `ip_mreqn` (and a number) names; 0: any.
-fn link_of(net: &Net, bytes: &[u8]) -> Result<u32, Errno> {
-    let number = bytes.get(4..MREQN_BYTES - 4).map_or(0, u32::from_bytes);
-    let address = Ipv4Addr::from(<[u8; 4]>::from_bytes(bytes));
-    if number != 0 || address.is_unspecified() {
-        return Ok(number);
-    }
-    let addresses = net.stack.addresses();
-    let mut addresses = addresses.iter();
-    let found = addresses.find(|own| own.address == IpAddr::V4(address));
-    found.map(|own| own.link).ok_or(Errno::ENODEV)
-}
-
-fn address_of_link(net: &Net, link: u32) -> Ipv4Addr {
-    let addresses = net.stack.addresses();
-    let mut of_link = addresses.iter().filter(|own| own.link == link);
-    let v4 = of_link.find_map(|own| match own.address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
-    });
-    v4.unwrap_or(Ipv4Addr::UNSPECIFIED)
-}
-
-fn link_named(net: &Net, name: &[u8]) -> Option<u32> {
-    let links = net.stack.links();
-    let mut links = links.iter();
-    let found = links.find(|link| link.name.as_bytes() == name);
-    found.map(|link| link.index)
-}
-
-/// The name of a link as an option's value; of none, no bytes.
-fn link_name(net: &Net, index: u32) -> Vec<u8> {
-    let links = net.stack.links();
-    let link = links.iter().find(|link| link.index == index);
-    link.map_or_else(Vec::new, |link| {
-        let mut name = link.name.clone().into_bytes();
-        name.push(0);
-        name
     })
 }
 

@@ -13,6 +13,7 @@ use muslin_net_stack::{Kind, ReceiveHow, Received};
 use crate::address;
 use crate::clock::realtime_of;
 use crate::control;
+use crate::failures;
 use crate::names;
 use crate::net;
 use crate::netlink;
@@ -34,7 +35,15 @@ pub fn recvfrom(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return netlink::recvfrom(context, args);
     };
     let flags = args.int(3) as u32;
-    let output = Output::new(args.addr(1), args.size(2).min(CALL_BYTES_MAX))?;
+    let mut output = Output::new(args.addr(1), args.size(2).min(CALL_BYTES_MAX))?;
+    if flags & MSG_ERRQUEUE != 0 {
+        let failure = net::attempt(|net| net.receive_failure(&socket, &mut output))?;
+        if args.addr(4) != 0 {
+            let name = address::bytes_of(failure.destination);
+            names::give(&name, args.addr(4), args.addr(5))?;
+        }
+        return Ok(failure.received.bytes);
+    }
     let (received, len) = receive(context, args.fd(0), &socket, output, flags)?;
     if args.addr(4) != 0 {
         let name = name_of(&socket, &received);
@@ -49,7 +58,7 @@ pub fn recvfrom(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
 /// `EBADF` `ENOTSOCK` · `EAGAIN` · `ENOTCONN` `ECONNRESET` `ECONNREFUSED` … · `EINVAL` urgent bytes ·
 /// `EMSGSIZE` too many pieces · `EINTR` · `EFAULT`.
 /// # Differs from Linux
-/// No urgent bytes and no queue of errors.
+/// No urgent bytes. Of errors only those of ICMP are queued, for datagrams and echoes.
 pub fn recvmsg(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let Some(socket) = socket::of(args.fd(0)) else {
         return netlink::recvmsg(context, args);
@@ -117,13 +126,24 @@ fn receive_header(
     }
     name_len(&header)?;
     let targets = Targets::read(header.msg_iov, header.msg_iovlen)?;
-    let (received, len) = receive(context, fd, socket, targets.output(), flags)?;
+    let mut output = targets.output();
     let mut said = flags & MSG_CMSG_CLOEXEC;
+    let (received, len, failure) = if flags & MSG_ERRQUEUE != 0 {
+        said |= MSG_ERRQUEUE;
+        let failure = net::attempt(|net| net.receive_failure(socket, &mut output))?;
+        (failure.received, failure.received.bytes, Some(failure))
+    } else {
+        let (received, len) = receive(context, fd, socket, output, flags)?;
+        (received, len, None)
+    };
     if received.full_length > received.bytes {
         said |= MSG_TRUNC;
     }
     if header.msg_name != 0 {
-        let name = name_of(socket, &received);
+        let name = match &failure {
+            Some(failure) => address::bytes_of(failure.destination),
+            None => name_of(socket, &received),
+        };
         let fits = name.get(..header.msg_namelen as usize).unwrap_or(&name);
         user::write_bytes(header.msg_name, fits)?;
         user::write(place.wrapping_add(NAMELEN_AT), &(name.len() as i32))?;
@@ -132,6 +152,10 @@ fn receive_header(
     if socket.kind != Kind::Stream {
         let wishes = net::attempt(|net| Ok(net.kept(socket.id)?.wishes))?;
         beside = control::bytes_of(&wishes, &received, socket.family, realtime_of);
+    }
+    if let Some(failure) = &failure {
+        let (level, kind, data) = failures::told(failure, socket.family);
+        control::put(&mut beside, level, kind, &data);
     }
     if header.msg_control == 0 || header.msg_controllen < beside.len() {
         if !beside.is_empty() {
@@ -154,7 +178,7 @@ fn receive_header(
 fn name_of(socket: &Socket, received: &Received) -> alloc::vec::Vec<u8> {
     match socket.kind {
         Kind::Stream => alloc::vec::Vec::new(),
-        Kind::Datagram | Kind::Echo => address::bytes_of(received.from),
+        Kind::Datagram | Kind::Echo | Kind::Raw(_) => address::bytes_of(received.from),
     }
 }
 
@@ -168,9 +192,6 @@ fn receive(
 ) -> Result<(Received, usize), Errno> {
     if flags & MSG_OOB != 0 {
         return Err(Errno::EINVAL);
-    }
-    if flags & MSG_ERRQUEUE != 0 {
-        return Err(Errno::EAGAIN);
     }
     let is_stream = socket.kind == Kind::Stream;
     let how = ReceiveHow {

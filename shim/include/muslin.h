@@ -198,7 +198,8 @@ unsigned muslin_file_seen(const struct muslin_file *file);
  * monotonic clock has passed `deadline_ns` (all ones: none); with 0 it does not wait, but services look
  * at their devices first, as in every wait. -EINTR: a function of a signal has run
  * that is not SA_RESTART, or there was a deadline, or the thread is to be cancelled. `call` is the
- * call that waits; null if it is nobody's. No lock may be held.
+ * call that waits; null if it is nobody's. No lock may be held: functions of signals run meanwhile, and what
+ * they call are the program's calls, which come to handlers again.
  *
  *     for (;;) {
  *             unsigned seen = muslin_file_seen(file);

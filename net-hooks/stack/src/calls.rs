@@ -7,13 +7,15 @@ use muslin_abi::Errno;
 use muslin_abi::flags::POLLNVAL;
 
 use crate::datagram::{self, Datagrams};
+use crate::ip;
 use crate::network::{Address, AddressSource, Automatic, LinkInfo, Neighbour, Route};
 use crate::options::{Options, Setting};
 use crate::slots::Name;
 use crate::smol::SmolStack;
 use crate::socket::{Body, Socket};
 use crate::stack::{
-    ConnectionInfo, Family, Kind, ReceiveHow, Received, SendTo, Shutdown, SocketId, Stack, State,
+    ConnectionInfo, Failure, Family, Kind, ReceiveHow, Received, SendTo, Shutdown, SocketId, Stack,
+    State,
 };
 use crate::tcp;
 use crate::topology::{LO, network};
@@ -32,7 +34,7 @@ const BUFFER_MAX: usize = 4 << 20;
 pub(crate) fn defaults(kind: Kind) -> Options {
     let buffer = match kind {
         Kind::Stream => STREAM_BYTES,
-        Kind::Datagram | Kind::Echo => DATAGRAM_BYTES,
+        Kind::Datagram | Kind::Echo | Kind::Raw(_) => DATAGRAM_BYTES,
     };
     Options {
         reuse_address: false,
@@ -137,6 +139,18 @@ impl SmolStack {
             Setting::MulticastLoop(on) => options.multicast_loop = on,
             Setting::MulticastLink(link) => options.multicast_link = link,
             Setting::BindToLink(link) => options.bound_link = link,
+            Setting::TellFailures { of_v6, is_on } => {
+                // A stream has one peer, and hears of it by its own means.
+                if let Body::Datagrams(datagrams) = &mut socket.body {
+                    datagrams.failures.set(of_v6, is_on);
+                }
+            }
+            Setting::BlockKinds(kinds) => match (&mut socket.body, socket.kind) {
+                (Body::Datagrams(datagrams), Kind::Raw(ip::ICMP | ip::ICMPV6)) => {
+                    datagrams.blocked = kinds;
+                }
+                _ => return Err(Errno::EOPNOTSUPP),
+            },
             // They are not in the options.
             Setting::Join { .. } | Setting::Leave { .. } => return Err(Errno::EINVAL),
         }
@@ -181,12 +195,20 @@ impl Stack for SmolStack {
                 groups: Vec::new(),
                 body: match kind {
                     Kind::Stream => Body::Idle,
-                    Kind::Datagram | Kind::Echo => Body::Datagrams(Datagrams::default()),
+                    Kind::Datagram | Kind::Echo | Kind::Raw(_) => {
+                        Body::Datagrams(Datagrams::default())
+                    }
                 },
             };
             socket.local.0 = socket.unspecified();
             socket
         });
+        if let Kind::Raw(number) = kind
+            && let Err(errno) = self.raw_begin(name, number)
+        {
+            self.remove_socket(name);
+            return Err(errno);
+        }
         Ok(SocketId {
             index: name.index,
             generation: name.generation,
@@ -201,7 +223,10 @@ impl Stack for SmolStack {
         if !local.0.is_unspecified() && !socket.speaks(local.0) {
             return Err(Errno::EINVAL);
         }
-        self.bind_to(name, local)
+        match socket.kind {
+            Kind::Raw(_) => self.raw_bind(name, local),
+            _ => self.bind_to(name, local),
+        }
     }
 
     fn listen(&mut self, id: SocketId, backlog: usize) -> Result<(), Errno> {
@@ -267,6 +292,15 @@ impl Stack for SmolStack {
             (name, Kind::Stream) => self.stream_receive(name, pieces, how.peek),
             (name, _) => self.datagram_receive(name, pieces, how.peek),
         }
+    }
+
+    fn receive_failure(
+        &mut self,
+        id: SocketId,
+        pieces: &mut [&mut [u8]],
+    ) -> Result<Failure, Errno> {
+        let (name, _) = self.find_kind(id)?;
+        self.failure_receive(name, pieces)
     }
 
     fn shutdown(&mut self, id: SocketId, how: Shutdown) -> Result<(), Errno> {

@@ -10,12 +10,14 @@ use muslin_abi::flags::{
 };
 
 use crate::checksum;
+use crate::failures::Failures;
 use crate::gateway::Passing;
 use crate::icmp;
 use crate::input::Arrived;
 use crate::ip::{self, Head};
 use crate::packet::Packet;
 use crate::ports::{Protocol, fit};
+use crate::raw;
 use crate::slots::Name;
 use crate::smol::SmolStack;
 use crate::socket::{Body, Endpoint, Socket};
@@ -35,6 +37,10 @@ pub(crate) struct Datagrams {
     pub peer: Option<Endpoint>,
     /// The link that the peer's address means.
     pub peer_link: Option<u32>,
+    /// What it is to be told of messages that did not arrive.
+    pub failures: Failures,
+    /// The kinds of messages that a raw socket of ICMP does not hear, a bit each.
+    pub blocked: [u32; 8],
     queue: VecDeque<Datagram>,
     queued_bytes: usize,
     is_deaf: bool,
@@ -42,7 +48,7 @@ pub(crate) struct Datagrams {
 }
 
 #[derive(Clone)]
-struct Datagram {
+pub(crate) struct Datagram {
     from: Endpoint,
     to: IpAddr,
     link: u32,
@@ -50,6 +56,21 @@ struct Datagram {
     class: u8,
     at_ns: u64,
     content: Vec<u8>,
+}
+
+impl Datagram {
+    /// Of a packet of a raw socket's.
+    pub fn of(arrived: &Arrived, at_ns: u64, content: Vec<u8>) -> Self {
+        Self {
+            from: (arrived.head.from, 0),
+            to: arrived.head.to,
+            link: arrived.link,
+            hop_limit: arrived.head.hop_limit,
+            class: arrived.head.class,
+            at_ns,
+            content,
+        }
+    }
 }
 
 impl Datagrams {
@@ -215,7 +236,7 @@ impl SmolStack {
         }
     }
 
-    fn push_message(&mut self, name: Name, datagram: Datagram) {
+    pub(crate) fn push_message(&mut self, name: Name, datagram: Datagram) {
         let link = datagram.link;
         let Some(socket) = self.sockets.get_mut(name) else {
             return;
@@ -230,59 +251,11 @@ impl SmolStack {
     }
 
     /// A datagram is lost for want of room.
-    fn count_drop(&mut self, link: u32) {
+    pub(crate) fn count_drop(&mut self, link: u32) {
         if let Some(port) = self.port_mut(link) {
             port.traffic.received_drops += 1;
         } else {
             self.lo.traffic.received_drops += 1;
-        }
-    }
-
-    /// A datagram of ours was not delivered: only who has one peer can know what it means.
-    pub(crate) fn udp_unreachable(&mut self, head: &Head, local: u16, peer: u16, errno: Errno) {
-        let flow = Flow {
-            local: head.from,
-            local_port: local,
-            peer: head.to,
-            peer_port: peer,
-        };
-        self.message_unreachable(Protocol::Udp, &flow, errno);
-    }
-
-    /// The same for an echo.
-    pub(crate) fn echo_unreachable(&mut self, head: &Head, id: u16, errno: Errno) {
-        let protocol = match head.to {
-            IpAddr::V4(_) => Protocol::EchoV4,
-            IpAddr::V6(_) => Protocol::EchoV6,
-        };
-        let flow = Flow {
-            local: head.from,
-            local_port: id,
-            peer: head.to,
-            peer_port: 0,
-        };
-        self.message_unreachable(protocol, &flow, errno);
-    }
-
-    fn message_unreachable(&mut self, protocol: Protocol, flow: &Flow, errno: Errno) {
-        // As in Linux, a socket hears of a refused port; of a lost way only, if it asked.
-        if errno != Errno::ECONNREFUSED && errno != Errno::EMSGSIZE && errno != Errno::EPROTO {
-            return;
-        }
-        let score = |socket: &Socket| {
-            let Body::Datagrams(datagrams) = &socket.body else {
-                return None;
-            };
-            let is_peer = datagrams.peer.is_some_and(|(peer, port)| {
-                peer == flow.peer && (port == flow.peer_port || flow.peer_port == 0)
-            });
-            is_peer.then(|| fit(socket, flow.local)).flatten()
-        };
-        if let Some(name) = self.best(protocol, flow, score) {
-            if let Some(socket) = self.sockets.get_mut(name) {
-                socket.error = Some(errno);
-            }
-            self.mark_changed(name);
         }
     }
 
@@ -359,14 +332,19 @@ impl SmolStack {
             IpAddr::V6(to) if to.is_unspecified() => core::net::Ipv6Addr::LOCALHOST.into(),
             to => to,
         };
-        if !socket.speaks(to) {
+        let is_raw = matches!(kind, Kind::Raw(_));
+        if !socket.speaks(to) || (is_raw && raw::is_foreign(family, to)) {
             return Err(Errno::ENETUNREACH);
         }
         if to_port == 0 && kind == Kind::Datagram {
             return Err(Errno::EINVAL);
         }
         let total: usize = pieces.iter().map(|piece| piece.len()).sum();
-        let header_bytes = if kind == Kind::Echo { 0 } else { HEADER_BYTES };
+        let header_bytes = if kind == Kind::Datagram {
+            HEADER_BYTES
+        } else {
+            0
+        };
         let ip_bytes = if to.is_ipv4() { 20 } else { 0 };
         if total + header_bytes + ip_bytes > MESSAGE_MAX {
             return Err(Errno::EMSGSIZE);
@@ -413,6 +391,7 @@ impl SmolStack {
         };
         let mut packet = match kind {
             Kind::Echo => echo(pieces, total, local_port, way.source, to)?,
+            Kind::Raw(protocol) => raw::packet(pieces, total, protocol, (way.source, to))?,
             _ => udp(
                 pieces,
                 total,
@@ -428,6 +407,7 @@ impl SmolStack {
             protocol: match (kind, to) {
                 (Kind::Echo, IpAddr::V4(_)) => ip::ICMP,
                 (Kind::Echo, IpAddr::V6(_)) => ip::ICMPV6,
+                (Kind::Raw(protocol), _) => protocol,
                 _ => ip::UDP,
             },
             hop_limit: how.hop_limit.unwrap_or(hop_limit),
@@ -493,12 +473,7 @@ impl SmolStack {
                 at_ns: 0,
             });
         };
-        let mut bytes = 0;
-        for piece in pieces {
-            let len = piece.len().min(datagram.content.len() - bytes);
-            piece[..len].copy_from_slice(&datagram.content[bytes..bytes + len]);
-            bytes += len;
-        }
+        let bytes = scatter(&datagram.content, pieces);
         let received = Received {
             bytes,
             full_length: datagram.content.len(),
@@ -586,14 +561,14 @@ fn echo(
 }
 
 /// A copy, if there is memory for it.
-fn copy(content: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn copy(content: &[u8]) -> Option<Vec<u8>> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(content.len()).ok()?;
     copy.extend_from_slice(content);
     Some(copy)
 }
 
-fn gather(mut into: &mut [u8], pieces: &[&[u8]]) {
+pub(crate) fn gather(mut into: &mut [u8], pieces: &[&[u8]]) {
     for piece in pieces {
         let (here, rest) = into.split_at_mut(piece.len());
         here.copy_from_slice(piece);
@@ -601,10 +576,21 @@ fn gather(mut into: &mut [u8], pieces: &[&[u8]]) {
     }
 }
 
+/// Puts content into pieces, as much as there is room for. How much.
+pub(crate) fn scatter(content: &[u8], pieces: &mut [&mut [u8]]) -> usize {
+    let mut bytes = 0;
+    for piece in pieces {
+        let len = piece.len().min(content.len() - bytes);
+        piece[..len].copy_from_slice(&content[bytes..bytes + len]);
+        bytes += len;
+    }
+    bytes
+}
+
 /// As Linux's `datagram_poll`.
 pub(crate) fn readiness(socket: &Socket, datagrams: &Datagrams) -> u16 {
     let mut bits = POLLOUT | POLLWRNORM | POLLWRBAND;
-    if socket.error.is_some() {
+    if socket.error.is_some() || !datagrams.failures.is_empty() {
         bits |= POLLERR;
     }
     if datagrams.is_deaf {

@@ -7,6 +7,7 @@ use muslin_abi::Errno;
 
 use crate::checksum;
 use crate::ethernet::Mac;
+use crate::failures::Report;
 use crate::input::Arrived;
 use crate::ip::{self, Head};
 use crate::packet::Packet;
@@ -173,16 +174,21 @@ impl SmolStack {
         if !checksum::is_right(bytes) {
             return self.count_error(arrived.link);
         }
+        let mut report = |errno, info| {
+            let report = Report::of(arrived, (kind, code), errno, info);
+            self.unreachable(&bytes[8..], &report);
+        };
         match kind {
             V4_ECHO_REQUEST => self.answer_echo(arrived, bytes, V4_ECHO_REPLY),
             V4_ECHO_REPLY => self.echo_input(arrived, bytes),
             V4_UNREACHABLE if code == V4_TOO_BIG => {
                 let mtu = usize::from(u16::from_be_bytes([bytes[6], bytes[7]]));
-                self.too_big(&bytes[8..], mtu);
+                let report = Report::of(arrived, (kind, code), Errno::EMSGSIZE, mtu as u32);
+                self.too_big(&bytes[8..], mtu, &report);
             }
-            V4_UNREACHABLE => self.unreachable(&bytes[8..], errno_v4(code)),
-            V4_TIME_EXCEEDED => self.unreachable(&bytes[8..], Errno::EHOSTUNREACH),
-            V4_PARAMETER => self.unreachable(&bytes[8..], Errno::EPROTO),
+            V4_UNREACHABLE => report(errno_v4(code), 0),
+            V4_TIME_EXCEEDED => report(Errno::EHOSTUNREACH, 0),
+            V4_PARAMETER => report(Errno::EPROTO, bytes[4].into()),
             _ => {}
         }
     }
@@ -199,16 +205,24 @@ impl SmolStack {
         }
         // What has crossed a router says nothing about neighbours.
         let is_near = arrived.head.hop_limit == 255 && arrived.link != LO;
+        let mut report = |errno, info| {
+            let report = Report::of(arrived, (kind, code), errno, info);
+            self.unreachable(&bytes[8..], &report);
+        };
         match kind {
             V6_ECHO_REQUEST => self.answer_echo(arrived, bytes, V6_ECHO_REPLY),
             V6_ECHO_REPLY => self.echo_input(arrived, bytes),
             V6_TOO_BIG => {
                 let mtu = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
-                self.too_big(&bytes[8..], mtu as usize);
+                let report = Report::of(arrived, (kind, code), Errno::EMSGSIZE, mtu);
+                self.too_big(&bytes[8..], mtu as usize, &report);
             }
-            V6_UNREACHABLE => self.unreachable(&bytes[8..], errno_v6(code)),
-            V6_TIME_EXCEEDED => self.unreachable(&bytes[8..], Errno::EHOSTUNREACH),
-            V6_PARAMETER => self.unreachable(&bytes[8..], Errno::EPROTO),
+            V6_UNREACHABLE => report(errno_v6(code), 0),
+            V6_TIME_EXCEEDED => report(Errno::EHOSTUNREACH, 0),
+            V6_PARAMETER => report(
+                Errno::EPROTO,
+                u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+            ),
             V6_LISTENER_QUERY => self.membership_query(arrived.link),
             V6_SOLICITATION if is_near => self.solicitation_input(arrived, &bytes[8..]),
             V6_ADVERTISEMENT if is_near => self.advertisement_input(arrived, &bytes[8..]),
@@ -301,7 +315,7 @@ impl SmolStack {
     }
 
     /// A packet of ours was too long for a router: later ones are shorter.
-    fn too_big(&mut self, quoted: &[u8], mtu: usize) {
+    fn too_big(&mut self, quoted: &[u8], mtu: usize, report: &Report) {
         let Some((head, above)) = quoted_head(quoted) else {
             return;
         };
@@ -318,12 +332,12 @@ impl SmolStack {
             return self.tcp_too_big(&head, ports, seq, mtu);
         }
         self.narrow(head.to, mtu);
-        self.unreachable(quoted, Errno::EMSGSIZE);
+        self.unreachable(quoted, report);
     }
 
     /// A packet of ours could not reach its destination: tells the socket it came from.
     /// `quoted` is the beginning of the packet.
-    pub(crate) fn unreachable(&mut self, quoted: &[u8], errno: Errno) {
+    pub(crate) fn unreachable(&mut self, quoted: &[u8], report: &Report) {
         // Its end may be cut, so the header says more than there is.
         let Some((head, above)) = quoted_head(quoted) else {
             return;
@@ -338,11 +352,11 @@ impl SmolStack {
         match head.protocol {
             ip::TCP => {
                 let seq = u32::from_be_bytes([e, f, g, h]);
-                self.tcp_unreachable(&head, local, peer, seq, errno);
+                self.tcp_unreachable(&head, local, peer, seq, report.errno);
             }
-            ip::UDP => self.udp_unreachable(&head, local, peer, errno),
+            ip::UDP => self.udp_unreachable(&head, (local, peer), report, above),
             ip::ICMP | ip::ICMPV6 => {
-                self.echo_unreachable(&head, u16::from_be_bytes([e, f]), errno);
+                self.echo_unreachable(&head, u16::from_be_bytes([e, f]), report, above);
             }
             _ => {}
         }
@@ -404,6 +418,20 @@ impl SmolStack {
         let head = Head::new(to, from, protocol);
         // Without a way back there is nobody to tell.
         let _ = self.output(&head, link, &mut packet);
+    }
+}
+
+impl Report {
+    /// What an arrived message says.
+    fn of(arrived: &Arrived, (kind, code): (u8, u8), errno: Errno, info: u32) -> Self {
+        Self {
+            errno,
+            kind,
+            code,
+            info,
+            head: arrived.head,
+            link: arrived.link,
+        }
     }
 }
 

@@ -140,12 +140,14 @@ impl SmolStack {
     }
 
     fn datagram_input(&mut self, arrived: &Arrived, frame: &mut [u8]) {
+        let is_heard = self.raw_input(arrived, frame);
         match (arrived.head.protocol, arrived.head.to) {
             (ip::TCP, _) => self.tcp_input(arrived, frame),
             (ip::UDP, _) => self.udp_input(arrived, frame),
             (ip::ICMP, IpAddr::V4(_)) => self.icmp_v4_input(arrived, frame),
             (ip::ICMPV6, IpAddr::V6(_)) => self.icmp_v6_input(arrived, frame),
             (ip::IGMP, IpAddr::V4(_)) => self.membership_query(arrived.link),
+            _ if is_heard => {}
             _ => self.protocol_unreachable(arrived, frame),
         }
     }

@@ -5,7 +5,7 @@
 //! world: frames in, frames out. [`SmolStack`] is the implementation. Time and randomness are
 //! given, never taken, so a run can be simulated and repeated.
 //!
-//! A frame's way in: `input` (Ethernet, IP, parts) → `tcp::input`, `datagram` or `icmp`. A
+//! A frame's way in: `input` (Ethernet, IP, parts) → `raw`, and `tcp::input`, `datagram` or `icmp`. A
 //! packet's way out: one of these → `output` (route, parts, neighbour, frame) → `links`. What is
 //! for this host itself goes by the loopback's queue, and is taken at the end of the call.
 //!
@@ -41,6 +41,7 @@ mod datagram;
 mod dhcp;
 mod duplicates;
 mod ethernet;
+mod failures;
 mod gateway;
 mod icmp;
 mod input;
@@ -56,6 +57,7 @@ mod output;
 mod packet;
 mod path;
 mod ports;
+mod raw;
 mod reassembly;
 mod secret;
 mod slaac;
@@ -75,5 +77,6 @@ pub use network::{Address, AddressSource, Automatic, LinkInfo, Neighbour, Route,
 pub use options::{Options, Setting};
 pub use smol::SmolStack;
 pub use stack::{
-    ConnectionInfo, Family, Kind, ReceiveHow, Received, SendTo, Shutdown, SocketId, Stack, State,
+    ConnectionInfo, Failure, Family, Kind, ReceiveHow, Received, SendTo, Shutdown, SocketId, Stack,
+    State,
 };

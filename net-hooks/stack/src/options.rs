@@ -59,6 +59,15 @@ pub enum Setting {
     },
     /// `SO_BINDTODEVICE`: a link's number; 0 is any.
     BindToLink(u32),
+    /// `IP_RECVERR`, `IPV6_RECVERR`: messages that did not arrive are told by [`crate::Stack::receive_failure`].
+    TellFailures {
+        /// What ICMP for IPv6 tells, and not that for IPv4.
+        of_v6: bool,
+        /// They are told.
+        is_on: bool,
+    },
+    /// `ICMP_FILTER`, `ICMP6_FILTER`: the kinds of messages that a raw socket does not hear, a bit each.
+    BlockKinds([u32; 8]),
 }
 
 /// All that is set on a socket now; each field as in [`Setting`].

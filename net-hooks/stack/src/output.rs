@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use muslin_abi::Errno;
 
 use crate::ethernet::{self, Arp, Mac};
+use crate::failures::Report;
 use crate::icmp;
 use crate::ip::{self, Head, Part};
 use crate::links::LO_MTU;
@@ -185,7 +186,14 @@ impl SmolStack {
             self.ask(question);
         }
         for packet in lost {
-            self.unreachable(packet.bytes(), Errno::EHOSTUNREACH);
+            let Some(parsed) = ip::parse(packet.bytes()) else {
+                continue;
+            };
+            let link = ip::is_link_local(parsed.head.to)
+                .then(|| self.topology.way(parsed.head.to, None, None).ok())
+                .flatten();
+            let report = Report::of_neighbour(&parsed.head, link.map_or(0, |way| way.link));
+            self.unreachable(packet.bytes(), &report);
         }
     }
 }

@@ -25,6 +25,9 @@ pub(crate) enum Protocol {
     Udp,
     EchoV4,
     EchoV6,
+    /// Raw sockets; the port is the protocol.
+    RawV4,
+    RawV6,
 }
 
 impl Protocol {
@@ -34,6 +37,8 @@ impl Protocol {
             (Kind::Datagram, _) => Self::Udp,
             (Kind::Echo, Family::V4) => Self::EchoV4,
             (Kind::Echo, Family::V6) => Self::EchoV6,
+            (Kind::Raw(_), Family::V4) => Self::RawV4,
+            (Kind::Raw(_), Family::V6) => Self::RawV6,
         }
     }
 }
@@ -141,6 +146,10 @@ impl SmolStack {
 
     /// Whether somebody who does not share has this port.
     fn is_taken(&self, name: Name, protocol: Protocol, address: IpAddr, port: u16) -> bool {
+        if matches!(protocol, Protocol::RawV4 | Protocol::RawV6) {
+            // All of them hear it.
+            return false;
+        }
         let Some(socket) = self.sockets.get(name) else {
             return true;
         };

@@ -35,6 +35,8 @@ pub enum Kind {
     Datagram,
     /// ICMP echo requests, and the answers to them (`SOCK_DGRAM` with `IPPROTO_ICMP`).
     Echo,
+    /// All packets of a protocol of IP; those of IPv4 with their header (`SOCK_RAW`). A stack need not have any.
+    Raw(u8),
 }
 
 /// Where, and how, a datagram goes. The default is the peer, and what is set on the socket.
@@ -78,6 +80,25 @@ pub struct Received {
     pub traffic_class: u8,
     /// When it came. Of a stream: 0.
     pub at_ns: u64,
+}
+
+/// What is known of a message that did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it means to the sender.
+    pub errno: Errno,
+    /// ICMP for IPv6 told it, and not that for IPv4.
+    pub is_v6: bool,
+    /// Type of ICMP's message.
+    pub kind: u8,
+    /// Code of ICMP's message.
+    pub code: u8,
+    /// The size that would have fitted, where that was the problem.
+    pub info: u32,
+    /// Whom the message was for.
+    pub destination: SocketAddr,
+    /// ICMP's message: who sent it (with port 0), to which address of ours, and as its content what it quotes of the message.
+    pub received: Received,
 }
 
 /// Which directions to shut.
@@ -151,7 +172,7 @@ pub trait Stack {
     /// Makes a socket.
     ///
     /// # Errors
-    /// `ENOBUFS` there are too many.
+    /// `ENOBUFS` there are too many · `EPROTONOSUPPORT` it has none of this kind.
     fn socket(&mut self, family: Family, kind: Kind) -> Result<SocketId, Errno>;
 
     /// Gives a socket its local address. Port 0: a free one.
@@ -216,6 +237,19 @@ pub trait Stack {
         pieces: &mut [&mut [u8]],
         how: ReceiveHow,
     ) -> Result<Received, Errno>;
+
+    /// Tells of a message that did not arrive, after [`Setting::TellFailures`]. Each is told once; a stack need not keep any.
+    ///
+    /// # Errors
+    /// `EAGAIN` there is none.
+    fn receive_failure(
+        &mut self,
+        id: SocketId,
+        pieces: &mut [&mut [u8]],
+    ) -> Result<Failure, Errno> {
+        let _ = (id, pieces);
+        Err(Errno::EAGAIN)
+    }
 
     /// Shuts one direction, or both.
     ///

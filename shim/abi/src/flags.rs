@@ -188,6 +188,7 @@ numbers! {
         IPPROTO_UDP = 17,
         IPPROTO_IPV6 = 41,
         IPPROTO_ICMPV6 = 58,
+        IPPROTO_RAW = 255,
     }
     u32 {
         SOCK_STREAM = 1,
@@ -283,6 +284,10 @@ numbers! {
         IP_ADD_MEMBERSHIP = 35,
         IP_DROP_MEMBERSHIP = 36,
         IP_MULTICAST_ALL = 49,
+        SOL_RAW = 255,
+        ICMP_FILTER = 1,
+        ICMPV6_FILTER = 1,
+        IPV6_CHECKSUM = 7,
         IPV6_UNICAST_HOPS = 16,
         IPV6_MULTICAST_IF = 17,
         IPV6_MULTICAST_HOPS = 18,

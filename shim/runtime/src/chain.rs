@@ -305,7 +305,27 @@ pub unsafe fn wait(call: Option<&Call>, nr: muslin_abi::Sysno, args: &[usize; 6]
         state: call.map_or(0, |call| call.state),
     };
     // SAFETY: as the caller promises.
-    unsafe { at_bottom(&wait, raw::__muslin_passthrough_base, args) }
+    unsafe { wait_outside(&wait, raw::__muslin_passthrough_base, args) }
+}
+
+/// As [`at_bottom`], for a handler that waits and holds nothing meanwhile: what functions of signals call then is the
+/// program's, and not made from inside the handler. One on a stack of the runtime's stays inside, as that is in use.
+///
+/// # Safety
+/// As [`at_bottom`].
+pub unsafe fn wait_outside(call: &Call, code: Code, args: &[usize; 6]) -> isize {
+    let thread = Thread::current();
+    let stays = call.state & IS_NESTED != 0 || own_stack::holds(stack::pointer());
+    // SAFETY: a field of this thread's own block; the caller promises the rest.
+    unsafe {
+        let mark = *thread.inside();
+        if !stays {
+            *thread.inside() = 0;
+        }
+        let raw = at_bottom(call, code, args);
+        *thread.inside() = mark;
+        raw
+    }
 }
 
 /// Passes a call of a handler of the runtime's own on: see [`muslin_next`].

@@ -218,6 +218,18 @@ fn busybox(place: &Place) -> Step<()> {
     })?;
     time(&said)?;
     drop(asks);
+    for (applet, there) in [("ping", "10.77.0.1"), ("ping6", "fd77::1")] {
+        let said = fine(&[applet, "-c", "2", "-i", "0.1", "-W", "10", there])?;
+        if !said.contains(" 2 packets received, 0% packet loss") {
+            return Err(Failure::new(format_args!("{applet}: {said}")));
+        }
+    }
+    for (applet, there) in [("traceroute", "10.77.0.1"), ("traceroute6", "fd77::1")] {
+        let said = fine(&[applet, "-n", "-q", "1", "-w", "10", there])?;
+        if !said.contains(&format!("\n 1  {there}  ")) {
+            return Err(Failure::new(format_args!("{applet}: {said}")));
+        }
+    }
     // Both ways: who connects is told, and who listens.
     let mut tells = linux(&["nc", "-l", "-p", "7000"], b"to the guest\n")?;
     tells.until("nc listens", |_| is_bound("tcp6", 7000))?;

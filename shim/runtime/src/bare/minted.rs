@@ -221,7 +221,7 @@ unsafe extern "C" fn muslin_file_wait(
         0,
     ];
     // SAFETY: a call that the caller names, and what `wait_code` takes.
-    unsafe { chain::at_bottom(call.as_ref().unwrap_or(&none), wait_code, &args) }
+    unsafe { chain::wait_outside(call.as_ref().unwrap_or(&none), wait_code, &args) }
 }
 
 answer::own_call! {

@@ -149,7 +149,7 @@ impl Stack for Loopback {
     }
 
     fn socket(&mut self, family: Family, kind: Kind) -> Result<SocketId, Errno> {
-        if kind == Kind::Echo {
+        if matches!(kind, Kind::Echo | Kind::Raw(_)) {
             return Err(Errno::EPROTONOSUPPORT);
         }
         let index = match self.sockets.iter().position(Option::is_none) {
@@ -309,7 +309,7 @@ impl Stack for Loopback {
                 let target = self.get(target.ok_or(Errno::EPIPE)?)?;
                 (target.id, QUEUE_BYTES_MAX - target.bytes.len())
             }
-            Kind::Datagram | Kind::Echo => {
+            Kind::Datagram | Kind::Echo | Kind::Raw(_) => {
                 let peer = to.to.or(socket.peer).ok_or(Errno::EDESTADDRREQ)?;
                 if !is_here(peer.ip()) {
                     return Err(Errno::ENETUNREACH);
@@ -351,7 +351,7 @@ impl Stack for Loopback {
                 }
                 (from, socket.bytes.len())
             }
-            Kind::Datagram | Kind::Echo => *socket.datagrams.front().ok_or(Errno::EAGAIN)?,
+            Kind::Datagram | Kind::Echo | Kind::Raw(_) => *socket.datagrams.front().ok_or(Errno::EAGAIN)?,
         };
         let mut bytes = socket.bytes.iter().take(there);
         let mut copied = 0;
@@ -363,7 +363,7 @@ impl Stack for Loopback {
         if !how.peek {
             let gone = match socket.kind {
                 Kind::Stream => copied,
-                Kind::Datagram | Kind::Echo => {
+                Kind::Datagram | Kind::Echo | Kind::Raw(_) => {
                     socket.datagrams.pop_front();
                     there
                 }
@@ -373,7 +373,7 @@ impl Stack for Loopback {
         let (to, other) = (socket.local, socket.other);
         let full_length = match socket.kind {
             Kind::Stream => copied,
-            Kind::Datagram | Kind::Echo => there,
+            Kind::Datagram | Kind::Echo | Kind::Raw(_) => there,
         };
         self.change(id);
         if let Some(other) = other {
