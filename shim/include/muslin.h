@@ -220,9 +220,9 @@ void muslin_file_release(struct muslin_file *file);
 
 /* Runs a function from now on when a network device may be ready, when the monotonic clock has
  * passed what it answered last (all ones: no such time), and after muslin_service_kick. It makes no
- * calls and does not wait. On Linux it runs in a thread of the runtime, which takes no signals and is
- * none of libc's: it must not call libc; on other platforms in whichever thread waits or has made many
- * calls. 0, -EBUSY (there is one already), -ENOMEM. */
+ * calls and does not wait, and runs in one thread at a time, without signals. On Linux that is a thread of
+ * the runtime, which is none of libc's, or one of the program's in epoll_wait: it must not call libc; on
+ * other platforms whichever thread waits or has made many calls. 0, -EBUSY (there is one already), -ENOMEM. */
 int muslin_service(unsigned long long (*run)(void *context, unsigned long long now_ns), void *context);
 
 /* There is something for the service to do: it runs soon. May be called from it and with a lock held. */

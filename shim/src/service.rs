@@ -15,9 +15,10 @@ pub type RunFn = fn(now_ns: u64) -> Option<u64>;
 /// Runs `run` from now on when a network device may be ready, when the clock has passed what it answered
 /// last, and after a [`kick`].
 ///
-/// It makes no calls and does not wait. On Linux it runs in a thread of the runtime, which must not come
-/// to libc: neither std nor thread-locals, and of allocators only [`Heap`](crate::Heap). Elsewhere it runs
-/// in whichever thread waits or has made many calls.
+/// It makes no calls and does not wait, and runs in one thread at a time. On Linux that is a thread of the
+/// runtime, or one of the program's that waits for events. It must not come to libc there: neither std nor
+/// thread-locals, and of allocators only [`Heap`](crate::Heap). Elsewhere it runs in whichever thread waits
+/// or has made many calls.
 ///
 /// # Errors
 /// `EBUSY` there is a service already · `ENOMEM`.

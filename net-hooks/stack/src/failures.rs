@@ -19,6 +19,9 @@ use crate::tcp::Flow;
 
 /// How many failures wait to be told: later ones are an error alone.
 const FAILURES_MAX: usize = 64;
+/// How much of a message is kept: no more of it is quoted by who keeps to the rules (RFC 4443), and the queue is beside
+/// what the socket's buffers may have.
+const CONTENT_BYTES_MAX: usize = 1280;
 /// The codes of a host that does not answer, in IPv4 and in IPv6.
 const V4_HOST: u8 = 1;
 const V6_ADDRESS: u8 = 3;
@@ -165,6 +168,7 @@ impl SmolStack {
             return;
         };
         let failures = &mut datagrams.failures;
+        let content = content.get(..CONTENT_BYTES_MAX).unwrap_or(content);
         if failures.tells(report) {
             if failures.queue.len() < FAILURES_MAX
                 && failures.queue.try_reserve(1).is_ok()

@@ -66,6 +66,8 @@ pub fn chain(index: usize) -> Option<&'static AtomicPtr<Handler>> {
 const IS_CANCELLABLE: usize = 1;
 /// `Call::state`: the call came from inside a handler, so only REENTRANT ones see it.
 const IS_NESTED: usize = 2;
+/// `Call::state`: a handler above has passed the call on, and goes on when it is answered.
+const IS_PASSED_ON: usize = 4;
 
 fn bottom(handler: &Handler) -> Code {
     let code = handler.bottom.load(Ordering::Relaxed);
@@ -264,7 +266,7 @@ unsafe extern "C" fn muslin_next(call: *const Call) -> isize {
     let below = handler.next.load(Ordering::Relaxed);
     if let Some(below) = visible(below, call.state) {
         // SAFETY: the call is passed on as it came.
-        return unsafe { run(below, call.nr, call.args, call.state) };
+        return unsafe { run(below, call.nr, call.args, call.state | IS_PASSED_ON) };
     }
     // SAFETY: the call is the program's.
     unsafe { at_bottom(call, bottom(handler), &call.args) }
@@ -309,13 +311,14 @@ pub unsafe fn wait(call: Option<&Call>, nr: muslin_abi::Sysno, args: &[usize; 6]
 }
 
 /// As [`at_bottom`], for a handler that waits and holds nothing meanwhile: what functions of signals call then is the
-/// program's, and not made from inside the handler. One on a stack of the runtime's stays inside, as that is in use.
+/// program's, and not made from inside the handler. One on a stack of the runtime's stays inside, as that is in use, and
+/// one below another, which may hold something.
 ///
 /// # Safety
 /// As [`at_bottom`].
 pub unsafe fn wait_outside(call: &Call, code: Code, args: &[usize; 6]) -> isize {
     let thread = Thread::current();
-    let stays = call.state & IS_NESTED != 0 || own_stack::holds(stack::pointer());
+    let stays = call.state & (IS_NESTED | IS_PASSED_ON) != 0 || own_stack::holds(stack::pointer());
     // SAFETY: a field of this thread's own block; the caller promises the rest.
     unsafe {
         let mark = *thread.inside();
@@ -333,6 +336,17 @@ pub unsafe fn wait_outside(call: &Call, code: Code, args: &[usize; 6]) -> isize 
 pub fn next(call: &Call) -> isize {
     // SAFETY: the call came to a handler.
     unsafe { muslin_next(call) }
+}
+
+/// Passes a call that waits on to the platform, for the lowest handler of all, which holds nothing meanwhile: see
+/// [`wait_outside`].
+#[cfg(feature = "platform-linux")]
+pub fn wait_below(call: &Call) -> isize {
+    // SAFETY: the call came to a handler, below which there is none.
+    unsafe {
+        let handler = &*call.handler.cast::<Handler>();
+        wait_outside(call, bottom(handler), &call.args)
+    }
 }
 
 /// Makes a handler's call with this code.

@@ -160,6 +160,10 @@ impl Flight {
     /// A segment was sent for the first time: with these bytes, and perhaps with the end.
     pub fn push(&mut self, now_ns: u64, bytes: &[u8], has_end: bool) {
         let start = self.next;
+        if self.lost == 0 {
+            // Numbers go round: one from long ago would lie before some of these, and behind others.
+            self.lost_from = self.oldest;
+        }
         self.next = start.wrapping_add(bytes.len() as u32 + u32::from(has_end));
         if self.segments.is_empty() {
             self.since_ns = now_ns;

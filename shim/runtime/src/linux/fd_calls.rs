@@ -121,6 +121,11 @@ pub fn next(call: &Call) -> SyscallResult {
     muslin_abi::args::from_raw(chain::next(call))
 }
 
+/// Passes a call that waits on.
+pub fn wait_below(call: &Call) -> SyscallResult {
+    muslin_abi::args::from_raw(chain::wait_below(call))
+}
+
 /// The minted file of a descriptor that a call names. `Ok(None)`: the call is the kernel's.
 pub fn minted(fd: usize) -> Result<Option<Held>, Errno> {
     match fd_table::look_up(fd as i32) {

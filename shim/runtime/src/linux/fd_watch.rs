@@ -4,7 +4,7 @@
 use muslin_abi::SyscallResult;
 use muslin_abi::handler::Call;
 
-use crate::fd_calls::next;
+use crate::fd_calls::{next, wait_below};
 use crate::fd_table::{self, Entry, World};
 use crate::lead;
 
@@ -35,7 +35,7 @@ pub fn poll(call: &Call) -> SyscallResult {
             watch(fd, false);
         }
     }
-    lead::follow(|| next(call))
+    lead::follow(|| wait_below(call))
 }
 
 /// `select(nfds, readfds, writefds, exceptfds, …)` and `pselect6`.
@@ -55,7 +55,7 @@ pub fn select(call: &Call) -> SyscallResult {
             }
         }
     }
-    lead::follow(|| next(call))
+    lead::follow(|| wait_below(call))
 }
 
 /// `epoll_ctl(epfd, op, fd, event)`.

@@ -12,7 +12,7 @@ use muslin_abi::{Errno, SyscallResult, Sysno};
 
 use crate::chain;
 use crate::ending;
-use crate::fd_calls::next;
+use crate::fd_calls::{next, wait_below};
 use crate::fd_table::{self, Entry, World};
 use crate::kernel;
 use crate::net_device;
@@ -41,7 +41,7 @@ pub fn has_followers() -> bool {
 
 /// `epoll_pwait2(epfd, events, maxevents, timeout, sigmask, …)`
 pub fn epoll_pwait2(call: &Call) -> SyscallResult {
-    follow(|| next(call))
+    follow(|| wait_below(call))
 }
 
 /// `epoll_wait(epfd, events, maxevents, timeout)`
@@ -65,7 +65,7 @@ fn wait(call: &Call, mask: [usize; 2]) -> SyscallResult {
         && fd_table::world(false) == World::Own
         && !has_followers();
     if !can_lead || IS_LED.swap(true, Ordering::SeqCst) {
-        return follow(|| next(call));
+        return follow(|| wait_below(call));
     }
     let result = lead(call, mask);
     IS_LED.store(false, Ordering::SeqCst);

@@ -15,6 +15,7 @@ use muslin_arch::pthread;
 use muslin_linux::thread;
 
 use crate::fd_api;
+use crate::fd_table::{self, World};
 use crate::hidden;
 use crate::kernel;
 use crate::lead;
@@ -127,15 +128,18 @@ pub fn attend() {
     }
 }
 
-/// Runs what was begun; when it has something to do again.
+/// Runs what was begun, in one thread at a time and without signals; when it has something to do again.
 fn run() -> u64 {
+    static IS_RUN: lock::Word = lock::Word::new();
     let run = RUN.load(Ordering::Acquire);
     // SAFETY: it was stored as one.
     let run = unsafe { core::mem::transmute::<usize, ServiceFn>(run) };
-    // SAFETY: what it was started with.
-    let deadline_ns = unsafe { run(CONTEXT.load(Ordering::Acquire), kernel::now_ns()) };
-    DEADLINE_NS.store(deadline_ns, Ordering::Relaxed);
-    deadline_ns
+    IS_RUN.locked(|| {
+        // SAFETY: what it was started with.
+        let deadline_ns = unsafe { run(CONTEXT.load(Ordering::Acquire), kernel::now_ns()) };
+        DEADLINE_NS.store(deadline_ns, Ordering::Relaxed);
+        deadline_ns
+    })
 }
 
 /// The thread.
@@ -147,15 +151,17 @@ extern "C" fn serve() -> ! {
         let stands_by = rounds != rounds_before && !lead::has_followers();
         let rest = if stands_by { STANDING } else { SLEEPING };
         let rests = STATE.compare_exchange(RUNNING, rest, Ordering::SeqCst, Ordering::SeqCst);
-        if rests.is_ok() && stands_by {
+        let is_woken = if rests.is_err() {
+            false
+        } else if stands_by {
             // Who has begun to wait since then saw that this thread was awake.
-            if !lead::has_followers() {
-                sleep(kernel::now_ns() + STAND_BY_NS, core::iter::empty());
-            }
-        } else if rests.is_ok() {
-            sleep(deadline_ns, net_device::descriptors());
-        }
-        if STATE.swap(RUNNING, Ordering::AcqRel) == KICKED && rests.is_ok() {
+            !lead::has_followers() && sleep(kernel::now_ns() + STAND_BY_NS, core::iter::empty())
+        } else {
+            sleep(deadline_ns, net_device::descriptors())
+        };
+        STATE.swap(RUNNING, Ordering::AcqRel);
+        // Whatever the state says: a wake may come late, or while this thread is awake.
+        if is_woken {
             let mut count = 0u64;
             let kick = KICK.load(Ordering::Relaxed) as usize;
             // SAFETY: the number is alive.
@@ -173,8 +179,9 @@ pub struct Pollfd {
     pub revents: u16,
 }
 
-/// Sleeps until one of the devices is ready, the time has come, or somebody wakes the thread.
-fn sleep(deadline_ns: u64, devices: impl Iterator<Item = i32>) {
+/// Sleeps until one of the devices is ready, the time has come, or somebody wakes the thread: whether somebody
+/// did.
+fn sleep(deadline_ns: u64, devices: impl Iterator<Item = i32>) -> bool {
     let timeout = if deadline_ns == FOR_EVER_NS {
         None
     } else {
@@ -199,6 +206,8 @@ fn sleep(deadline_ns: u64, devices: impl Iterator<Item = i32>) {
     let args = [&raw mut fds as usize, fds.len(), timeout, 0, 0, 0];
     // SAFETY: the structures are alive. Whatever ends the sleep, the service looks.
     unsafe { raw::call(Sysno::ppoll, args) };
+    let [kick, ..] = fds;
+    kick.revents != 0
 }
 
 /// There is something for the service to do.
@@ -210,6 +219,10 @@ extern "C" fn muslin_service_kick() {
 }
 
 fn wake() {
+    // A child of fork's has the descriptor, but the thread is its parent's.
+    if fd_table::world(false) == World::Copy {
+        return;
+    }
     let one = 1u64;
     let kick = KICK.load(Ordering::Relaxed) as usize;
     // SAFETY: the number is alive.
