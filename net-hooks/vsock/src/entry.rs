@@ -245,6 +245,8 @@ impl Entry {
                         open.state = state;
                         before != (state.come, open.has_end())
                     }
+                    // What was looked at can still be read; the read behind it says what is wrong.
+                    Err(_) if !open.ahead.is_empty() => false,
                     Err(errno) => {
                         self.fail(errno, Role::Over);
                         true

@@ -27,8 +27,8 @@ pub trait Guest {
         is_read_only: bool,
     ) -> Result<Grant, Errno>;
 
-    /// Takes a page back, unless the other guest still has it: then the entry is lost.
-    fn take_back(&mut self, grant: Grant);
+    /// Takes a page back, unless the other guest still has it: then the entry is lost. Whether it is back.
+    fn take_back(&mut self, grant: Grant) -> bool;
 
     /// Makes a channel for guest `domain`, whose events end waits.
     ///

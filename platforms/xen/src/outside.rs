@@ -127,7 +127,11 @@ impl Below {
         let was_refused = self.is_refused.swap(is_refused, Ordering::Relaxed);
         match request {
             Request::None => false,
-            Request::End => true,
+            Request::End => {
+                // Whatever was asked before.
+                IS_RESTART.store(false, Ordering::Relaxed);
+                true
+            }
             Request::Restart => {
                 IS_RESTART.store(true, Ordering::Relaxed);
                 true

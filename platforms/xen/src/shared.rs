@@ -159,8 +159,8 @@ impl Guest for Shared {
         self.grants.grant(domain, frame, is_read_only)
     }
 
-    fn take_back(&mut self, grant: Grant) {
-        let _ = self.grants.end(grant);
+    fn take_back(&mut self, grant: Grant) -> bool {
+        self.grants.end(grant).is_ok()
     }
 
     fn channel(&mut self, domain: u16) -> Result<u32, Errno> {

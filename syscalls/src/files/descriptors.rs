@@ -238,6 +238,8 @@ pub fn sys_ioctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             user_mem::write(context, args.addr(2), &(left as i32))?;
             Ok(0)
         }
+        // It is as good as a write.
+        BLKDISCARD if is_block(&file) && !file.can_write() => Err(Errno::EBADF),
         _ => {
             let answer = file.ops.ioctl(context, request, args.addr(2));
             if answer == Err(Errno::ENOTTY) {
@@ -246,6 +248,11 @@ pub fn sys_ioctl(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
             answer
         }
     }
+}
+
+fn is_block(file: &File) -> bool {
+    let kind = file.inode.as_ref().map(|inode| inode.kind());
+    kind == Some(S_IFBLK)
 }
 
 /// Reports a request that Linux would know of such a file. That nothing is a terminal is no gap: so

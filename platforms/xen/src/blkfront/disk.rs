@@ -6,7 +6,7 @@
 //! Source: Xen 4.17 `xen/include/public/io/blkif.h`.
 
 use core::ops::Range;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use muslin_abi::Errno;
 
@@ -35,6 +35,10 @@ const FLUSH: u8 = 3;
 const DISCARD: u8 = 5;
 const INDIRECT: u8 = 6;
 
+/// How long a back end that is given up may take to end what it was asked for, and how often that is looked at.
+const LET_GO_NS_MAX: u64 = 5_000_000_000;
+const LET_GO_STEP_NS: u64 = 10_000_000;
+
 const OKAY: i16 = 0;
 const NOT_SUPPORTED: i16 = -2;
 
@@ -61,6 +65,9 @@ impl Pages {
 
 /// The pages of transfers, which all disks share.
 static TRANSFER: [Page; POOL] = [const { Page::new() }; POOL];
+
+/// A back end that was given up still has some of them: no other disk may use them.
+static IS_TRANSFER_LOST: AtomicBool = AtomicBool::new(false);
 
 /// A request. What stands in some places depends on the operation: for [`INDIRECT`] it is what `count` says,
 /// `handle` is the number of pages, and the handle is in `rest` with the grant of their list; for [`DISCARD`]
@@ -225,16 +232,28 @@ impl Disk {
     /// # Errors
     /// `EIO`.
     pub fn check(&self) -> Result<(), Errno> {
-        if self.is_lost {
+        if self.is_lost || IS_TRANSFER_LOST.load(Ordering::Relaxed) {
             return Err(Errno::EIO);
         }
         Ok(())
     }
 
-    /// Gives it up. What it could use it may still use: nothing of it is taken back.
+    /// Gives it up. Its ring it may still use. The pages of transfers are other disks' as well, and what it was asked
+    /// for may still be done: so they are taken back, and where that cannot be, no disk works any more.
     pub fn give_up(&mut self, guest: &mut impl Guest) {
         self.is_lost = true;
         let _ = self.front.enter(guest.store(), State::CLOSED);
+        let deadline_ns = guest.now_ns().saturating_add(LET_GO_NS_MAX);
+        for grant in self.pages {
+            while !guest.take_back(grant) {
+                let now_ns = guest.now_ns();
+                if now_ns >= deadline_ns {
+                    IS_TRANSFER_LOST.store(true, Ordering::Relaxed);
+                    break;
+                }
+                guest.wait(Some(now_ns + LET_GO_STEP_NS));
+            }
+        }
     }
 
     /// Reads whole sectors.

@@ -240,8 +240,9 @@ impl Guest for World<'_> {
         Ok(Grant(beside.granted.len() as u32 - 1))
     }
 
-    fn take_back(&mut self, _grant: Grant) {
+    fn take_back(&mut self, _grant: Grant) -> bool {
         self.beside.borrow_mut().grants_back += 1;
+        true
     }
 
     fn channel(&mut self, _domain: u16) -> Result<u32, Errno> {

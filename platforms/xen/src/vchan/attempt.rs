@@ -1,6 +1,7 @@
 //! An attempt to come to another guest.
 
 use alloc::boxed::Box;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use muslin_abi::Errno;
 use muslin_platform::{Channel, Coming};
@@ -8,6 +9,9 @@ use muslin_platform::{Channel, Coming};
 use super::link::Link;
 use super::places::{Offer, Place};
 use crate::shared;
+
+/// How many attempts are over. Those to one place share a watch and a wish, which go with the first that is over.
+static OVER: AtomicU32 = AtomicU32::new(0);
 
 /// An attempt.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub struct Attempt {
     stale: Option<Offer>,
     /// How often something had changed in xenstore.
     seen: Option<u32>,
+    /// How many attempts were over when it asked.
+    over: u32,
 }
 
 impl Attempt {
@@ -32,6 +38,7 @@ impl Attempt {
             has_asked: false,
             stale: None,
             seen: None,
+            over: OVER.load(Ordering::Relaxed),
         })
     }
 
@@ -47,6 +54,13 @@ impl Attempt {
 
 impl Coming for Attempt {
     fn go_on(&mut self) -> Result<Box<dyn Channel>, Errno> {
+        let over = OVER.load(Ordering::Relaxed);
+        if self.over != over {
+            shared::with(|shared| self.place.watch_offer(&mut shared.store))?;
+            self.over = over;
+            self.has_asked = false;
+            self.seen = None;
+        }
         let changes = shared::with(|shared| shared.store.changes())?;
         if self.seen == Some(changes) {
             return Err(Errno::EAGAIN);
@@ -55,7 +69,11 @@ impl Coming for Attempt {
         if let Some(offer) = self.offer()? {
             match Link::join(server, offer.grant, offer.port) {
                 Ok(link) => return Ok(Box::new(link)),
-                Err(Errno::ESTALE) => self.stale = Some(offer),
+                Err(Errno::ESTALE) => {
+                    // Another attempt has taken what was offered for this wish.
+                    self.has_asked = false;
+                    self.stale = Some(offer);
+                }
                 Err(errno) => return Err(errno),
             }
         }
@@ -74,6 +92,7 @@ impl Coming for Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
+        OVER.fetch_add(1, Ordering::Relaxed);
         let _ = shared::with(|shared| {
             self.place.unwatch_offer(&mut shared.store);
             if self.has_asked {

@@ -194,8 +194,10 @@ impl Drop for Link {
 
 impl OfPlatform for Link {
     fn state(&mut self, is_thorough: bool) -> Result<ChannelState, Errno> {
-        let state = self.with(|channel| channel.state())?;
+        let mut state = self.with(|channel| channel.state())?;
         if is_thorough && !state.is_gone && !events::is_joined(self.channel.other().0) {
+            // It may have written, and said that it goes, since it was looked.
+            state = self.with(|channel| channel.state())?;
             self.lost.get_or_insert(Errno::ECONNRESET);
         }
         if let Some(errno) = self.lost

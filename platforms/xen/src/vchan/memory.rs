@@ -186,6 +186,8 @@ impl Borrowed {
 
     /// Takes these pages away. They are not used any more.
     fn give_back(&mut self, pages: Range<usize>) -> Result<(), Errno> {
+        // A block with a hole is not ours to name any more.
+        self.block.as_ref().ok_or(Errno::EIO)?;
         for index in pages {
             let page = self.page(index) as usize;
             let mut unmap = Unmap {
