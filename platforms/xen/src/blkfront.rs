@@ -7,12 +7,11 @@ mod disk;
 #[cfg(test)]
 mod tests;
 
-use core::cell::UnsafeCell;
-
 use muslin_abi::Errno;
 use muslin_platform::BlockDevice;
 
 use crate::shared::{self, Shared};
+use crate::turn::Turn;
 use crate::{console, xenbus};
 use disk::{Disk, Pages, Trouble};
 
@@ -27,7 +26,7 @@ const NUMBER_STEP: u64 = 16;
 pub struct Place {
     name: &'static str,
     pages: &'static Pages,
-    found: Cell,
+    found: Turn<Found>,
 }
 
 /// What is known of a disk.
@@ -43,12 +42,6 @@ enum Found {
     Nothing,
     Disk(Disk),
 }
-
-#[derive(Debug)]
-struct Cell(UnsafeCell<Found>);
-
-// SAFETY: threads take turns, and none is taken away while it is in a device's call.
-unsafe impl Sync for Cell {}
 
 static PLACES: [Place; DISKS_MAX] = {
     static PAGES: [Pages; DISKS_MAX] = [const { Pages::new() }; DISKS_MAX];
@@ -75,21 +68,12 @@ impl Place {
         Self {
             name,
             pages,
-            found: Cell(UnsafeCell::new(Found::Unknown)),
+            found: Turn::new(Found::Unknown),
         }
     }
 
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "threads take turns, and calls do not nest"
-    )]
-    fn found(&self) -> &mut Found {
-        // SAFETY: as the reason says.
-        unsafe { &mut *self.found.0.get() }
-    }
-
     fn disk(&self) -> Option<&mut Disk> {
-        match self.found() {
+        match self.found.get() {
             Found::Disk(disk) => Some(disk),
             _ => None,
         }
@@ -97,7 +81,7 @@ impl Place {
 
     /// Is the disk there? It is connected by the first who asks.
     fn is_there(&'static self, number: usize) -> bool {
-        let found = self.found();
+        let found = self.found.get();
         if matches!(found, Found::Unknown) {
             let number = FIRST_NUMBER + number as u64 * NUMBER_STEP;
             *found = match shared::with(|shared| Disk::connect(shared, self.pages, number)) {

@@ -55,6 +55,7 @@ mod pvh;
 pub mod ring;
 mod shared;
 mod shared_info;
+mod turn;
 pub mod vchan;
 mod xenbus;
 pub mod xenstore;

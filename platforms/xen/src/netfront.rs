@@ -8,14 +8,13 @@ mod offload;
 #[cfg(test)]
 mod tests;
 
-use core::cell::UnsafeCell;
-
 use muslin_abi::Errno;
 use muslin_abi::net_device::{HEADER_BYTES, OFFLOAD_BYTES, OFFLOADED_BYTES_MAX};
 use muslin_platform::NetDevice;
 
 use crate::ring::Broken;
 use crate::shared::{self, Shared};
+use crate::turn::Turn;
 use crate::{console, xenbus};
 use device::{Net, Pages, Seen};
 
@@ -29,7 +28,7 @@ const MTU_BYTES: usize = 1500;
 struct Place {
     name: &'static str,
     pages: &'static Pages,
-    found: Cell,
+    found: Turn<Found>,
 }
 
 /// What is known of a device.
@@ -50,12 +49,6 @@ enum Found {
     Lost([u8; 6]),
 }
 
-#[derive(Debug)]
-struct Cell(UnsafeCell<Found>);
-
-// SAFETY: threads take turns, and none is taken away while it is in a device's call.
-unsafe impl Sync for Cell {}
-
 static PLACES: [Place; NETS_MAX] = {
     static PAGES: [Pages; NETS_MAX] = [const { Pages::new() }; NETS_MAX];
     [Place::new("vif0", &PAGES[0]), Place::new("vif1", &PAGES[1])]
@@ -72,21 +65,12 @@ impl Place {
         Self {
             name,
             pages,
-            found: Cell(UnsafeCell::new(Found::Unknown)),
+            found: Turn::new(Found::Unknown),
         }
     }
 
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "threads take turns, and calls do not nest"
-    )]
-    fn found(&self) -> &mut Found {
-        // SAFETY: as the reason says.
-        unsafe { &mut *self.found.0.get() }
-    }
-
     fn is_there(&self, number: usize) -> bool {
-        let found = self.found();
+        let found = self.found.get();
         if matches!(found, Found::Unknown) {
             *found = match shared::with(|shared| Seen::find(shared, number as u64)) {
                 Ok(seen) => Found::Seen(seen),
@@ -115,7 +99,7 @@ impl Place {
 
     /// Connects the device, if that was not done; does it have its frames leave work to the other side?
     fn connect(&self, is_offloaded: bool) -> Result<bool, Errno> {
-        let found = self.found();
+        let found = self.found.get();
         if let Found::Seen(seen) = found {
             let mac = seen.mac;
             let connected =
@@ -141,7 +125,7 @@ impl Place {
     ) -> Result<T, Errno> {
         self.connect(false)?;
         shared::with(|shared| {
-            let found = self.found();
+            let found = self.found.get();
             let Found::Net(net) = found else {
                 return Err(Errno::EIO);
             };
@@ -161,7 +145,7 @@ impl Place {
 
 impl NetDevice for Place {
     fn mac(&self) -> [u8; 6] {
-        match self.found() {
+        match self.found.get() {
             Found::Seen(seen) => seen.mac,
             Found::Net(net) => net.mac,
             Found::Lost(mac) => *mac,
@@ -172,7 +156,7 @@ impl NetDevice for Place {
         MTU_BYTES
     }
     fn offload(&self) -> Result<(), Errno> {
-        if let Found::Seen(seen) = self.found()
+        if let Found::Seen(seen) = self.found.get()
             && !seen.has_offload
         {
             return Err(Errno::EOPNOTSUPP);

@@ -8,6 +8,7 @@ use crate::abi::DOMID_SELF;
 use crate::grants::{Grant, Grants};
 use crate::guest::Guest;
 use crate::hypercall::{grant_table, notify};
+use crate::turn::Turn;
 use crate::xenstore::{Bell, Store};
 use crate::{PAGE_BYTES, clock, events, host};
 
@@ -61,12 +62,7 @@ pub struct Shared {
     grants: Grants,
 }
 
-struct Place(UnsafeCell<Option<Shared>>);
-
-// SAFETY: threads take turns, and none is taken away while it is here.
-unsafe impl Sync for Place {}
-
-static SHARED: Place = Place(UnsafeCell::new(None));
+static SHARED: Turn<Option<Shared>> = Turn::new(None);
 static TABLE: [Page; TABLE_PAGES] = [const { Page::new() }; TABLE_PAGES];
 
 /// Does something with it; it is set up for the first who asks.
@@ -74,8 +70,7 @@ static TABLE: [Page; TABLE_PAGES] = [const { Page::new() }; TABLE_PAGES];
 /// # Errors
 /// `ENODEV`: a machine's first guest has no others · what Xen says · those of `work`.
 pub fn with<T>(work: impl FnOnce(&mut Shared) -> Result<T, Errno>) -> Result<T, Errno> {
-    // SAFETY: nobody else is here: `work` is a device's, which does not come back.
-    let place = unsafe { &mut *SHARED.0.get() };
+    let place = SHARED.get();
     if place.is_none() {
         *place = Some(Shared::set_up()?);
     }

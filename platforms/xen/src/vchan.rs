@@ -17,12 +17,12 @@ mod memory;
 mod places;
 
 use alloc::boxed::Box;
-use core::cell::UnsafeCell;
 
 use muslin_abi::Errno;
 use muslin_platform::{Channel, Channels, Coming};
 
 use crate::shared;
+use crate::turn::Turn;
 use attempt::Attempt;
 use channel::Lengths;
 use listener::{Listener, Listeners};
@@ -31,27 +31,13 @@ use places::Place;
 /// The channels of this guest.
 #[derive(Debug)]
 pub struct Vchan {
-    listeners: UnsafeCell<Listeners>,
+    listeners: Turn<Listeners>,
 }
-
-// SAFETY: threads take turns, and none is taken away while it is here.
-unsafe impl Sync for Vchan {}
 
 /// See [`Vchan`].
 pub static VCHAN: Vchan = Vchan {
-    listeners: UnsafeCell::new(Listeners::new()),
+    listeners: Turn::new(Listeners::new()),
 };
-
-impl Vchan {
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "threads take turns, and calls do not nest"
-    )]
-    fn listeners(&self) -> &mut Listeners {
-        // SAFETY: as the reason says.
-        unsafe { &mut *self.listeners.get() }
-    }
-}
 
 impl Channels for Vchan {
     fn own_number(&self) -> Result<u32, Errno> {
@@ -60,7 +46,7 @@ impl Channels for Vchan {
 
     fn listen(&self, port: u32, bytes: usize) -> Result<(), Errno> {
         let own = self.own_number()?;
-        let listeners = self.listeners();
+        let listeners = self.listeners.get();
         if listeners.iter().any(|listener| listener.port == port) {
             return Err(Errno::EADDRINUSE);
         }
@@ -70,7 +56,7 @@ impl Channels for Vchan {
     }
 
     fn accept(&self, port: u32) -> Result<(u32, Box<dyn Channel>), Errno> {
-        let mut listeners = self.listeners().iter_mut();
+        let mut listeners = self.listeners.get().iter_mut();
         let listener = listeners.find(|listener| listener.port == port);
         let listener = listener.ok_or(Errno::EINVAL)?;
         let went_on = listener.go_on();
@@ -81,7 +67,9 @@ impl Channels for Vchan {
     }
 
     fn close(&self, port: u32) {
-        self.listeners().retain(|listener| listener.port != port);
+        self.listeners
+            .get()
+            .retain(|listener| listener.port != port);
     }
 
     fn connect(&self, guest: u32, port: u32) -> Result<Box<dyn Coming>, Errno> {

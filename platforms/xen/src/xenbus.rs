@@ -6,6 +6,7 @@
 use muslin_abi::Errno;
 
 use crate::guest::Guest;
+use crate::ring::Broken;
 use crate::xenstore::{ALONE, Bell, PATH_BYTES_MAX, Store, decimal};
 
 /// How long a back end may take from one state to the next.
@@ -149,6 +150,24 @@ impl Front {
         match self.number(store, "state") {
             Err(Errno::ENOENT) => Ok(State::CLOSED),
             state => state.map(State),
+        }
+    }
+
+    /// Finds out whether the back end of a device that works is still there. It is asked only if something in
+    /// xenstore has changed since the last time, of which `seen` is kept.
+    ///
+    /// # Errors
+    /// [`Broken::Gone`].
+    pub fn look_after<B: Bell>(&self, store: &mut Store<B>, seen: &mut u32) -> Result<(), Broken> {
+        let gone = |_: Errno| Broken::Gone;
+        let changes = store.changes().map_err(gone)?;
+        if changes == *seen {
+            return Ok(());
+        }
+        *seen = changes;
+        match self.state(store).map_err(gone)? {
+            State::CONNECTED => Ok(()),
+            _ => Err(Broken::Gone),
         }
     }
 

@@ -226,11 +226,6 @@ impl<B: Bell> Store<B> {
         Ok(self.changes)
     }
 
-    /// Waits until something may have changed.
-    pub fn wait(&self) {
-        self.bell.wait();
-    }
-
     /// Does all of `work`, or nothing of it, as if nobody else did anything meanwhile.
     ///
     /// # Errors

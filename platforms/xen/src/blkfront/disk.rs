@@ -458,7 +458,7 @@ impl Disk {
         while self.ring.open() > 0 {
             let Some(response) = self.ring.pop()? else {
                 if !self.ring.ask_to_be_told() {
-                    self.look_after(guest)?;
+                    self.front.look_after(guest.store(), &mut self.seen)?;
                     guest.wait(None);
                 }
                 continue;
@@ -473,19 +473,5 @@ impl Disk {
         // What the back end has written is read after its answer.
         fence(Ordering::Acquire);
         failed.map_or(Ok(()), |errno| Err(errno.into()))
-    }
-
-    /// Is the back end still there?
-    fn look_after(&mut self, guest: &mut impl Guest) -> Result<(), Trouble> {
-        let gone = |_: Errno| Broken::Gone;
-        let changes = guest.store().changes().map_err(gone)?;
-        if changes == self.seen {
-            return Ok(());
-        }
-        self.seen = changes;
-        match self.front.state(guest.store()).map_err(gone)? {
-            State::CONNECTED => Ok(()),
-            _ => Err(Broken::Gone.into()),
-        }
     }
 }

@@ -305,7 +305,7 @@ impl Net {
                 if self.incoming.ask_to_be_told() {
                     continue;
                 }
-                self.look_after(guest)?;
+                self.front.look_after(guest.store(), &mut self.seen)?;
                 return Ok(Err(Errno::EAGAIN));
             };
             let page = self.in_next;
@@ -357,7 +357,7 @@ impl Net {
             }
             // Told when there is room again; unless there just was.
             if !self.out.ask_to_be_told() {
-                self.look_after(guest)?;
+                self.front.look_after(guest.store(), &mut self.seen)?;
                 return Ok(Err(Errno::EAGAIN));
             }
         }
@@ -418,20 +418,6 @@ impl Net {
             }
         }
         Ok(())
-    }
-
-    /// Is the back end still there?
-    fn look_after(&mut self, guest: &mut impl Guest) -> Result<(), Broken> {
-        let gone = |_: Errno| Broken::Gone;
-        let changes = guest.store().changes().map_err(gone)?;
-        if changes == self.seen {
-            return Ok(());
-        }
-        self.seen = changes;
-        match self.front.state(guest.store()).map_err(gone)? {
-            State::CONNECTED => Ok(()),
-            _ => Err(Broken::Gone),
-        }
     }
 }
 
