@@ -6,9 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use muslin_lab::xen::{Console, Heard, Job, Lab, Mode};
+use muslin_lab::xen::{Console, Job, Lab, Mode};
 
-use crate::gaps::Gap;
 use crate::judge::Cell;
 use crate::platforms::Platform;
 use crate::program::Program;
@@ -81,10 +80,7 @@ pub fn outcome(program: &Program, platform: &Platform, mode: Mode) -> Result<Out
 fn of_column(platform: &Platform) -> Vec<Program> {
     let chosen = CHOSEN.lock().unwrap_or_else(PoisonError::into_inner);
     let programs = chosen.iter().filter(|(column, program)| {
-        *column == platform.name
-            && program.stdin.is_none()
-            && program.skip_on.iter().all(|(on, _)| on != platform.name)
-            && Gap::of(platform.gaps, &program.name).is_none_or(|gap| gap.is_run)
+        *column == platform.name && program.stdin.is_none() && platform.takes(program)
     });
     programs.map(|(_, program)| program.clone()).collect()
 }
@@ -127,10 +123,7 @@ fn run_all(programs: &[Program], platform: &Platform, mode: Mode) -> Results {
         ..Job::default()
     };
     let mut output = Vec::new();
-    let done = lab.run(&job, None, &mut |bytes| {
-        output.extend_from_slice(bytes);
-        Heard::More
-    });
+    let done = lab.run_for_output(&job, &mut output);
     let ended = Ended::all(&output);
     let log = done.map_or_else(|why| why, |done| done.log);
     for (number, name) in names.into_iter().enumerate() {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use muslin_lab::{Batch, Ending, Job, Lab};
 
-use crate::gaps::Gap;
 use crate::judge::Cell;
 use crate::platforms::Platform;
 use crate::program::Program;
@@ -47,10 +46,7 @@ fn run_all(platform: &Platform) -> Results {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    programs.retain(|program| {
-        program.skip_on.iter().all(|(on, _)| on != platform.name)
-            && Gap::of(platform.gaps, &program.name).is_none_or(|gap| gap.is_run)
-    });
+    programs.retain(|program| platform.takes(program));
     let for_all = |cell: &dyn Fn() -> Cell| {
         programs
             .iter()

@@ -5,6 +5,7 @@ use muslin_lab::xen::Mode;
 use muslin_sysroot::Flavour;
 
 use crate::gaps::{Gap, LIBRARY_OS};
+use crate::program::Program;
 
 /// A world that the programs are compiled for and run in.
 #[derive(Debug)]
@@ -155,6 +156,12 @@ pub const ALWAYS_IN_XEN: &[&str] = &[
 ];
 
 impl Platform {
+    /// Whether a program can be run here: nothing is missing for it, and no gap hangs or breaks it.
+    pub fn takes(&self, program: &Program) -> bool {
+        program.skip_on.iter().all(|(on, _)| on != self.name)
+            && Gap::of(self.gaps, &program.name).is_none_or(|gap| gap.is_run)
+    }
+
     /// Whether a program always runs here, and not only when it is asked for.
     pub fn always_runs(&self, program: &str) -> bool {
         let always = match self.kind {

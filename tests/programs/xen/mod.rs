@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use muslin_lab::xen::{Console, Heard, Job, Lab};
+use muslin_lab::xen::{Console, Job, Lab};
 use tempfile::NamedTempFile;
 
 use crate::built::repository;
@@ -125,12 +125,7 @@ pub fn run(mut job: Job) -> Step<Vec<u8>> {
     let lab = Lab::find().map_err(Failure::skip)?;
     job.limit = Some(TIME_MAX);
     let mut said = Vec::new();
-    let done = lab
-        .run(&job, None, &mut |bytes| {
-            said.extend_from_slice(bytes);
-            Heard::More
-        })
-        .map_err(Failure::new)?;
+    let done = lab.run_for_output(&job, &mut said).map_err(Failure::new)?;
     if done.status != Some(0) {
         return Err(Failure::new(format_args!(
             "the job ended with {:?}; it said\n{}\n{}",

@@ -97,6 +97,17 @@ impl Lab {
         line::run(&snapshot, job, input, hear)
     }
 
+    /// Runs a job that is given nothing, and keeps its output; also what came of it when the lab failed.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_for_output(&self, job: &Job, output: &mut Vec<u8>) -> Result<Done, String> {
+        self.run(job, None, &mut |bytes| {
+            output.extend_from_slice(bytes);
+            Heard::More
+        })
+    }
+
     /// Runs an image as dom0.
     ///
     /// # Errors

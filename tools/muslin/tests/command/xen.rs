@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use muslin_lab::xen::{Heard, Job, Lab};
+use muslin_lab::xen::{Job, Lab};
 
 use crate::lab::{directory, driver, muslin, skip, succeed, write, xen};
 
@@ -214,10 +214,7 @@ fn has_devices(test: &str, kind: &str) {
         ..Job::default()
     };
     let mut output = Vec::new();
-    let done = lab.run(&job, None, &mut |bytes| {
-        output.extend_from_slice(bytes);
-        Heard::More
-    });
+    let done = lab.run_for_output(&job, &mut output);
     let done = done.unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output),

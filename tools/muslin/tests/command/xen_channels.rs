@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use muslin_lab::xen::{Heard, Job, Lab};
+use muslin_lab::xen::{Job, Lab};
 
 use crate::lab::{directory, driver, has, refuse, skip, succeed, sysroot, write, xen};
 
@@ -162,10 +162,7 @@ fn guests_talk(test: &str, server: &str, client: &str) {
         ..Job::default()
     };
     let mut output = Vec::new();
-    let done = lab.run(&job, None, &mut |bytes| {
-        output.extend_from_slice(bytes);
-        Heard::More
-    });
+    let done = lab.run_for_output(&job, &mut output);
     let done = done.unwrap();
     let said = String::from_utf8_lossy(&output);
     assert!(said.starts_with(SAID), "{said}\n{}", done.log);

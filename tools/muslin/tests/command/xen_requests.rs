@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use muslin_lab::xen::{Heard, Job, Lab};
+use muslin_lab::xen::{Job, Lab};
 
 use crate::lab::{directory, driver, skip, succeed, write, xen};
 
@@ -121,10 +121,7 @@ fn a_guest_of_xen_is_asked_to_end_and_waits_for_input_beside_other_things() {
         ..Job::default()
     };
     let mut output = Vec::new();
-    let done = lab.run(&job, None, &mut |bytes| {
-        output.extend_from_slice(bytes);
-        Heard::More
-    });
+    let done = lab.run_for_output(&job, &mut output);
     let done = done.unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output),
