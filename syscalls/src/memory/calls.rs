@@ -6,7 +6,8 @@ use core::ops::Range;
 use muslin_abi::{Errno, SyscallArgs, SyscallResult, Sysno};
 use muslin_platform::Protection;
 
-use super::map::{AddressSpace, Kind, MoveFlags, Place, READ_WRITE};
+use super::kinds::{Kind, MoveFlags, Place, READ_WRITE};
+use super::map::AddressSpace;
 use super::pages::Owner;
 use super::shared::SharedPage;
 use crate::context::Context;

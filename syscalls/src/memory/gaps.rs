@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use muslin_platform::Protection;
 
-use super::map::Kind;
+use super::kinds::Kind;
 use super::regions::Region;
 use super::treap::Treap;
 

@@ -11,7 +11,8 @@ use core::ops::Range;
 use muslin_abi::Errno;
 use muslin_platform::{Paging, Protection};
 
-use super::map::{AddressSpace, Kind, Map, Place};
+use super::kinds::{Kind, Place};
+use super::map::{AddressSpace, Map};
 use super::pages::Owner;
 use super::regions::Region;
 use super::shared::SharedPage;

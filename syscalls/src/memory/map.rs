@@ -12,96 +12,16 @@ use muslin_abi::Errno;
 use muslin_platform::{Paging, Platform, Protection};
 
 use super::gaps::Gaps;
+use super::kinds::{Access, Kind, Place, READ_WRITE, Usage};
 use super::pages::{Owner, Pages};
 use super::regions::{Region, Regions};
 use super::report::Report;
 use super::shared::{SharedPage, Shown};
 use crate::lock::Mutex;
 
-/// Readable and writable.
-pub(super) const READ_WRITE: Protection = Protection {
-    read: true,
-    write: true,
-    execute: false,
-};
-
 /// Free pages that hold what a change of the map may need of the kernel's heap: nodes of the trees,
 /// for regions that are split off at the ends, one that is put in between, and gaps.
 const CHANGE_PAGES: usize = 4;
-
-/// What a handler wants to do with memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Load from it.
-    Read,
-    /// Store to it.
-    Write,
-}
-
-/// What a region is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A segment of the image.
-    Image,
-    /// The boot stack.
-    Stack,
-    /// Between the start and the end of the break.
-    Break,
-    /// From `mmap` without a file.
-    Anonymous,
-    /// From `mmap` without a file and with `MAP_NORESERVE`: memory is not promised.
-    Sparse,
-    /// From `mmap` with a file, whose bytes were read in.
-    File,
-    /// Behind those, where the file has no byte any more: who touches it gets `SIGBUS`.
-    BehindFile,
-    /// From `mmap` with a file, whose pages it shows.
-    Shared {
-        /// The file was open for writing.
-        can_write: bool,
-    },
-}
-
-/// Where a mapping goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Where there is room; there, if it is not 0 and free.
-    Hint(usize),
-    /// There, in place of what is there: `MAP_FIXED`.
-    Replace(usize),
-    /// There, if it is free: `MAP_FIXED_NOREPLACE`.
-    Free(usize),
-}
-
-/// How `mremap` may act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MoveFlags {
-    /// Where it is.
-    Stay,
-    /// Where there is room.
-    MayMove,
-    /// To that address, in place of what is there.
-    To(usize),
-}
-
-/// Who holds how much, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// All memory that the library OS manages.
-    pub total: usize,
-    /// Nobody's.
-    pub free: usize,
-    /// The program's, by `mmap` and `brk`.
-    pub program: usize,
-    /// The content of files.
-    pub files: usize,
-    /// The library OS's heap.
-    pub kernel: usize,
-    /// Tables of address translation.
-    pub tables: usize,
-    /// The most that was in use at once when a mapping was made.
-    pub peak: usize,
-}
 
 /// What is mapped where.
 pub struct AddressSpace {
@@ -155,7 +75,7 @@ impl AddressSpace {
         self.add(addresses, protection, Kind::Image);
     }
 
-    fn add(&self, addresses: Range<usize>, protection: Protection, kind: Kind) {
+    pub(super) fn add(&self, addresses: Range<usize>, protection: Protection, kind: Kind) {
         let region = Region::new(addresses.start, protection, kind);
         self.map.lock().regions.insert(addresses.end, region);
     }
@@ -435,153 +355,6 @@ impl AddressSpace {
         }
     }
 
-    /// Makes a mapping longer or shorter, or moves it; its address.
-    ///
-    /// # Errors
-    /// `EINVAL` not pages, or they overlap · `EFAULT` the old range is not one mapping · `ENOMEM`
-    /// no room.
-    pub fn remap(
-        &self,
-        old_start: usize,
-        old_bytes: usize,
-        new_bytes: usize,
-        flags: MoveFlags,
-    ) -> Result<usize, Errno> {
-        self.page(old_start)?;
-        let old_bytes = self.whole_pages(old_bytes).map_err(|_| Errno::EINVAL)?;
-        if new_bytes == 0 {
-            return Err(Errno::EINVAL);
-        }
-        let new_bytes = self.whole_pages(new_bytes)?;
-        let old_end = old_start.checked_add(old_bytes).ok_or(Errno::EINVAL)?;
-        self.has_heap_for_change()?;
-        let mut map = self.map.lock();
-        let (_, region, region_end) = map
-            .regions
-            .first_in(old_start..old_start + 1)
-            .ok_or(Errno::EFAULT)?;
-        if let MoveFlags::To(new_start) = flags {
-            let new_end = self.end_of(new_start, new_bytes)?;
-            if new_start < old_end && old_start < new_end {
-                return Err(Errno::EINVAL);
-            }
-        }
-        if new_bytes <= old_bytes && !matches!(flags, MoveFlags::To(_)) {
-            // The rest goes, whatever it is.
-            if new_bytes < old_bytes {
-                self.drop_range(&mut map, old_start + new_bytes..old_end)?;
-            }
-            return Ok(old_start);
-        }
-        if region_end < old_end {
-            return Err(Errno::EFAULT);
-        }
-        // The pages behind those of a file are none of the file's, and where addresses are memory
-        // a file's pages cannot be elsewhere.
-        let is_shared = matches!(region.kind, Kind::Shared { .. });
-        if is_shared && (new_bytes > old_bytes || self.paging.is_none()) {
-            return Err(Errno::ENOMEM);
-        }
-        if new_bytes > old_bytes && region_end == old_end {
-            let added = old_end..old_end + (new_bytes - old_bytes);
-            if !matches!(flags, MoveFlags::To(_)) && self.extend(&mut map, added, region).is_ok() {
-                return Ok(old_start);
-            }
-        }
-        if flags == MoveFlags::Stay {
-            return Err(Errno::ENOMEM);
-        }
-        self.is_ours(old_start..old_end)?;
-        let to = match flags {
-            MoveFlags::To(new_start) => Some(new_start),
-            _ => None,
-        };
-        if let Some(paging) = self.paging {
-            return self.move_lazily(&mut map, paging, old_start..old_end, new_bytes, region, to);
-        }
-        let new_start = match to {
-            Some(new_start) => {
-                self.take_place(&mut map, new_start..new_start + new_bytes)?;
-                new_start
-            }
-            None => self
-                .pages
-                .allocate_zeroed(new_bytes / self.page_bytes(), Owner::Program)?,
-        };
-        let kept_bytes = old_bytes.min(new_bytes);
-        let readable = Protection {
-            read: true,
-            ..region.protection
-        };
-        self.pages.protect(old_start..old_end, readable)?;
-        self.pages
-            .copy(old_start..old_start + kept_bytes, new_start);
-        let new_end = new_start + new_bytes;
-        map.program_bytes += new_bytes;
-        map.regions
-            .insert(new_end, Region::new(new_start, READ_WRITE, region.kind));
-        self.note_peak(&mut map);
-        self.change(&mut map, new_start..new_end, region.protection)?;
-        self.drop_range(&mut map, old_start..old_end)?;
-        Ok(new_start)
-    }
-
-    /// Makes a region longer, if the addresses behind it are free.
-    fn extend(&self, map: &mut Map, added: Range<usize>, region: Region) -> Result<(), Errno> {
-        if added.end < added.start {
-            return Err(Errno::ENOMEM);
-        }
-        if let Some(paging) = self.paging {
-            let place = Place::Free(added.start);
-            let (protection, kind) = (region.protection, region.kind);
-            self.map_lazily(map, paging, place, added.len(), protection, kind)?;
-            return Ok(());
-        }
-        self.take(added.clone())?;
-        map.program_bytes += added.len();
-        let longer = Region::new(added.start, READ_WRITE, region.kind);
-        map.regions.insert(added.end, longer);
-        self.note_peak(map);
-        self.change(map, added, region.protection)
-    }
-
-    /// Moves the end of the break, if it can be moved there; where it is then.
-    pub fn set_break(&self, wanted: usize) -> usize {
-        if self.has_heap_for_change().is_err() {
-            return self.map.lock().break_end;
-        }
-        let mut map = self.map.lock();
-        let ours = self.addresses();
-        let start = match map.break_start {
-            Some(start) => start,
-            None => {
-                let start = match self.paging {
-                    Some(_) => ours.start,
-                    None => self.pages.lowest_free().unwrap_or(ours.end),
-                };
-                map.break_start = Some(start);
-                map.break_end = start;
-                start
-            }
-        };
-        if wanted < start || wanted > ours.end {
-            return map.break_end;
-        }
-        let page_bytes = self.page_bytes();
-        let old_end = map.break_end.next_multiple_of(page_bytes);
-        let new_end = wanted.next_multiple_of(page_bytes);
-        if new_end > old_end {
-            let region = Region::new(old_end, READ_WRITE, Kind::Break);
-            if self.extend(&mut map, old_end..new_end, region).is_err() {
-                return map.break_end;
-            }
-        } else if new_end < old_end && self.drop_range(&mut map, new_end..old_end).is_err() {
-            return map.break_end;
-        }
-        map.break_end = wanted;
-        wanted
-    }
-
     /// Makes anonymous pages read as zeros: their content is not needed any more.
     ///
     /// # Errors
@@ -626,7 +399,7 @@ impl AddressSpace {
     }
 
     /// A number of bytes as whole pages.
-    fn whole_pages(&self, len_bytes: usize) -> Result<usize, Errno> {
+    pub(super) fn whole_pages(&self, len_bytes: usize) -> Result<usize, Errno> {
         match len_bytes.checked_next_multiple_of(self.page_bytes()) {
             Some(0) => Err(Errno::EINVAL),
             Some(len_bytes) => Ok(len_bytes),
@@ -634,7 +407,7 @@ impl AddressSpace {
         }
     }
 
-    fn page(&self, address: usize) -> Result<(), Errno> {
+    pub(super) fn page(&self, address: usize) -> Result<(), Errno> {
         if address.is_multiple_of(self.page_bytes()) {
             Ok(())
         } else {
@@ -650,7 +423,7 @@ impl AddressSpace {
         Ok(end)
     }
 
-    fn is_ours(&self, addresses: Range<usize>) -> Result<(), Errno> {
+    pub(super) fn is_ours(&self, addresses: Range<usize>) -> Result<(), Errno> {
         let ours = self.addresses();
         if addresses.start >= ours.start && addresses.end <= ours.end {
             Ok(())
@@ -659,117 +432,8 @@ impl AddressSpace {
         }
     }
 
-    /// Takes pages where there is room, at the hint if that is free.
-    fn take_near(&self, hint: usize, len_bytes: usize) -> Result<usize, Errno> {
-        let page_bytes = self.page_bytes();
-        if hint != 0
-            && let Some(start) = hint.checked_next_multiple_of(page_bytes)
-            && let Some(end) = start.checked_add(len_bytes)
-            && self.take(start..end).is_ok()
-        {
-            return Ok(start);
-        }
-        self.pages
-            .allocate_zeroed(len_bytes / page_bytes, Owner::Program)
-    }
-
-    fn take(&self, addresses: Range<usize>) -> Result<(), Errno> {
-        self.pages.claim(addresses, Owner::Program)
-    }
-
-    /// Takes all pages of a range, in place of what is mapped there, which goes; all or none. They
-    /// read as zeros.
-    fn take_place(&self, map: &mut Map, addresses: Range<usize>) -> Result<(), Errno> {
-        let mut at = addresses.start;
-        while let Some((piece, region, _)) = map.regions.first_in(at..addresses.end) {
-            // They are the file's, so nothing else can be there.
-            if matches!(region.kind, Kind::Shared { .. }) {
-                return Err(Errno::ENOMEM);
-            }
-            at = piece.end;
-        }
-        self.take_gaps(map, addresses.clone())?;
-        // What was there goes; its pages stay and are cleared.
-        while let Some((piece, region)) = map.regions.carve(addresses.clone()) {
-            self.make_writable(piece.clone(), region.protection)?;
-            self.pages.clear(piece.clone());
-            map.program_bytes -= piece.len();
-        }
-        Ok(())
-    }
-
-    /// Takes the pages between the regions of a range: all or none.
-    fn take_gaps(&self, map: &mut Map, addresses: Range<usize>) -> Result<(), Errno> {
-        let mut gap_after = |at: usize| {
-            let next = map.regions.first_in(at..addresses.end);
-            let piece = next.map_or(addresses.end..addresses.end, |(piece, ..)| piece);
-            (at..piece.start, piece.end)
-        };
-        let mut at = addresses.start;
-        while at < addresses.end {
-            let (gap, next) = gap_after(at);
-            if !gap.is_empty() && self.take(gap.clone()).is_err() {
-                let mut taken = addresses.start;
-                while taken < at {
-                    let (gap, next) = gap_after(taken);
-                    if !gap.is_empty() {
-                        self.pages.free(gap, Owner::Program);
-                    }
-                    taken = next;
-                }
-                return Err(Errno::ENOMEM);
-            }
-            at = next;
-        }
-        Ok(())
-    }
-
-    /// Gives back what is mapped in a range.
-    pub(super) fn drop_range(&self, map: &mut Map, addresses: Range<usize>) -> Result<(), Errno> {
-        let mut at = addresses.start;
-        while let Some((piece, region)) = map.regions.carve(at..addresses.end) {
-            at = piece.end;
-            if self.is_ours(piece.clone()).is_err() || region.kind == Kind::Stack {
-                continue;
-            }
-            if let Some(paging) = self.paging {
-                self.drop_lazily(map, paging, piece, region);
-            } else if matches!(region.kind, Kind::Shared { .. }) {
-                self.drop_shared(map, piece, region);
-            } else {
-                self.make_writable(piece.clone(), region.protection)?;
-                map.program_bytes -= piece.len();
-                self.pages.free(piece, Owner::Program);
-            }
-        }
-        Ok(())
-    }
-
-    /// Pages of a file are mapped once less: the region stays where they still are.
-    fn drop_shared(&self, map: &mut Map, piece: Range<usize>, region: Region) {
-        let mut latest = 0;
-        map.shared.retain(|&(address, _)| {
-            let is_another = core::mem::replace(&mut latest, address) != address;
-            !is_another || !piece.contains(&address)
-        });
-        for i in map.shared_in(piece) {
-            let start = map.shared[i].0;
-            let kept = Region { start, ..region };
-            if i == 0 || map.shared[i - 1].0 != start {
-                map.regions.insert(start + self.page_bytes(), kept);
-            }
-        }
-    }
-
-    fn make_writable(&self, pages: Range<usize>, protection: Protection) -> Result<(), Errno> {
-        if protection != READ_WRITE {
-            self.pages.protect(pages, READ_WRITE)?;
-        }
-        Ok(())
-    }
-
     /// Changes the protection of a range that is mapped throughout.
-    fn change(
+    pub(super) fn change(
         &self,
         map: &mut Map,
         addresses: Range<usize>,
@@ -808,11 +472,11 @@ impl AddressSpace {
     }
 
     /// Makes sure that the heap has room for a change of the map, before anything is changed.
-    fn has_heap_for_change(&self) -> Result<(), Errno> {
+    pub(super) fn has_heap_for_change(&self) -> Result<(), Errno> {
         self.has_heap(CHANGE_PAGES)
     }
 
-    fn has_heap(&self, pages: usize) -> Result<(), Errno> {
+    pub(super) fn has_heap(&self, pages: usize) -> Result<(), Errno> {
         if self.pages.has_for_kernel(pages) {
             Ok(())
         } else {

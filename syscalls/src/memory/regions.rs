@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use muslin_platform::Protection;
 
-use super::map::Kind;
+use super::kinds::Kind;
 use super::treap::Treap;
 
 /// A region without its end.

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::map::Usage;
+use super::kinds::Usage;
 use crate::context::Context;
 
 /// More than the line ever has.

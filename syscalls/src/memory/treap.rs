@@ -147,7 +147,7 @@ impl Treap {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use super::super::map::{Kind, READ_WRITE};
+    use super::super::kinds::{Kind, READ_WRITE};
     use super::*;
     use crate::testing::numbers;
     use std::collections::BTreeMap;
