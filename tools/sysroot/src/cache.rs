@@ -5,11 +5,16 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use tempfile::TempDir;
+
 use crate::error::Error;
 use crate::install::names_in;
 
 /// How many results of one kind are kept; the longest unused go first.
 const KEPT_PER_KIND: usize = 8;
+
+/// What the names of directories begin with whose content is not whole.
+const UNFINISHED: &str = "unfinished-";
 
 /// The cache directory.
 pub(crate) struct Cache {
@@ -50,10 +55,11 @@ impl Cache {
         &self.dir
     }
 
-    /// Waits until no other process builds; others wait until the answer is dropped.
+    /// Waits until no other process builds; others wait until the answer is dropped. What builds that were
+    /// killed have left goes.
     ///
     /// # Errors
-    /// The lock file cannot be made.
+    /// The lock file cannot be made, or what is left cannot be removed.
     pub(crate) fn lock(&self) -> Result<File, Error> {
         let path = self.dir.join("lock");
         let failed = |why| Error::io("locking", &path, why);
@@ -66,7 +72,23 @@ impl Cache {
             }
             Err(TryLockError::Error(why)) => return Err(failed(why)),
         }
+        for name in names_in(&self.dir)? {
+            if name.starts_with(UNFINISHED) {
+                self.forget(&name)?;
+            }
+        }
         Ok(file)
+    }
+
+    /// A directory that goes when the answer is dropped; for who holds the lock.
+    ///
+    /// # Errors
+    /// The disk is full, or the cache cannot be written to.
+    pub(crate) fn scratch(&self) -> Result<TempDir, Error> {
+        tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempdir_in(&self.dir)
+            .map_err(|why| Error::io("making a directory in", &self.dir, why))
     }
 
     /// The directory `name`; if it is not there, `fill` makes its content.
@@ -84,10 +106,7 @@ impl Cache {
             let _ = File::open(&path).and_then(|dir| dir.set_modified(SystemTime::now()));
             return Ok(path);
         }
-        let aside = tempfile::Builder::new()
-            .prefix("build-")
-            .tempdir_in(&self.dir)
-            .map_err(|why| Error::io("making a directory in", &self.dir, why))?;
+        let aside = self.scratch()?;
         fill(aside.path())?;
         fs::rename(aside.path(), &path).map_err(|why| Error::io("making", &path, why))?;
         let _ = aside.keep();
@@ -132,7 +151,7 @@ impl Cache {
 mod tests {
     use super::*;
 
-    fn cache() -> (tempfile::TempDir, Cache) {
+    fn cache() -> (TempDir, Cache) {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path().join("cache")).unwrap();
         (dir, cache)
@@ -159,6 +178,18 @@ mod tests {
         });
         assert!(failed.is_err());
         assert!(names_in(cache.dir()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_killed_builds_have_left_goes() {
+        let (_dir, cache) = cache();
+        let left = cache.scratch().unwrap().keep();
+        fs::write(left.join("half"), "").unwrap();
+        let whole = cache.entry("kind-1", |_| Ok(())).unwrap();
+        let building = cache.lock().unwrap();
+        assert!(!left.exists());
+        assert!(whole.exists());
+        drop(building);
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
     }
     let sysroot = cache.entry(&name, |dir| {
         let musl = cache.entry(&musl_name, |dir| {
-            let tree = source.unpack(cache.dir())?;
+            let tree = source.unpack(&cache)?;
             series::apply(&patches, tree.path())?;
             headers::generate(tree.path(), source.version)?;
             headers::install(tree.path(), &dir.join("include"))?;
@@ -197,13 +197,7 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
         install::copy_tree(&musl, dir)?;
         install::link_kernel_headers(dir)?;
         if let Some(feature) = feature {
-            runtime::add(
-                &root,
-                cache.dir(),
-                dir,
-                feature,
-                request.flavour.solo5_target(),
-            )?;
+            runtime::add(&root, &cache, dir, feature, request.flavour.solo5_target())?;
             install::name_platform(dir, request.flavour.name())?;
         }
         Ok(())

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::archive;
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::every_number;
 use crate::key::Key;
@@ -95,16 +96,13 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
 /// The target is not installed, the runtime does not compile, or an export is not in it.
 pub(crate) fn add(
     root: &Path,
-    cache: &Path,
+    cache: &Cache,
     sysroot: &Path,
     feature: &str,
     solo5_target: Option<u32>,
 ) -> Result<(), Error> {
     let step = Step::begin();
-    let scratch = tempfile::Builder::new()
-        .prefix("runtime-")
-        .tempdir_in(cache)
-        .map_err(|why| Error::io("making a directory in", cache, why))?;
+    let scratch = cache.scratch()?;
     let runtime = Object {
         package: "muslin-runtime",
         features: &[feature],
@@ -163,13 +161,13 @@ pub(crate) struct Object<'a> {
 
 impl Object<'_> {
     /// Puts the object into `dir`.
-    fn make(&self, root: &Path, cache: &Path, dir: &Path) -> Result<(), Error> {
+    fn make(&self, root: &Path, cache: &Cache, dir: &Path) -> Result<(), Error> {
         let library = self.compile(root, cache)?;
         self.link(&library, dir)
     }
 
     /// Compiles the crate into a static library.
-    fn compile(&self, root: &Path, cache: &Path) -> Result<PathBuf, Error> {
+    fn compile(&self, root: &Path, cache: &Cache) -> Result<PathBuf, Error> {
         let libdir = tool::output(
             rust("rustc", root, "--print=target-libdir").args(["--target", TARGET]),
             "asking",
@@ -182,7 +180,7 @@ impl Object<'_> {
         // One directory for each copy of the repository, so that a change compiles only what changed.
         let mut place = Key::new("runtime-target");
         place.text("root", &root.to_string_lossy());
-        let target_dir = cache.join(format!("runtime-target-{}", place.hex()));
+        let target_dir = cache.entry(&format!("runtime-target-{}", place.hex()), |_| Ok(()))?;
         let mut cargo = rust("cargo", root, "rustc");
         cargo
             .args(["--package", self.package, "--lib"])

@@ -8,6 +8,7 @@ use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::key::hex;
 use crate::progress::Step;
@@ -83,16 +84,13 @@ impl Source {
         }
     }
 
-    /// Unpacks the tarball into a new directory below `parent`.
+    /// Unpacks the tarball into a new directory of the cache.
     ///
     /// # Errors
-    /// The disk is full, or `parent` cannot be written to.
-    pub(crate) fn unpack(&self, parent: &Path) -> Result<TempDir, Error> {
+    /// The disk is full, or the cache cannot be written to.
+    pub(crate) fn unpack(&self, cache: &Cache) -> Result<TempDir, Error> {
         let step = Step::begin();
-        let dir = tempfile::Builder::new()
-            .prefix("unpack-")
-            .tempdir_in(parent)
-            .map_err(|why| Error::io("making a directory in", parent, why))?;
+        let dir = cache.scratch()?;
         let failed = |why| Error::io("unpacking musl into", dir.path(), why);
         let mut archive = tar::Archive::new(GzDecoder::new(self.tarball.as_slice()));
         let mut files = 0;
