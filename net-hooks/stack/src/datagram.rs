@@ -41,6 +41,8 @@ pub(crate) struct Datagrams {
     pub failures: Failures,
     /// The kinds of messages that a raw socket of ICMP does not hear, a bit each.
     pub blocked: [u32; 8],
+    /// The link that took no more of its messages: it cannot be written until that has room.
+    pub full_link: Option<u32>,
     queue: VecDeque<Datagram>,
     queued_bytes: usize,
     is_deaf: bool,
@@ -414,6 +416,7 @@ impl SmolStack {
             class: how.traffic_class.unwrap_or(options.traffic_class),
         };
         if !self.has_room(way.link) {
+            self.block_messages(name, way.link);
             return Err(Errno::EAGAIN);
         }
         if is_for_many && way.link != LO && (way.cast == Cast::Broadcast || options.multicast_loop)
@@ -589,7 +592,10 @@ pub(crate) fn scatter(content: &[u8], pieces: &mut [&mut [u8]]) -> usize {
 
 /// As Linux's `datagram_poll`.
 pub(crate) fn readiness(socket: &Socket, datagrams: &Datagrams) -> u16 {
-    let mut bits = POLLOUT | POLLWRNORM | POLLWRBAND;
+    let mut bits = match datagrams.full_link {
+        None => POLLOUT | POLLWRNORM | POLLWRBAND,
+        Some(_) => 0,
+    };
     if socket.error.is_some() || !datagrams.failures.is_empty() {
         bits |= POLLERR;
     }

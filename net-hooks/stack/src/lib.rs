@@ -35,6 +35,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod blocked;
 mod calls;
 mod checksum;
 mod datagram;

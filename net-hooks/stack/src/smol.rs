@@ -239,20 +239,6 @@ impl SmolStack {
         }
     }
 
-    /// Connections that had to wait for their links.
-    fn run_blocked(&mut self) {
-        // Those that are blocked again are behind them; the memory of the list stays.
-        let count = self.tcp.blocked.len();
-        for index in 0..count {
-            let name = self.tcp.blocked[index];
-            if let Some(connection) = self.sockets.connection(name) {
-                connection.is_blocked = false;
-                self.drive(name);
-            }
-        }
-        self.tcp.blocked.drain(..count);
-    }
-
     /// Moves frames, and runs what is due.
     pub(crate) fn run(&mut self) {
         self.is_busy = false;

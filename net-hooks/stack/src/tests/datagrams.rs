@@ -107,6 +107,46 @@ fn parts_that_are_late_or_lost() {
 }
 
 #[test]
+fn who_sends_too_much_for_a_link_is_told_when_it_takes_more() {
+    let mut world = World::new(9);
+    world.greet();
+    let there = socket(&mut world.hosts[1], ANY, 53);
+    let here = socket(&mut world.hosts[0], A, 1000);
+    world.hosts[0].take_changed();
+    world.cable.lock().unwrap().room = 4;
+    let mut heard = 0;
+    for round in 0..20 {
+        let mut sent = 0;
+        while world.hosts[0]
+            .send(here, &[b"bytes"], &to(B, 53), false)
+            .is_ok()
+        {
+            sent += 1;
+        }
+        assert!(sent > 0, "round {round}");
+        assert_eq!(world.hosts[0].readiness(here) & POLLOUT, 0);
+        // Nobody may say that it can be written before it can.
+        while world.hosts[0].take_changed() != Some(here) {
+            world.step(world.now + SECOND);
+            while let Ok(bytes) = receive(&mut world.hosts[1], there) {
+                assert_eq!(bytes, b"bytes");
+                heard += 1;
+            }
+        }
+        assert_ne!(world.hosts[0].readiness(here) & POLLOUT, 0);
+    }
+    assert!(heard > 64, "{heard}");
+    // One that is closed while it waits is nobody's any more.
+    while world.hosts[0]
+        .send(here, &[b"bytes"], &to(B, 53), false)
+        .is_ok()
+    {}
+    world.hosts[0].close(here);
+    world.run(SECOND);
+    assert_eq!(world.hosts[0].take_changed(), None);
+}
+
+#[test]
 fn a_queue_has_a_bound() {
     let mut world = World::new(3);
     let there = socket(&mut world.hosts[1], B, 53);
