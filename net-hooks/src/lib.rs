@@ -45,8 +45,6 @@ mod options;
 mod raw;
 mod receive;
 mod send;
-#[allow(unsafe_code, reason = "a function of libc")]
-mod signal;
 mod socket;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code, reason = "an allocator")]

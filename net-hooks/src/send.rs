@@ -5,6 +5,7 @@ use core::ffi::c_int;
 use alloc::vec::Vec;
 
 use muslin::fd::POLLOUT;
+use muslin::signal;
 use muslin::user::{self, Input, Sources};
 use muslin::{Context, Errno, SyscallArgs, SyscallResult};
 use muslin_abi::flags::{MSG_MORE, MSG_OOB};
@@ -16,7 +17,6 @@ use crate::control;
 use crate::names;
 use crate::netlink;
 use crate::options;
-use crate::signal;
 use crate::socket::{self, Socket};
 use crate::wait::{self, Patience};
 

@@ -22,8 +22,6 @@ mod make;
 mod names;
 mod options;
 mod peers;
-#[allow(unsafe_code, reason = "a function of libc")]
-mod signal;
 mod socket;
 mod sockets;
 mod transfer;

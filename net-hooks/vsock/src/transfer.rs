@@ -3,12 +3,12 @@
 use core::ffi::c_int;
 
 use muslin::fd::{POLLIN, POLLOUT};
+use muslin::signal;
 use muslin::user::{self, Input, Output, Sources, Targets};
 use muslin::{Context, Errno, SyscallArgs, SyscallResult};
 use muslin_abi::flags::*;
 use muslin_abi::layout::Msghdr;
 
-use crate::signal;
 use crate::socket;
 use crate::sockets::{self, Id};
 use crate::wait;

@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use muslin::Errno;
+use muslin_abi::Errno;
 use muslin_abi::flags::MSG_NOSIGNAL;
 
 const SIGPIPE: c_int = 13;
@@ -11,7 +11,8 @@ unsafe extern "C" {
     safe fn raise(signal: c_int) -> c_int;
 }
 
-/// Tells a program that nobody reads what it sends, unless it asked not to be told so.
+/// Tells a program that nobody reads what it sends, unless it asked not to be told so. For handlers of
+/// sockets, before they answer `EPIPE`; `flags` are those of the call.
 pub fn tell_if_broken(errno: Errno, flags: u32) {
     if errno == Errno::EPIPE && flags & MSG_NOSIGNAL == 0 {
         raise(SIGPIPE);
