@@ -28,9 +28,10 @@ pub fn publish(channels: &dyn Channels) {
         && let Err(errno) = channels.publish(name)
     {
         let errno = errno.raw();
+        let need = channels.names_need();
         muslin::print!(
-            "muslin: others cannot find this guest as {name}: errno {errno}; dom0 must let guests write \
-             below /rendezvous in xenstore, and no other guest may have the name"
+            "muslin: others cannot find this guest as {name}: errno {errno}; {need}, and no other guest may \
+             have the name"
         );
     }
 }

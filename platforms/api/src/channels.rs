@@ -37,6 +37,8 @@ pub trait Channels: Sync {
     /// # Errors
     /// `EACCES` this machine has no such names, or another guest has this one.
     fn publish(&self, name: &str) -> Result<(), Errno>;
+    /// What the machine must have for names, in words: for whoever is told that this guest has none.
+    fn names_need(&self) -> &'static str;
     /// The number of the guest with this name.
     ///
     /// # Errors

@@ -90,6 +90,10 @@ impl Channels for Vchan {
         shared::with(|shared| places::publish(&mut shared.store, own, name))
     }
 
+    fn names_need(&self) -> &'static str {
+        "dom0 must let guests write below /rendezvous in xenstore"
+    }
+
     fn find(&self, name: &str) -> Result<u32, Errno> {
         shared::with(|shared| places::find(&mut shared.store, name))
     }
