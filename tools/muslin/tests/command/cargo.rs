@@ -267,6 +267,7 @@ pub mod calls {
 #[inline(always)]
 fn raw(nr: i64) -> i64 {
     let result;
+    // SAFETY: both calls take no arguments and change nothing.
     unsafe { std::arch::asm!(\"syscall\", inlateout(\"rax\") nr => result, out(\"rcx\") _, out(\"r11\") _) };
     result
 }
