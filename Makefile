@@ -30,7 +30,7 @@ guests:          ## the sysroots in out/solo5-spt/, out/solo5-hvt/ and out/xen/,
 demo: all stock guests ## builds everything, runs real programs and shows where their calls went
 	@tools/demo.sh
 
-test: all stock guests ## every test that this machine can run
+test: setup all stock guests ## every test that this machine can run
 	@tools/lint.sh
 	@cargo test --workspace --features muslin/abi-check
 

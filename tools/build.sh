@@ -15,7 +15,7 @@ case $platform in
         ;;
 esac
 
-tools/setup.sh
+tools/setup.sh "$platform"
 # Linked statically, the command starts in half the time, and a guest with it.
 triple=x86_64-unknown-linux-musl
 built=${CARGO_TARGET_DIR:-target}/$triple/release

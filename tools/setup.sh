@@ -1,44 +1,53 @@
 #!/usr/bin/env bash
 # Makes this machine ready: what is missing is installed, what is there is left alone. Run by `make`.
 #
+#   tools/setup.sh [PLATFORM]    for the builds of one platform; without a word for all of them, and the tests
+#
 # On Debian and Ubuntu packages come by apt-get; elsewhere one list says what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Debian package, how to see that it is there (a command, /a/file or lib:NAME), what it is for.
+platform=${1:-}
+
+# Debian package, how to see that it is there (a command, /a/file, lib:NAME or xen:HEADER), whose builds
+# want it besides the tests (all or a platform), what it is for.
 needs='
-gcc             gcc                             compiles musl and C programs
-libc6-dev       /usr/include/stdlib.h           builds the tools, which run on this machine
-binutils        objcopy                         makes libc.a and the runtime object
-make            make                            builds the C programs of the tests
-linux-libc-dev  /usr/include/linux/version.h    kernel headers, for programs that include <linux/...>
-libclang-dev    lib:clang                       bindgen: checks our types against the headers of musl
-libxen-dev      /usr/include/xen/xen.h          checks our layouts against the headers of Xen
-strace          strace                          counts system calls from outside, to compare
-cmake           cmake                           tests that CMake takes muslin-cc as CC
-meson           meson                           the same for Meson
-ninja-build     ninja                           what Meson builds with
-xz-utils        xz                              unpacks sources
-bzip2           bzip2                           unpacks sources
-tcl             tclsh                           makes the shell of SQLite from its sources
-python3-pip     pip3                            fetches the package that carries the tests of Lua
+gcc             gcc                             all   compiles musl and C programs
+libc6-dev       /usr/include/stdlib.h           all   builds the tools, which run on this machine
+binutils        objcopy                         all   makes libc.a and the runtime object
+make            make                            all   builds the C programs of the tests
+linux-libc-dev  /usr/include/linux/version.h    all   kernel headers, for programs that include <linux/...>
+libclang1       lib:clang                       xen   bindgen: reads the headers of Xen, and those of musl for a test
+libxen-dev      xen:xen/xen.h                   xen   numbers and layouts of the interface of Xen
+strace          strace                          all   counts system calls from outside, to compare
+cmake           cmake                           all   tests that CMake takes muslin-cc as CC
+meson           meson                           all   the same for Meson
+ninja-build     ninja                           all   what Meson builds with
+xz-utils        xz                              all   unpacks sources
+bzip2           bzip2                           all   unpacks sources
+tcl             tclsh                           all   makes the shell of SQLite from its sources
+python3-pip     pip3                            all   fetches the package that carries the tests of Lua
 '
 
 # Is there what the second column names?
 is_there() {
     case $1 in
         /*) [ -e "$1" ] ;;
-        lib:*) [ -n "$(find /usr/lib /usr/lib64 /usr/local/lib -maxdepth 3 -name "lib${1#lib:}.so*" -print -quit 2>/dev/null)" ] ;;
+        xen:*) [ -e "${MUSLIN_XEN_INCLUDE:-/usr/include}/${1#xen:}" ] ;;
+        lib:*) [ -n "$(find ${LIBCLANG_PATH:+"$LIBCLANG_PATH"} /usr/lib /usr/lib64 /usr/local/lib -maxdepth 3 -name "lib${1#lib:}.so*" -print -quit 2>/dev/null)" ] ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
 
 packages=()
 list=
-while read -r package probe reason; do
+while read -r package probe wanted reason; do
+    if [ "$wanted" != all ] && [ -n "$platform" ] && [ "$wanted" != "$platform" ]; then
+        continue
+    fi
     if [ -n "$package" ] && ! is_there "$probe"; then
         packages+=("$package")
-        list+="    ${probe#lib:} ($package): $reason"$'\n'
+        list+="    ${probe/#lib:/lib} ($package): $reason"$'\n'
     fi
 done <<<"$needs"
 

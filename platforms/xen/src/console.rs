@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use crate::abi::{console, nr};
+use crate::abi::{__HYPERVISOR_console_io, CONSOLEIO_write};
 use crate::console_ring::{ConsoleRing, Port};
 use crate::hypercall::ask;
 use crate::{events, host};
@@ -78,9 +78,9 @@ fn write_to_xen(bytes: &[u8]) -> usize {
         // Xen does not wait for memory that comes when it is touched: this touches it.
         let mut copy = [0; CHUNK_BYTES];
         copy[..part.len()].copy_from_slice(part);
-        let arguments = [console::WRITE, part.len(), copy.as_ptr() as usize, 0, 0];
+        let arguments = [CONSOLEIO_write, part.len(), copy.as_ptr() as usize, 0, 0];
         // SAFETY: the text is readable.
-        if unsafe { ask(nr::CONSOLE_IO, arguments) }.is_err() {
+        if unsafe { ask(__HYPERVISOR_console_io, arguments) }.is_err() {
             break;
         }
         taken += part.len();

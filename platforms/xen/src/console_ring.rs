@@ -2,19 +2,22 @@
 //!
 //! Source: Xen 4.17 `xen/include/public/io/console.h`.
 
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
+use crate::abi::xencons_interface;
 use crate::hypercall;
 
-/// Bytes of the two rings, and where they are.
-const IN_BYTES: usize = 1024;
-const OUT_BYTES: usize = 2048;
-const OUT_AT: usize = IN_BYTES;
+/// Where the two rings are, and their bytes.
+const IN_AT: usize = offset_of!(xencons_interface, in_);
+const OUT_AT: usize = offset_of!(xencons_interface, out);
+const IN_BYTES: usize = OUT_AT - IN_AT;
+const OUT_BYTES: usize = IN_TAKEN - OUT_AT;
 /// The words that count their bytes: taken and made.
-const IN_TAKEN: usize = OUT_AT + OUT_BYTES;
-const IN_MADE: usize = IN_TAKEN + 4;
-const OUT_TAKEN: usize = IN_MADE + 4;
-const OUT_MADE: usize = OUT_TAKEN + 4;
+const IN_TAKEN: usize = offset_of!(xencons_interface, in_cons);
+const IN_MADE: usize = offset_of!(xencons_interface, in_prod);
+const OUT_TAKEN: usize = offset_of!(xencons_interface, out_cons);
+const OUT_MADE: usize = offset_of!(xencons_interface, out_prod);
 
 /// How the daemon is told, and how it gets the processor.
 pub trait Daemon {
@@ -105,7 +108,11 @@ impl<D: Daemon> ConsoleRing<D> {
         let count = ready.min(bytes.len());
         for (at, byte) in (taken..).zip(&mut bytes[..count]) {
             // SAFETY: inside the ring.
-            *byte = unsafe { self.page.add(at as usize % IN_BYTES).read_volatile() };
+            *byte = unsafe {
+                self.page
+                    .add(IN_AT + at as usize % IN_BYTES)
+                    .read_volatile()
+            };
         }
         if count > 0 {
             fence(Ordering::SeqCst);

@@ -8,13 +8,20 @@ use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
 
-use crate::abi::{DOMID_SELF, evtchn, nr, sched};
+use crate::abi::{
+    __HYPERVISOR_sched_op, __guest_handle_evtchn_port_t, DOMID_SELF, EVTCHN_2L_NR_CHANNELS,
+    EVTCHNOP_alloc_unbound, EVTCHNOP_bind_interdomain, EVTCHNOP_close, EVTCHNOP_status,
+    EVTCHNSTAT_interdomain, SCHEDOP_poll, evtchn_alloc_unbound, evtchn_bind_interdomain,
+    evtchn_close, evtchn_status, sched_poll,
+};
 use crate::hypercall::{call, event_channel};
 use crate::shared_info::shared_info;
 
+/// As many ports as one wait may name.
+const POLL_PORTS_MAX: usize = 128;
+
 /// Ports that waits look at, in the first [`WATCHED_COUNT`] places.
-static WATCHED: [AtomicU32; sched::POLL_PORTS_MAX] =
-    [const { AtomicU32::new(0) }; sched::POLL_PORTS_MAX];
+static WATCHED: [AtomicU32; POLL_PORTS_MAX] = [const { AtomicU32::new(0) }; POLL_PORTS_MAX];
 static WATCHED_COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Makes no event enter the guest. Once, at the start, when the shared page is there.
@@ -33,13 +40,13 @@ pub(crate) fn mask_all() {
 /// # Errors
 /// `ENOSPC`: the guest has no channels left.
 pub fn allocate_unbound(domain: u16) -> Result<u32, Errno> {
-    let mut channel = evtchn::AllocUnbound {
+    let mut channel = evtchn_alloc_unbound {
         dom: DOMID_SELF,
         remote_dom: domain,
         port: 0,
     };
     // SAFETY: the argument is the operation's.
-    unsafe { event_channel(evtchn::ALLOC_UNBOUND, &mut channel) }?;
+    unsafe { event_channel(EVTCHNOP_alloc_unbound, &mut channel) }?;
     Ok(channel.port)
 }
 
@@ -48,26 +55,26 @@ pub fn allocate_unbound(domain: u16) -> Result<u32, Errno> {
 /// # Errors
 /// `EINVAL` there is none for this guest · `ENOSPC`.
 pub fn bind(domain: u16, remote_port: u32) -> Result<u32, Errno> {
-    let mut channel = evtchn::BindInterdomain {
+    let mut channel = evtchn_bind_interdomain {
         remote_dom: domain,
         remote_port,
         local_port: 0,
     };
     // SAFETY: the argument is the operation's.
-    unsafe { event_channel(evtchn::BIND_INTERDOMAIN, &mut channel) }?;
+    unsafe { event_channel(EVTCHNOP_bind_interdomain, &mut channel) }?;
     Ok(channel.local_port)
 }
 
 /// Whether somebody is at the other end of a channel.
 pub fn is_joined(port: u32) -> bool {
-    let mut status = evtchn::Status {
+    let mut status = evtchn_status {
         dom: DOMID_SELF,
         port,
-        ..evtchn::Status::default()
+        ..evtchn_status::default()
     };
     // SAFETY: the argument is the operation's.
-    let answer = unsafe { event_channel(evtchn::STATUS, &mut status) };
-    answer.is_ok() && status.status == evtchn::INTERDOMAIN
+    let answer = unsafe { event_channel(EVTCHNOP_status, &mut status) };
+    answer.is_ok() && status.status == EVTCHNSTAT_interdomain
 }
 
 /// Ends a channel, which is not watched any more.
@@ -83,7 +90,7 @@ pub fn close(port: u32) {
         WATCHED_COUNT.store(count - 1, Ordering::Relaxed);
     }
     // SAFETY: the argument is the operation's. A channel that is none cannot be closed.
-    let _ = unsafe { event_channel(evtchn::CLOSE, &mut evtchn::Port { port }) };
+    let _ = unsafe { event_channel(EVTCHNOP_close, &mut evtchn_close { port }) };
 }
 
 /// Waits end when this port has an event, from now on.
@@ -110,7 +117,7 @@ fn pending(port: u32) -> Option<&'static AtomicU64> {
     let words = unsafe { &raw mut (*shared_info()).evtchn_pending };
     let word = words.cast::<u64>().wrapping_add(index);
     // SAFETY: as above, inside the map.
-    (index < crate::abi::PORT_WORDS).then(|| unsafe { AtomicU64::from_ptr(word) })
+    (port < EVTCHN_2L_NR_CHANNELS).then(|| unsafe { AtomicU64::from_ptr(word) })
 }
 
 /// Sleeps until one of the watched ports has an event, or until `system_time_ns` of the hypervisor's
@@ -132,12 +139,14 @@ pub fn wait_for_port(port: u32) {
 }
 
 fn wait_for(ports: &[AtomicU32], timeout: u64) {
-    let poll = sched::Poll {
-        ports: ports.as_ptr().cast(),
+    let poll = sched_poll {
+        ports: __guest_handle_evtchn_port_t {
+            p: ports.as_ptr().cast_mut().cast(),
+        },
         nr_ports: ports.len() as u32,
         timeout,
     };
-    let arguments = [sched::POLL, &raw const poll as usize, 0, 0, 0];
+    let arguments = [SCHEDOP_poll, &raw const poll as usize, 0, 0, 0];
     // SAFETY: the argument is the operation's; the ports stay where they are.
-    unsafe { call(nr::SCHED_OP, arguments) };
+    unsafe { call(__HYPERVISOR_sched_op, arguments) };
 }

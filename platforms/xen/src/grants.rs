@@ -10,20 +10,19 @@ use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use muslin_abi::Errno;
 
 use crate::PAGE_BYTES;
+use crate::abi::{
+    GNTTAB_NR_RESERVED_ENTRIES, GTF_permit_access, GTF_reading, GTF_readonly, GTF_writing,
+    grant_entry_v1,
+};
 
 /// Bytes of an entry: flags, the other guest, the frame.
-const ENTRY_BYTES: usize = 8;
+const ENTRY_BYTES: usize = size_of::<grant_entry_v1>();
 /// Entries in a page of the table.
 pub const ENTRIES_PER_PAGE: usize = PAGE_BYTES / ENTRY_BYTES;
 /// The first entries are for Xen's own tools.
-const RESERVED: u32 = 8;
-
-/// In the flags: the other guest may use the page.
-const PERMIT_ACCESS: u16 = 1;
-/// It may not write.
-const READ_ONLY: u16 = 1 << 2;
-/// It reads or writes it now.
-const IN_USE: u16 = 3 << 3;
+const RESERVED: u32 = GNTTAB_NR_RESERVED_ENTRIES;
+/// In the flags: the other guest reads or writes the page now.
+const IN_USE: u16 = GTF_reading | GTF_writing;
 
 /// An entry of the table: what is told to the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +76,10 @@ impl Grants {
         };
         self.frame(number).store(frame, Ordering::Relaxed);
         self.domain(number).store(domain, Ordering::Relaxed);
-        let read_only = if is_read_only { READ_ONLY } else { 0 };
+        let read_only = if is_read_only { GTF_readonly } else { 0 };
         // From here on the other guest can use it.
         self.flags(number)
-            .store(PERMIT_ACCESS | read_only, Ordering::Release);
+            .store(GTF_permit_access | read_only, Ordering::Release);
         Ok(Grant(number))
     }
 
@@ -112,24 +111,24 @@ impl Grants {
     }
 
     fn flags(&self, number: u32) -> &AtomicU16 {
-        // SAFETY: the first half word of an entry of the table.
-        unsafe { AtomicU16::from_ptr(self.entry(number).cast()) }
+        // SAFETY: in an entry of the table, for as long as that is there.
+        unsafe { AtomicU16::from_ptr(&raw mut (*self.entry(number)).flags) }
     }
 
     fn domain(&self, number: u32) -> &AtomicU16 {
-        // SAFETY: the second half word.
-        unsafe { AtomicU16::from_ptr(self.entry(number).add(2).cast()) }
+        // SAFETY: as above.
+        unsafe { AtomicU16::from_ptr(&raw mut (*self.entry(number)).domid) }
     }
 
     fn frame(&self, number: u32) -> &AtomicU32 {
-        // SAFETY: the second word.
-        unsafe { AtomicU32::from_ptr(self.entry(number).add(4).cast()) }
+        // SAFETY: as above.
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.entry(number)).frame) }
     }
 
-    fn entry(&self, number: u32) -> *mut u8 {
+    fn entry(&self, number: u32) -> *mut grant_entry_v1 {
         debug_assert!(number < self.entries);
         // SAFETY: inside the table.
-        unsafe { self.table.add(number as usize * ENTRY_BYTES) }
+        unsafe { self.table.cast::<grant_entry_v1>().add(number as usize) }
     }
 }
 

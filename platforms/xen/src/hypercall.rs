@@ -8,7 +8,10 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
 
-use crate::abi::{evtchn, nr, sched};
+use crate::abi::{
+    __HYPERVISOR_event_channel_op, __HYPERVISOR_grant_table_op, __HYPERVISOR_sched_op,
+    EVTCHNOP_send, SCHEDOP_yield, evtchn_send,
+};
 
 /// The code that enters Xen; [`by_syscall`] until somebody knows better.
 static WAY: AtomicUsize = AtomicUsize::new(0);
@@ -98,11 +101,11 @@ pub unsafe fn ask(nr: usize, arguments: [usize; 5]) -> Result<usize, Errno> {
 /// What Xen says.
 ///
 /// # Safety
-/// `T` is what the operation takes (`abi::evtchn`).
+/// `T` is what the operation takes (`abi`).
 pub unsafe fn event_channel<T>(operation: usize, argument: &mut T) -> Result<(), Errno> {
     let arguments = [operation, &raw mut *argument as usize, 0, 0, 0];
     // SAFETY: as the caller promises.
-    unsafe { ask(nr::EVENT_CHANNEL_OP, arguments) }.map(|_| ())
+    unsafe { ask(__HYPERVISOR_event_channel_op, arguments) }.map(|_| ())
 }
 
 /// An operation of grant tables for each of `arguments`; each holds its own answer.
@@ -121,7 +124,7 @@ pub unsafe fn grant_table<T>(operation: usize, arguments: &mut [T]) -> Result<()
         0,
     ];
     // SAFETY: as the caller promises.
-    unsafe { ask(nr::GRANT_TABLE_OP, words) }.map(|_| ())
+    unsafe { ask(__HYPERVISOR_grant_table_op, words) }.map(|_| ())
 }
 
 /// Tells the other side of a channel that there is something to do.
@@ -130,11 +133,11 @@ pub unsafe fn grant_table<T>(operation: usize, arguments: &mut [T]) -> Result<()
 /// `EINVAL`: there is no such channel.
 pub fn notify(port: u32) -> Result<(), Errno> {
     // SAFETY: the argument is the operation's.
-    unsafe { event_channel(evtchn::SEND, &mut evtchn::Port { port }) }
+    unsafe { event_channel(EVTCHNOP_send, &mut evtchn_send { port }) }
 }
 
 /// Gives the processor to others for a moment.
 pub fn give_way() {
     // SAFETY: it has no arguments.
-    unsafe { call(nr::SCHED_OP, [sched::YIELD, 0, 0, 0, 0]) };
+    unsafe { call(__HYPERVISOR_sched_op, [SCHEDOP_yield, 0, 0, 0, 0]) };
 }

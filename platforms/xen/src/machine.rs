@@ -29,7 +29,7 @@ pub trait Machine: Sync {
     /// # Safety
     /// Nobody uses that page.
     unsafe fn place_grants(&self, page: usize, index: usize, frame: u64);
-    /// How another guest's page is mapped there (`abi::grant`).
+    /// How another guest's page is mapped there (`GNTMAP_…`).
     fn map_flags(&self) -> u32;
     /// Makes the place of a page free for another guest's page.
     ///

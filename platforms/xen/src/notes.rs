@@ -7,21 +7,17 @@
 
 use core::arch::global_asm;
 
+use crate::abi::{
+    XEN_ELFNOTE_ENTRY, XEN_ELFNOTE_GUEST_OS, XEN_ELFNOTE_LOADER, XEN_ELFNOTE_PADDR_OFFSET,
+    XEN_ELFNOTE_PHYS32_ENTRY, XEN_ELFNOTE_SUPPORTED_FEATURES, XEN_ELFNOTE_VIRT_BASE,
+    XEN_ELFNOTE_XEN_VERSION, XENFEAT_dom0, XENFEAT_writable_page_tables,
+};
 use crate::pv::entry;
 use crate::pvh;
 
-const ENTRY: u32 = 1;
-const VIRT_BASE: u32 = 3;
-const PADDR_OFFSET: u32 = 4;
-const XEN_VERSION: u32 = 5;
-const GUEST_OS: u32 = 6;
-const LOADER: u32 = 8;
-const PHYS32_ENTRY: u32 = 18;
-const SUPPORTED_FEATURES: u32 = 17;
-/// It can be a machine's first guest.
-const FEATURE_DOM0: u32 = 1 << 11;
-/// It asks before it changes page tables, and needs no help if it does not.
-const FEATURE_WRITABLE_PAGE_TABLES: u32 = 1;
+/// It can be a machine's first guest; it asks before it changes page tables, and needs no help if it does
+/// not.
+const FEATURES: u32 = 1 << XENFEAT_dom0 | 1 << XENFEAT_writable_page_tables;
 
 global_asm!(
     r#"
@@ -54,15 +50,15 @@ global_asm!(
     .popsection
     .purgem muslin_xen_word
     "#,
-    guest_os = const GUEST_OS,
-    xen_version = const XEN_VERSION,
-    loader = const LOADER,
-    virt_base = const VIRT_BASE,
-    paddr_offset = const PADDR_OFFSET,
-    entry_kind = const ENTRY,
+    guest_os = const XEN_ELFNOTE_GUEST_OS,
+    xen_version = const XEN_ELFNOTE_XEN_VERSION,
+    loader = const XEN_ELFNOTE_LOADER,
+    virt_base = const XEN_ELFNOTE_VIRT_BASE,
+    paddr_offset = const XEN_ELFNOTE_PADDR_OFFSET,
+    entry_kind = const XEN_ELFNOTE_ENTRY,
     entry = sym entry::enter,
-    pvh_entry_kind = const PHYS32_ENTRY,
+    pvh_entry_kind = const XEN_ELFNOTE_PHYS32_ENTRY,
     pvh_entry = sym pvh::entry::__muslin_xen_pvh,
-    supported_features = const SUPPORTED_FEATURES,
-    features = const FEATURE_DOM0 | FEATURE_WRITABLE_PAGE_TABLES,
+    supported_features = const XEN_ELFNOTE_SUPPORTED_FEATURES,
+    features = const FEATURES,
 );

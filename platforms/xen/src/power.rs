@@ -1,6 +1,9 @@
 //! The end of the guest: its status in the console's last line, as Xen knows a reason only.
 
-use crate::abi::{nr, sched};
+use crate::abi::{
+    __HYPERVISOR_sched_op, SCHEDOP_shutdown, SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_reboot,
+    sched_shutdown,
+};
 use crate::console;
 use crate::hypercall::call;
 use crate::outside;
@@ -22,17 +25,17 @@ pub fn end(status: i32, is_broken: bool, is_first: bool) -> ! {
         console::write(text);
     }
     console::drain();
-    let shutdown = sched::Shutdown {
+    let shutdown = sched_shutdown {
         reason: match (is_first, is_broken) {
-            (true, _) => sched::REASON_REBOOT,
-            (false, true) => sched::REASON_CRASH,
-            (false, false) if outside::is_restart() => sched::REASON_REBOOT,
-            (false, false) => sched::REASON_POWEROFF,
+            (true, _) => SHUTDOWN_reboot,
+            (false, true) => SHUTDOWN_crash,
+            (false, false) if outside::is_restart() => SHUTDOWN_reboot,
+            (false, false) => SHUTDOWN_poweroff,
         },
     };
-    let arguments = [sched::SHUTDOWN, &raw const shutdown as usize, 0, 0, 0];
+    let arguments = [SCHEDOP_shutdown, &raw const shutdown as usize, 0, 0, 0];
     loop {
         // SAFETY: the argument is the operation's.
-        unsafe { call(nr::SCHED_OP, arguments) };
+        unsafe { call(__HYPERVISOR_sched_op, arguments) };
     }
 }

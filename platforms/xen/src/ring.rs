@@ -7,18 +7,20 @@
 //! Source: Xen 4.17 `xen/include/public/io/ring.h`.
 
 use core::marker::PhantomData;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use crate::PAGE_BYTES;
+use crate::abi::blkif_sring;
 
 /// Words at the start of the page: how many requests were made, from how many on the other side wants
-/// to be told, and the same of responses.
-const REQUESTS: usize = 0;
-const REQUEST_EVENT: usize = 1;
-const RESPONSES: usize = 2;
-const RESPONSE_EVENT: usize = 3;
+/// to be told, and the same of responses. All rings begin as the disks' does.
+const REQUESTS: usize = offset_of!(blkif_sring, req_prod) / 4;
+const REQUEST_EVENT: usize = offset_of!(blkif_sring, req_event) / 4;
+const RESPONSES: usize = offset_of!(blkif_sring, rsp_prod) / 4;
+const RESPONSE_EVENT: usize = offset_of!(blkif_sring, rsp_event) / 4;
 /// Where the entries begin.
-const ENTRIES_AT: usize = 64;
+const ENTRIES_AT: usize = offset_of!(blkif_sring, ring);
 
 /// What the other side did that it must not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ impl<Q: Copy, S: Copy> Ring<Q, S> {
     ///
     /// # Safety
     /// The page at `page` is writable, aligned, and nobody else's but the other side's, for ever. `Q` and
-    /// `S` are plain numbers without padding, for which any bytes are valid.
+    /// `S` are plain numbers, for which any bytes are valid, and `Q` has no padding.
     pub unsafe fn new(page: *mut u8) -> Self {
         let ring = Self {
             page,

@@ -4,7 +4,9 @@ use core::cell::UnsafeCell;
 
 use muslin_abi::Errno;
 
-use crate::abi::DOMID_SELF;
+use crate::abi::{
+    __guest_handle_xen_pfn_t, DOMID_SELF, GNTST_okay, GNTTABOP_setup_table, gnttab_setup_table,
+};
 use crate::grants::{Grant, Grants};
 use crate::guest::Guest;
 use crate::hypercall::{grant_table, notify};
@@ -77,33 +79,23 @@ pub fn with<T>(work: impl FnOnce(&mut Shared) -> Result<T, Errno>) -> Result<T, 
     place.as_mut().ok_or(Errno::ENODEV).and_then(work)
 }
 
-/// `struct gnttab_setup_table`.
-#[repr(C)]
-struct SetupTable {
-    domain: u16,
-    count: u32,
-    status: i16,
-    frames: *mut u64,
-}
-
-/// The operation of grant tables that tells where the table is.
-const SETUP_TABLE: usize = 2;
-
 impl Shared {
     fn set_up() -> Result<Self, Errno> {
         let ring = host::xenstore().ok_or(Errno::ENODEV)?;
         let port = ring.port;
         events::watch(port)?;
         let mut frames = [0; TABLE_PAGES];
-        let mut setup = SetupTable {
-            domain: DOMID_SELF,
-            count: TABLE_PAGES as u32,
-            status: 0,
-            frames: frames.as_mut_ptr(),
+        let mut setup = gnttab_setup_table {
+            dom: DOMID_SELF,
+            nr_frames: TABLE_PAGES as u32,
+            status: GNTST_okay,
+            frame_list: __guest_handle_xen_pfn_t {
+                p: frames.as_mut_ptr(),
+            },
         };
         // SAFETY: the operation's argument, with room for as many frames as are asked for.
-        unsafe { grant_table(SETUP_TABLE, core::slice::from_mut(&mut setup)) }?;
-        if setup.status != 0 {
+        unsafe { grant_table(GNTTABOP_setup_table, core::slice::from_mut(&mut setup)) }?;
+        if setup.status != GNTST_okay {
             return Err(Errno::EIO);
         }
         for (index, (page, frame)) in TABLE.iter().zip(frames).enumerate() {

@@ -5,6 +5,7 @@
 
 use muslin_abi::Errno;
 
+use crate::abi;
 use crate::guest::Guest;
 use crate::ring::Broken;
 use crate::xenstore::{ALONE, Bell, PATH_BYTES_MAX, Store, decimal};
@@ -18,15 +19,15 @@ pub struct State(pub u64);
 
 impl State {
     /// The back end waits for what the front end says.
-    pub const INIT_WAIT: Self = Self(2);
+    pub const INIT_WAIT: Self = Self(abi::XenbusStateInitWait);
     /// This end has said everything.
-    pub const INITIALISED: Self = Self(3);
+    pub const INITIALISED: Self = Self(abi::XenbusStateInitialised);
     /// The device works.
-    pub const CONNECTED: Self = Self(4);
+    pub const CONNECTED: Self = Self(abi::XenbusStateConnected);
     /// This end goes away, or has gone.
-    pub const CLOSING: Self = Self(5);
+    pub const CLOSING: Self = Self(abi::XenbusStateClosing);
     /// See [`CLOSING`](Self::CLOSING).
-    pub const CLOSED: Self = Self(6);
+    pub const CLOSED: Self = Self(abi::XenbusStateClosed);
 }
 
 /// Part of a path.

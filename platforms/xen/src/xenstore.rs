@@ -7,24 +7,27 @@
 //!
 //! Source: Xen 4.17 `docs/misc/xenstore-ring.txt`, `docs/misc/xenstore.txt`, `io/xs_wire.h`.
 
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use muslin_abi::Errno;
 
+use crate::abi::{self, xenstore_domain_interface};
+
 /// Bytes of each of the two rings.
-const RING_BYTES: usize = 1024;
+const RING_BYTES: usize = abi::XENSTORE_RING_SIZE;
 /// Where in the page they are, and the words that count their bytes: made and taken.
-const OUT_AT: usize = 0;
-const IN_AT: usize = RING_BYTES;
-const OUT_TAKEN: usize = 2 * RING_BYTES;
-const OUT_MADE: usize = OUT_TAKEN + 4;
-const IN_TAKEN: usize = OUT_MADE + 4;
-const IN_MADE: usize = IN_TAKEN + 4;
+const OUT_AT: usize = offset_of!(xenstore_domain_interface, req);
+const IN_AT: usize = offset_of!(xenstore_domain_interface, rsp);
+const OUT_TAKEN: usize = offset_of!(xenstore_domain_interface, req_cons);
+const OUT_MADE: usize = offset_of!(xenstore_domain_interface, req_prod);
+const IN_TAKEN: usize = offset_of!(xenstore_domain_interface, rsp_cons);
+const IN_MADE: usize = offset_of!(xenstore_domain_interface, rsp_prod);
 
 /// Bytes of a message's header: what it is, whose answer, in which transaction, and how long.
-const HEADER_BYTES: usize = 16;
+const HEADER_BYTES: usize = size_of::<abi::xsd_sockmsg>();
 /// The longest content of a message.
-pub const CONTENT_BYTES_MAX: usize = 4096;
+pub const CONTENT_BYTES_MAX: usize = abi::XENSTORE_PAYLOAD_MAX;
 /// The longest path.
 pub const PATH_BYTES_MAX: usize = 256;
 
@@ -32,18 +35,18 @@ pub const PATH_BYTES_MAX: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 enum Kind {
-    Directory = 1,
-    Read = 2,
-    Permissions = 3,
-    Watch = 4,
-    Unwatch = 5,
-    TransactionStart = 6,
-    TransactionEnd = 7,
-    Write = 11,
-    Remove = 13,
-    Permit = 14,
-    WatchEvent = 15,
-    Error = 16,
+    Directory = abi::XS_DIRECTORY,
+    Read = abi::XS_READ,
+    Permissions = abi::XS_GET_PERMS,
+    Watch = abi::XS_WATCH,
+    Unwatch = abi::XS_UNWATCH,
+    TransactionStart = abi::XS_TRANSACTION_START,
+    TransactionEnd = abi::XS_TRANSACTION_END,
+    Write = abi::XS_WRITE,
+    Remove = abi::XS_RM,
+    Permit = abi::XS_SET_PERMS,
+    WatchEvent = abi::XS_WATCH_EVENT,
+    Error = abi::XS_ERROR,
 }
 
 /// How often a transaction that others came between is tried.

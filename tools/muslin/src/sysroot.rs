@@ -12,8 +12,9 @@ use crate::failure::{Failure, one_line};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Environment:
-  MUSL_TARBALL  musl's release as a file [default: the one in the cache]
-  MUSLIN_CACHE  the cache [default: $XDG_CACHE_HOME/muslin, ~/.cache/muslin]
+  MUSL_TARBALL        musl's release as a file [default: the one in the cache]
+  MUSLIN_CACHE        the cache [default: $XDG_CACHE_HOME/muslin, ~/.cache/muslin]
+  MUSLIN_XEN_INCLUDE  the directory with Xen's headers in xen/, for xen [default: /usr/include]
 
 Example:
   muslin sysroot --flavour stock --out out/stock")]

@@ -119,8 +119,8 @@ pub struct Sysroot {
 
 /// Builds the wanted sysroot, or takes it from the cache.
 ///
-/// The result depends on nothing but the tarball, the patches, the runtime's sources and the tools'
-/// versions; those make the cache key. Several calls at once wait for each other.
+/// The result depends on nothing but the tarball, the patches, the runtime's sources, for Xen its headers,
+/// and the tools' versions; those make the cache key. Several calls at once wait for each other.
 ///
 /// # Errors
 /// No or a wrong tarball, a patch that does not apply, a missing or failing tool, a full disk. Each
@@ -178,6 +178,9 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
     key.text("kernel headers", install::kernel_headers_state());
     if feature.is_some() {
         runtime::add_inputs(&mut key, &root, &toolchain)?;
+    }
+    if request.flavour == Flavour::Xen {
+        runtime::add_xen_headers(&mut key, &runtime::xen_include())?;
     }
     let name = format!("sysroot-{}-{}", request.flavour.name(), key.hex());
 

@@ -35,6 +35,8 @@ const EXPORTS: &str = "shim/runtime/exports.txt";
 /// Files that go into the sysroot as they are.
 const HEADER: &str = "shim/include/muslin.h";
 const LINKER_SCRIPT: &str = "shim/muslin.ld";
+/// The variable that names another directory with Xen's headers than the system's.
+const XEN_INCLUDE_VARIABLE: &str = "MUSLIN_XEN_INCLUDE";
 /// All that the object and the sysroot are made from.
 const INPUTS: [&str; 10] = [
     "Cargo.toml",
@@ -55,7 +57,8 @@ const SOLO5_NOTE: &[u8] = b"\x06\0\0\0\x10\0\0\0ABI1Solo5\0\0\0";
 pub(crate) const SOLO5_HVT: u32 = 1;
 /// Prefixes of variables that would change what the nested cargo does; it shall build the
 /// same object under `cargo build`, `muslin cargo` and by hand.
-const FOREIGN_VARIABLES: [&str; 11] = [
+const FOREIGN_VARIABLES: [&str; 12] = [
+    "BINDGEN_EXTRA_CLANG_ARGS",
     "CARGO_BUILD_",
     "CARGO_CFG_",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -87,6 +90,27 @@ pub(crate) fn add_inputs(key: &mut Key, root: &Path, toolchain: &Toolchain) -> R
         &tool::output(&mut rust("rustc", root, "-vV"), "asking")?,
     );
     Ok(())
+}
+
+/// Adds to a cache key what the runtime for Xen also depends on: Xen's headers, which its build script
+/// translates.
+///
+/// # Errors
+/// They are not there, or cannot be read.
+pub(crate) fn add_xen_headers(key: &mut Key, include: &Path) -> Result<(), Error> {
+    let probe = include.join("xen/xen.h");
+    if !probe.exists() {
+        return Err(Error::Setting(format!(
+            "Xen's headers are needed and {} does not exist: install libxen-dev (Debian's name) or run `make setup` in Muslin's repository, or set {XEN_INCLUDE_VARIABLE} to the directory that has xen/xen.h",
+            probe.display()
+        )));
+    }
+    key.tree(include, "xen")
+}
+
+/// The directory with Xen's headers, as the build script of crate `muslin-xen` finds it.
+pub(crate) fn xen_include() -> PathBuf {
+    env::var_os(XEN_INCLUDE_VARIABLE).map_or_else(|| "/usr/include".into(), PathBuf::from)
 }
 
 /// Builds the objects for one platform and puts them, the C header and the linker script into the
@@ -330,6 +354,25 @@ mod tests {
             list(text).collect::<Vec<_>>(),
             ["__muslin_boot", "muslin_register"]
         );
+    }
+
+    #[test]
+    fn the_key_has_the_headers_of_xen_and_says_when_they_are_missing() {
+        let include = tempfile::tempdir().unwrap();
+        let key = || {
+            let mut key = Key::new("1");
+            add_xen_headers(&mut key, include.path()).map(|()| key.hex())
+        };
+        let error = key().err().unwrap().to_string();
+        assert!(error.contains("install libxen-dev"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+        fs::create_dir_all(include.path().join("xen/io")).unwrap();
+        fs::write(include.path().join("xen/xen.h"), "#define DOMID_SELF 1").unwrap();
+        fs::write(include.path().join("xen/io/ring.h"), "").unwrap();
+        let one = key().unwrap();
+        assert_eq!(key().unwrap(), one);
+        fs::write(include.path().join("xen/io/ring.h"), "#define SIZE 2").unwrap();
+        assert_ne!(key().unwrap(), one);
     }
 
     #[test]

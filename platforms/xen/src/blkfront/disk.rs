@@ -5,12 +5,16 @@
 //!
 //! Source: Xen 4.17 `xen/include/public/io/blkif.h`.
 
+use core::mem::offset_of;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use muslin_abi::Errno;
 
 use crate::PAGE_BYTES;
+use crate::abi::{
+    self, blkif_request, blkif_request_discard, blkif_request_indirect, blkif_response,
+};
 use crate::grants::Grant;
 use crate::guest::{Guest, Taken};
 use crate::ring::{Broken, Full, Open, Ring};
@@ -20,7 +24,7 @@ use crate::xenbus::{Front, State};
 /// What places on a disk and parts of a page are counted in, however large its sectors are.
 pub const UNIT_BYTES: usize = 512;
 /// Pages of a request that names them itself.
-const SEGMENTS: usize = 11;
+const SEGMENTS: usize = abi::BLKIF_MAX_SEGMENTS_PER_REQUEST;
 /// Pages of a transfer.
 pub const POOL: usize = 32;
 /// Requests at a time.
@@ -28,22 +32,9 @@ const REQUESTS: usize = POOL.div_ceil(SEGMENTS);
 /// What is granted: the pages of a transfer, their list, and the ring.
 const GRANTS: usize = POOL + 2;
 
-const READ: u8 = 0;
-const WRITE: u8 = 1;
-const BARRIER: u8 = 2;
-const FLUSH: u8 = 3;
-const DISCARD: u8 = 5;
-const INDIRECT: u8 = 6;
-
 /// How long a back end that is given up may take to end what it was asked for, and how often that is looked at.
 const LET_GO_NS_MAX: u64 = 5_000_000_000;
 const LET_GO_STEP_NS: u64 = 10_000_000;
-
-const OKAY: i16 = 0;
-const NOT_SUPPORTED: i16 = -2;
-
-/// In what the back end says of a disk: it cannot be written.
-const READ_ONLY: u64 = 4;
 
 /// Pages that a disk shares with its back end.
 #[derive(Debug)]
@@ -69,9 +60,10 @@ static TRANSFER: [Page; POOL] = [const { Page::new() }; POOL];
 /// A back end that was given up still has some of them: no other disk may use them.
 static IS_TRANSFER_LOST: AtomicBool = AtomicBool::new(false);
 
-/// A request. What stands in some places depends on the operation: for [`INDIRECT`] it is what `count` says,
-/// `handle` is the number of pages, and the handle is in `rest` with the grant of their list; for [`DISCARD`]
-/// the number of units is in `rest`.
+/// A request of any kind, without holes that what is left in memory would show through. What stands in some
+/// places depends on the operation: for [`abi::BLKIF_OP_INDIRECT`] it is what `count` says, `handle` is the
+/// number of pages, and the handle is in `rest` with the grant of their list; for
+/// [`abi::BLKIF_OP_DISCARD`] the number of units is in `rest`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 struct Request {
@@ -84,21 +76,27 @@ struct Request {
     rest: [u64; SEGMENTS],
 }
 
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct Response {
-    id: u64,
-    operation: u8,
-    pad: u8,
-    status: i16,
-    pad2: u32,
-}
+const _: () = {
+    assert!(size_of::<Request>() == size_of::<blkif_request>());
+    assert!(offset_of!(Request, operation) == offset_of!(blkif_request, operation));
+    assert!(offset_of!(Request, count) == offset_of!(blkif_request, nr_segments));
+    assert!(offset_of!(Request, handle) == offset_of!(blkif_request, handle));
+    assert!(offset_of!(Request, id) == offset_of!(blkif_request, id));
+    assert!(offset_of!(Request, unit) == offset_of!(blkif_request, sector_number));
+    assert!(offset_of!(Request, rest) == offset_of!(blkif_request, seg));
+    assert!(offset_of!(Request, rest) == offset_of!(blkif_request_discard, nr_sectors));
+    assert!(offset_of!(Request, count) == offset_of!(blkif_request_indirect, indirect_op));
+    assert!(offset_of!(Request, handle) == offset_of!(blkif_request_indirect, nr_segments));
+    assert!(offset_of!(Request, rest) == offset_of!(blkif_request_indirect, handle));
+    assert!(offset_of!(Request, rest) + 4 == offset_of!(blkif_request_indirect, indirect_grefs));
+    assert!(Ring::<Request, blkif_response>::SIZE == abi::blkif_ring_size);
+};
 
 /// A disk that works, or did.
 #[derive(Debug)]
 pub struct Disk {
     front: Front,
-    ring: Ring<Request, Response>,
+    ring: Ring<Request, blkif_response>,
     open: Open<(), REQUESTS>,
     port: u32,
     handle: u16,
@@ -212,10 +210,10 @@ impl Disk {
             list_grant,
             capacity_bytes: capacity_bytes.ok_or(Errno::EPROTO)? & !(sector_bytes - 1),
             sector_bytes: sector_bytes as usize,
-            is_read_only: offers("info") & READ_ONLY != 0,
+            is_read_only: offers("info") & abi::VDISK_READONLY != 0,
             flush: match (offers("feature-flush-cache"), offers("feature-barrier")) {
-                (1, _) => Some(FLUSH),
-                (_, 1) => Some(BARRIER),
+                (1, _) => Some(abi::BLKIF_OP_FLUSH_DISKCACHE),
+                (_, 1) => Some(abi::BLKIF_OP_WRITE_BARRIER),
                 _ => None,
             },
             can_discard: offers("feature-discard") == 1,
@@ -269,7 +267,7 @@ impl Disk {
         self.check_place(offset_bytes, bytes.len() as u64)?;
         let mut at = offset_bytes;
         for part in bytes.chunks_mut(POOL * PAGE_BYTES) {
-            self.transfer(guest, READ, at, part.len())?;
+            self.transfer(guest, abi::BLKIF_OP_READ, at, part.len())?;
             for (page, piece) in TRANSFER.iter().zip(part.chunks_mut(PAGE_BYTES)) {
                 // SAFETY: the page is this transfer's; the back end may write it, and that is all.
                 unsafe {
@@ -303,7 +301,7 @@ impl Disk {
                         .copy_from_nonoverlapping(piece.as_ptr(), piece.len())
                 };
             }
-            self.transfer(guest, WRITE, at, part.len())?;
+            self.transfer(guest, abi::BLKIF_OP_WRITE, at, part.len())?;
             at += part.len() as u64;
         }
         Ok(())
@@ -348,7 +346,7 @@ impl Disk {
         }
         let mut rest = [0; SEGMENTS];
         rest[0] = len_bytes / UNIT_BYTES as u64;
-        self.ask(DISCARD, 0, self.handle, offset_bytes, rest)?;
+        self.ask(abi::BLKIF_OP_DISCARD, 0, self.handle, offset_bytes, rest)?;
         self.answers(guest)
     }
 
@@ -424,7 +422,7 @@ impl Disk {
         }
         let mut rest = [0; SEGMENTS];
         rest[0] = u64::from(self.handle) | u64::from(self.list_grant.0) << 32;
-        self.ask(INDIRECT, operation, count as u16, at, rest)
+        self.ask(abi::BLKIF_OP_INDIRECT, operation, count as u16, at, rest)
     }
 
     fn ask(
@@ -465,8 +463,8 @@ impl Disk {
             };
             self.open.take(response.id)?;
             match response.status {
-                OKAY => {}
-                NOT_SUPPORTED => failed = failed.or(Some(Errno::EOPNOTSUPP)),
+                abi::BLKIF_RSP_OKAY => {}
+                abi::BLKIF_RSP_EOPNOTSUPP => failed = failed.or(Some(Errno::EOPNOTSUPP)),
                 _ => failed = Some(Errno::EIO),
             }
         }

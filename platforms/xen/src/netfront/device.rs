@@ -7,6 +7,7 @@
 //!
 //! Source: Xen 4.17 `xen/include/public/io/netif.h`.
 
+use core::mem::offset_of;
 use core::sync::atomic::{Ordering, fence};
 
 use muslin_abi::Errno;
@@ -14,6 +15,11 @@ use muslin_abi::net_device::{HEADER_BYTES, OFFLOAD_BYTES};
 
 use super::offload::Left;
 use crate::PAGE_BYTES;
+use crate::abi::{
+    self, NETRXF_csum_blank, NETRXF_data_validated, NETRXF_extra_info, NETRXF_more_data,
+    NETTXF_csum_blank, NETTXF_data_validated, NETTXF_extra_info, NETTXF_more_data,
+    netif_extra_info, netif_rx_request, netif_rx_response, netif_tx_request, netif_tx_response,
+};
 use crate::grants::Grant;
 use crate::guest::{Guest, Taken};
 use crate::ring::{Broken, Open, Ring};
@@ -27,60 +33,16 @@ const PLACES_MAX: usize = 20;
 /// What is granted.
 const GRANTS: usize = 2 * PAGES + 2;
 
-/// In a request: the checksum is missing, and is known to be right.
-const OUT_NO_SUM: u16 = 1 << 0;
-const OUT_GOOD_SUM: u16 = 1 << 1;
-/// In a response: the same, the other way round.
-const IN_GOOD_SUM: u16 = 1 << 0;
-const IN_NO_SUM: u16 = 1 << 1;
-/// The frame goes on in the next place.
-const MORE_DATA: u16 = 1 << 2;
-/// What is said about the frame comes in the next place.
-const EXTRA: u16 = 1 << 3;
-
-/// What is said about a frame: how it is to be cut, and whether more is said.
-const EXTRA_CUT: u8 = 1;
-const EXTRA_MORE: u8 = 1;
-
-/// The answer to a place that was no request.
-const NOTHING: i16 = 1;
-
-/// A part of a frame that goes.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct Outgoing {
-    grant: u32,
-    offset: u16,
-    flags: u16,
-    id: u16,
-    size: u16,
-}
-
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct Gone {
-    id: u16,
-    status: i16,
-}
-
-/// A page for what comes.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct Offer {
-    id: u16,
-    pad: u16,
-    grant: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct Incoming {
-    id: u16,
-    offset: u16,
-    flags: u16,
-    /// The length of this part, or an error.
-    status: i16,
-}
+const _: () = {
+    assert!(Ring::<netif_tx_request, netif_tx_response>::SIZE == abi::netif_tx_ring_size);
+    assert!(Ring::<netif_rx_request, netif_rx_response>::SIZE == abi::netif_rx_ring_size);
+    // What is said about a frame, as requests and responses hold it.
+    assert!(offset_of!(netif_tx_request, gref) == offset_of!(netif_extra_info, type_));
+    assert!(offset_of!(netif_tx_request, gref) + 2 == offset_of!(netif_extra_info, u));
+    assert!(offset_of!(netif_rx_response, id) == offset_of!(netif_extra_info, type_));
+    assert!(offset_of!(netif_rx_response, id) + 1 == offset_of!(netif_extra_info, flags));
+    assert!(offset_of!(netif_rx_response, offset) == offset_of!(netif_extra_info, u));
+};
 
 /// The pages of a device.
 #[derive(Debug)]
@@ -117,12 +79,12 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Net {
     front: Front,
-    out: Ring<Outgoing, Gone>,
+    out: Ring<netif_tx_request, netif_tx_response>,
     out_open: Open<(), PAGES>,
     out_grants: [Grant; PAGES],
     /// Places in the ring of what goes that are no requests, and are not answered yet.
     out_extras: usize,
-    incoming: Ring<Offer, Incoming>,
+    incoming: Ring<netif_rx_request, netif_rx_response>,
     in_grants: [Grant; PAGES],
     /// The page of the next response.
     in_next: usize,
@@ -281,10 +243,10 @@ impl Net {
 
     /// Offers a page that is not.
     fn offer(&mut self, page: usize) {
-        let offer = Offer {
+        let offer = netif_rx_request {
             id: page as u16,
             pad: 0,
-            grant: self.in_grants[page].0,
+            gref: self.in_grants[page].0,
         };
         // The ring has more room than there are pages.
         let _ = self.incoming.push(offer);
@@ -363,10 +325,10 @@ impl Net {
         }
         let mut flags = 0;
         if left.needs_sum {
-            flags |= OUT_NO_SUM | OUT_GOOD_SUM;
+            flags |= NETTXF_csum_blank | NETTXF_data_validated;
         }
         if left.cut.is_some() {
-            flags |= EXTRA;
+            flags |= NETTXF_extra_info;
         }
         for (at, piece) in frame.chunks(PAGE_BYTES).enumerate() {
             let Ok(id) = self.out_open.put(()) else {
@@ -379,10 +341,10 @@ impl Net {
             }
             let is_last = at + 1 == count;
             // The ring has more room than there are pages.
-            let _ = self.out.push(Outgoing {
-                grant: self.out_grants[id].0,
+            let _ = self.out.push(netif_tx_request {
+                gref: self.out_grants[id].0,
                 offset: 0,
-                flags: flags | if is_last { 0 } else { MORE_DATA },
+                flags: flags | if is_last { 0 } else { NETTXF_more_data },
                 id: id as u16,
                 // The first one tells how long all of them are.
                 size: if at == 0 { frame.len() } else { piece.len() } as u16,
@@ -391,8 +353,8 @@ impl Net {
             if let Some((kind, size)) = left.cut
                 && at == 0
             {
-                let _ = self.out.push(Outgoing {
-                    grant: u32::from(EXTRA_CUT) | u32::from(size) << 16,
+                let _ = self.out.push(netif_tx_request {
+                    gref: u32::from(abi::XEN_NETIF_EXTRA_TYPE_GSO) | u32::from(size) << 16,
                     offset: kind.into(),
                     flags: 0,
                     id: 0,
@@ -410,7 +372,7 @@ impl Net {
     /// Takes pages back that were sent.
     fn take_back_sent(&mut self) -> Result<(), Broken> {
         while let Some(gone) = self.out.pop()? {
-            if gone.status == NOTHING {
+            if gone.status == abi::NETIF_RSP_NULL {
                 let less = self.out_extras.checked_sub(1);
                 self.out_extras = less.ok_or(Broken::Id(gone.id.into()))?;
             } else {
@@ -423,7 +385,7 @@ impl Net {
 
 impl Frame {
     /// Takes what stands in the next place of the ring, whose page this is.
-    fn take(&mut self, incoming: Incoming, page: usize) -> Result<(), Broken> {
+    fn take(&mut self, incoming: netif_rx_response, page: usize) -> Result<(), Broken> {
         if self.places == PLACES_MAX {
             return Err(Broken::Length {
                 said: PLACES_MAX as u32 + 1,
@@ -433,8 +395,8 @@ impl Frame {
         self.places += 1;
         if self.has_extra {
             let [kind, more] = incoming.id.to_le_bytes();
-            self.has_extra = more & EXTRA_MORE != 0;
-            if kind == EXTRA_CUT {
+            self.has_extra = more & abi::XEN_NETIF_EXTRA_FLAG_MORE != 0;
+            if kind == abi::XEN_NETIF_EXTRA_TYPE_GSO {
                 self.left.cut = Some((incoming.flags as u8, incoming.offset));
             }
             return Ok(());
@@ -443,11 +405,11 @@ impl Frame {
             return Err(Broken::Id(incoming.id.into()));
         }
         if self.places == 1 {
-            self.has_extra = incoming.flags & EXTRA != 0;
-            self.left.needs_sum = incoming.flags & IN_NO_SUM != 0;
-            self.left.has_good_sum = incoming.flags & IN_GOOD_SUM != 0;
+            self.has_extra = incoming.flags & NETRXF_extra_info != 0;
+            self.left.needs_sum = incoming.flags & NETRXF_csum_blank != 0;
+            self.left.has_good_sum = incoming.flags & NETRXF_data_validated != 0;
         }
-        self.has_more = incoming.flags & MORE_DATA != 0;
+        self.has_more = incoming.flags & NETRXF_more_data != 0;
         let Ok(len) = usize::try_from(incoming.status) else {
             // An error is a frame less.
             self.is_dropped = true;

@@ -5,13 +5,15 @@
 
 use muslin_abi::net_device::{HEADER_BYTES, OFFLOAD_BYTES};
 
+use crate::abi::{XEN_NETIF_GSO_TYPE_TCPV4, XEN_NETIF_GSO_TYPE_TCPV6};
+
 /// In the header: a checksum is missing, or was found right.
 const NEEDS_SUM: u8 = 1;
 const HAS_GOOD_SUM: u8 = 2;
 /// In the header: a segment of TCP is to be cut, over IPv4 or over IPv6.
 const CUT: [u8; 2] = [1, 4];
 /// The same in a ring.
-const CUT_IN_RING: [u8; 2] = [1, 2];
+const CUT_IN_RING: [u8; 2] = [XEN_NETIF_GSO_TYPE_TCPV4, XEN_NETIF_GSO_TYPE_TCPV6];
 
 /// The fields of an Ethernet header, and of those of IP, that say where a checksum belongs.
 const KIND: core::ops::Range<usize> = 12..14;

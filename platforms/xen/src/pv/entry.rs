@@ -13,19 +13,19 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use muslin_arch::traps::{self, Frame, PAGE_FAULT, VECTORS, WITH_ERROR_CODE};
 
 use crate::abi::{
-    CALLBACKOP_REGISTER, CALLBACKTYPE_EVENT, CALLBACKTYPE_FAILSAFE, CALLBACKTYPE_SYSCALL,
-    CallbackRegister, FLAT_RING3_CS64, FLAT_RING3_SS64, StartInfo, TrapInfo, nr,
+    __HYPERVISOR_callback_op, __HYPERVISOR_iret, __HYPERVISOR_set_trap_table,
+    __HYPERVISOR_stack_switch, CALLBACKOP_register, CALLBACKTYPE_event, CALLBACKTYPE_failsafe,
+    CALLBACKTYPE_syscall, FLAT_RING3_CS64, FLAT_RING3_SS64, VGCF_in_syscall, callback_register,
+    trap_info,
 };
-use crate::host;
 use crate::hypercall::{SYSCALL_BYTES, by_syscall, call};
 #[cfg(target_os = "none")]
 use crate::layout::FIRST_STACK_TOP;
 use crate::shared_info::shared_info;
+use crate::{abi, host};
 
 /// Distance of the stubs in bytes.
 const STUB_BYTES: usize = 32;
-/// For the way back: rcx and r11 need not be what they were.
-const VGCF_IN_SYSCALL: usize = 0x100;
 /// Flags of a program, of which Xen chooses the most; events stay masked.
 const FLAGS: usize = 2;
 /// A breakpoint and an overflow are the program's to raise.
@@ -35,11 +35,11 @@ const PROGRAM_LEVEL: u8 = 3;
 static START_INFO: AtomicUsize = AtomicUsize::new(0);
 
 /// What the loader says.
-pub fn start_info() -> *const StartInfo {
-    START_INFO.load(Ordering::Relaxed) as *const StartInfo
+pub fn start_info() -> *const abi::start_info {
+    START_INFO.load(Ordering::Relaxed) as *const abi::start_info
 }
 
-/// Where Xen enters the image: rsi is the address of [`StartInfo`].
+/// Where Xen enters the image: rsi is the address of [`abi::start_info`].
 #[cfg(target_os = "none")]
 #[unsafe(naked)]
 pub unsafe extern "C" fn enter() {
@@ -61,41 +61,47 @@ pub unsafe extern "C" fn enter() {
 /// # Safety
 /// This is the guest's kernel; the stack below `stack_top` is for this alone.
 pub unsafe fn open_door(stack_top: usize) {
-    let mut table = [TrapInfo {
+    let mut table = [trap_info {
         vector: 0,
         flags: 0,
         cs: 0,
         address: 0,
     }; VECTORS + 1];
     for (vector, place) in table.iter_mut().take(VECTORS).enumerate() {
-        *place = TrapInfo {
+        *place = trap_info {
             vector: vector as u8,
             flags: match RAISED_BY_PROGRAM >> vector & 1 {
                 0 => 0,
                 _ => PROGRAM_LEVEL,
             },
-            cs: FLAT_RING3_CS64 as u16,
+            cs: FLAT_RING3_CS64,
             address: (stubs as *const () as usize + vector * STUB_BYTES) as u64,
         };
     }
     let callbacks = [
-        (CALLBACKTYPE_EVENT, on_event as *const ()),
-        (CALLBACKTYPE_FAILSAFE, on_failure as *const ()),
-        (CALLBACKTYPE_SYSCALL, on_syscall as *const ()),
+        (CALLBACKTYPE_event, on_event as *const ()),
+        (CALLBACKTYPE_failsafe, on_failure as *const ()),
+        (CALLBACKTYPE_syscall, on_syscall as *const ()),
     ];
     // SAFETY: the arguments are what these hypercalls take, and the code is what Xen may enter.
     unsafe {
-        call(nr::SET_TRAP_TABLE, [table.as_ptr() as usize, 0, 0, 0, 0]);
-        let stack = [FLAT_RING3_SS64 as usize, stack_top, 0, 0, 0];
-        call(nr::STACK_SWITCH, stack);
-        for (kind, code) in callbacks {
-            let callback = CallbackRegister {
-                kind,
+        call(
+            __HYPERVISOR_set_trap_table,
+            [table.as_ptr() as usize, 0, 0, 0, 0],
+        );
+        let stack = [FLAT_RING3_SS64.into(), stack_top, 0, 0, 0];
+        call(__HYPERVISOR_stack_switch, stack);
+        for (type_, code) in callbacks {
+            let callback = callback_register {
+                type_,
                 flags: 0,
                 address: code as u64,
             };
             let argument = &raw const callback as usize;
-            call(nr::CALLBACK_OP, [CALLBACKOP_REGISTER, argument, 0, 0, 0]);
+            call(
+                __HYPERVISOR_callback_op,
+                [CALLBACKOP_register, argument, 0, 0, 0],
+            );
         }
     }
 }
@@ -136,7 +142,7 @@ unsafe extern "C" fn back() {
         "mov eax, {iret}",
         "syscall",
         "ud2",
-        iret = const nr::IRET,
+        iret = const __HYPERVISOR_iret,
     )
 }
 
@@ -151,6 +157,7 @@ unsafe extern "C" fn on_syscall() {
         "jne 2f",
         "add rsp, 16",
         "syscall",
+        // rcx and r11 need not be what they were.
         "push {in_syscall}",
         "push rcx",
         "push r11",
@@ -169,8 +176,8 @@ unsafe extern "C" fn on_syscall() {
         "jmp {back}",
         hypercall = sym by_syscall,
         bytes = const SYSCALL_BYTES,
-        in_syscall = const VGCF_IN_SYSCALL,
-        iret = const nr::IRET,
+        in_syscall = const VGCF_in_syscall,
+        iret = const __HYPERVISOR_iret,
         stub = sym traps::syscall_stub,
         back = sym back,
     )
@@ -252,7 +259,9 @@ unsafe extern "C" fn on_exception(frame: &mut Frame) {
     frame.cs &= 0xffff;
     let address = match frame.vector {
         // SAFETY: a word of the shared page, which is there for good.
-        PAGE_FAULT => unsafe { (&raw const (*shared_info()).vcpu_info[0].cr2).read_volatile() },
+        PAGE_FAULT => unsafe {
+            (&raw const (*shared_info()).vcpu_info[0].arch.cr2).read_volatile()
+        },
         _ => 0,
     };
     host::on_exception(frame, address as usize);

@@ -19,8 +19,10 @@ use muslin_arch::code::Code;
 use muslin_arch::{control, traps};
 use muslin_platform::{Paging, Protection};
 
-use crate::abi::grant::{APPLICATION_MAP, HOST_MAP};
-use crate::abi::{SEGBASE_FS, SIF_INITDOMAIN, nr};
+use crate::abi::{
+    __HYPERVISOR_set_segment_base, GNTMAP_application_map, GNTMAP_host_map, SEGBASE_FS,
+    SIF_INITDOMAIN,
+};
 use crate::console;
 use crate::host::{Ring, Started};
 use crate::hypercall::{self, Way};
@@ -70,7 +72,9 @@ impl Pv {
             port,
         };
         if !is_first {
-            let ring = ring(info.console_mfn, info.console_evtchn);
+            // SAFETY: this is not a machine's first guest, where something else is there.
+            let console = unsafe { info.console.domU };
+            let ring = ring(console.mfn, console.evtchn);
             // SAFETY: a page of the guest's, which stays where it is.
             unsafe { console::begin(ring) };
         }
@@ -115,7 +119,12 @@ impl Machine for Pv {
     }
     unsafe fn set_thread_pointer(&self, block: *mut u8) {
         // SAFETY: as the caller promises.
-        unsafe { hypercall::call(nr::SET_SEGMENT_BASE, [SEGBASE_FS, block as usize, 0, 0, 0]) };
+        unsafe {
+            hypercall::call(
+                __HYPERVISOR_set_segment_base,
+                [SEGBASE_FS, block as usize, 0, 0, 0],
+            )
+        };
     }
     fn machine_frame(&self, address: usize) -> u64 {
         space::machine_frame(address)
@@ -126,7 +135,7 @@ impl Machine for Pv {
     }
     fn map_flags(&self) -> u32 {
         // The guest's program is who uses it.
-        HOST_MAP | APPLICATION_MAP
+        GNTMAP_host_map | GNTMAP_application_map
     }
     unsafe fn vacate(&self, page: usize) -> Result<(), Errno> {
         // SAFETY: as the caller promises.

@@ -17,8 +17,9 @@ use muslin_arch::paging::{
 use muslin_platform::{Paging, Protection};
 
 use crate::abi::{
-    DOMID_SELF, MACH2PHYS_VIRT_START, MMUEXT_INVLPG_LOCAL, MMUEXT_NEW_USER_BASEPTR,
-    MMUEXT_TLB_FLUSH_LOCAL, MmuExt, MmuUpdate, StartInfo, UVMF_INVLPG, nr,
+    __HYPERVISOR_mmu_update, __HYPERVISOR_mmuext_op, __HYPERVISOR_update_va_mapping, DOMID_SELF,
+    MACH2PHYS_VIRT_START, MMUEXT_INVLPG_LOCAL, MMUEXT_NEW_USER_BASEPTR, MMUEXT_TLB_FLUSH_LOCAL,
+    UVMF_INVLPG, mmu_update, mmuext_op, mmuext_op__bindgen_ty_1, start_info,
 };
 use crate::hypercall::ask;
 use crate::layout::{SHARED_INFO, STACK_GUARD, STACK_START, TRAP_STACK};
@@ -83,7 +84,7 @@ pub unsafe fn map_machine_frame(address: usize, machine_address: u64) {
     let entry = leaf(0, READ_WRITE) | machine_address & FRAME | USER;
     let arguments = [address, entry as usize, UVMF_INVLPG, 0, 0];
     // SAFETY: as the caller promises.
-    must(unsafe { ask(nr::UPDATE_VA_MAPPING, arguments) });
+    must(unsafe { ask(__HYPERVISOR_update_va_mapping, arguments) });
 }
 
 /// Takes away what is at an address that has a table.
@@ -96,7 +97,7 @@ pub unsafe fn map_machine_frame(address: usize, machine_address: u64) {
 pub unsafe fn unmap(address: usize) -> Result<(), Errno> {
     let arguments = [address, 0, UVMF_INVLPG, 0, 0];
     // SAFETY: as the caller promises.
-    unsafe { ask(nr::UPDATE_VA_MAPPING, arguments) }.map(|_| ())
+    unsafe { ask(__HYPERVISOR_update_va_mapping, arguments) }.map(|_| ())
 }
 
 /// Xen refuses a change of tables only if this room has lost count.
@@ -104,12 +105,12 @@ fn must(answer: Result<usize, Errno>) {
     assert!(answer.is_ok(), "Xen refuses a change of the page tables");
 }
 
-struct Queue(UnsafeCell<[MmuUpdate; TOGETHER]>);
+struct Queue(UnsafeCell<[mmu_update; TOGETHER]>);
 
 // SAFETY: one thread runs at a time, and the handler of a fault does not come between.
 unsafe impl Sync for Queue {}
 
-static QUEUE: Queue = Queue(UnsafeCell::new([MmuUpdate { ptr: 0, val: 0 }; TOGETHER]));
+static QUEUE: Queue = Queue(UnsafeCell::new([mmu_update { ptr: 0, val: 0 }; TOGETHER]));
 static QUEUED: AtomicUsize = AtomicUsize::new(0);
 
 /// Tables that Xen checks.
@@ -130,7 +131,7 @@ impl Store for Checked {
 
     fn write(&self, table: usize, index: usize, entry: u64) {
         let count = QUEUED.load(Ordering::Relaxed);
-        let update = MmuUpdate {
+        let update = mmu_update {
             ptr: machine_frame(table) * PAGE_BYTES as u64 + index as u64 * 8,
             val: machine_entry(entry),
         };
@@ -147,7 +148,7 @@ impl Store for Checked {
         let entry = machine_entry(leaf(table, READ));
         let arguments = [table, entry as usize, UVMF_INVLPG, 0, 0];
         // SAFETY: nobody uses the frame any more.
-        must(unsafe { ask(nr::UPDATE_VA_MAPPING, arguments) });
+        must(unsafe { ask(__HYPERVISOR_update_va_mapping, arguments) });
     }
 
     fn settle(&self) {
@@ -157,11 +158,11 @@ impl Store for Checked {
         }
         let arguments = [QUEUE.0.get() as usize, count, 0, DOMID_SELF as usize, 0];
         // SAFETY: as many changes as were written; what they mean is this room's affair.
-        must(unsafe { ask(nr::MMU_UPDATE, arguments) });
+        must(unsafe { ask(__HYPERVISOR_mmu_update, arguments) });
     }
 }
 
-fn extended(operations: &[MmuExt]) -> Result<usize, Errno> {
+fn extended(operations: &[mmuext_op]) -> Result<usize, Errno> {
     let arguments = [
         operations.as_ptr() as usize,
         operations.len(),
@@ -170,17 +171,17 @@ fn extended(operations: &[MmuExt]) -> Result<usize, Errno> {
         0,
     ];
     // SAFETY: the operations change no table.
-    unsafe { ask(nr::MMUEXT_OP, arguments) }
+    unsafe { ask(__HYPERVISOR_mmuext_op, arguments) }
 }
 
 fn flush(pages: Range<usize>) {
-    let mut operations = [MmuExt::default(); FLUSHES_MAX];
+    let mut operations = [mmuext_op::default(); FLUSHES_MAX];
     let count = pages.len().div_ceil(PAGE_BYTES);
     let chosen = match operations.get_mut(..count) {
         Some(each) => {
             for (operation, page) in each.iter_mut().zip(pages.step_by(PAGE_BYTES)) {
                 operation.cmd = MMUEXT_INVLPG_LOCAL;
-                operation.arg1 = page as u64;
+                operation.arg1.linear_addr = page as u64;
             }
             each
         }
@@ -213,7 +214,7 @@ impl Space {
     /// it says. Nobody uses the loader's stack.
     pub unsafe fn take_over(
         &self,
-        info: &StartInfo,
+        info: &start_info,
         image: &Range<usize>,
         segments: &mut dyn Iterator<Item = (Range<usize>, Protection)>,
     ) -> Option<Range<usize>> {
@@ -257,9 +258,9 @@ impl Space {
             tables.protect(pages, protection);
         }
         Checked.settle();
-        must(extended(&[MmuExt {
+        must(extended(&[mmuext_op {
             cmd: MMUEXT_TLB_FLUSH_LOCAL,
-            ..MmuExt::default()
+            ..mmuext_op::default()
         }]));
         Some(free..end)
     }
@@ -290,10 +291,12 @@ impl Space {
     /// # Safety
     /// This is the guest's kernel.
     pub unsafe fn share_with_program(&self) {
-        must(extended(&[MmuExt {
+        must(extended(&[mmuext_op {
             cmd: MMUEXT_NEW_USER_BASEPTR,
-            arg1: machine_frame(self.root.load(Ordering::Relaxed)),
-            arg2: 0,
+            arg1: mmuext_op__bindgen_ty_1 {
+                mfn: machine_frame(self.root.load(Ordering::Relaxed)),
+            },
+            ..mmuext_op::default()
         }]));
     }
 

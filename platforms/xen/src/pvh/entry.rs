@@ -4,8 +4,10 @@
 
 #[cfg(target_os = "none")]
 use core::arch::global_asm;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::abi::{SIF_PRIVILEGED, hvm_start_info};
 #[cfg(target_os = "none")]
 use crate::layout::FIRST_STACK_TOP;
 
@@ -13,7 +15,7 @@ use crate::layout::FIRST_STACK_TOP;
 #[cfg(target_os = "none")]
 const FIRST_TABLES: usize = 0x1000;
 
-/// `struct hvm_start_info`, as far as it is used.
+/// `struct hvm_start_info`, as far as it is used: the rest is not there in every version.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct StartInfo {
@@ -21,7 +23,7 @@ pub struct StartInfo {
     pub magic: u32,
     /// 0 or more.
     pub version: u32,
-    /// [`IS_FIRST`] and others.
+    /// [`SIF_PRIVILEGED`] and others.
     pub flags: u32,
     /// Modules.
     pub nr_modules: u32,
@@ -31,26 +33,18 @@ pub struct StartInfo {
     pub cmdline: u64,
 }
 
-/// In [`StartInfo::flags`]: the machine's first guest.
-const IS_FIRST: u32 = 1;
+const _: () = {
+    assert!(offset_of!(StartInfo, flags) == offset_of!(hvm_start_info, flags));
+    assert!(offset_of!(StartInfo, nr_modules) == offset_of!(hvm_start_info, nr_modules));
+    assert!(offset_of!(StartInfo, modlist) == offset_of!(hvm_start_info, modlist_paddr));
+    assert!(offset_of!(StartInfo, cmdline) == offset_of!(hvm_start_info, cmdline_paddr));
+};
 
 impl StartInfo {
     /// Whether this is the machine's first guest.
     pub fn is_first(&self) -> bool {
-        self.flags & IS_FIRST != 0
+        self.flags & SIF_PRIVILEGED != 0
     }
-}
-
-/// `struct hvm_modlist_entry`.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Module {
-    /// Address.
-    pub start: u64,
-    /// Length in bytes.
-    pub size: u64,
-    cmdline: u64,
-    reserved: u64,
 }
 
 static START_INFO: AtomicUsize = AtomicUsize::new(0);

@@ -20,13 +20,20 @@ use muslin_arch::space::{READ, READ_WRITE, Space, tables_max};
 use muslin_arch::traps::{Descriptors, Frame};
 use muslin_platform::{Paging, Protection};
 
-use crate::abi::{DOMID_SELF, grant, hvm, memory, nr};
+use crate::abi::{
+    __HYPERVISOR_hvm_op, __HYPERVISOR_memory_op, __guest_handle_void, __guest_handle_xen_pfn_t,
+    DOMID_SELF, GNTMAP_host_map, HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_CONSOLE_PFN,
+    HVM_PARAM_STORE_EVTCHN, HVM_PARAM_STORE_PFN, HVMOP_get_param, MemoryRegion,
+    XEN_HVM_MEMMAP_TYPE_RAM, XENMAPSPACE_grant_table, XENMAPSPACE_shared_info,
+    XENMEM_add_to_physmap, XENMEM_decrease_reservation, XENMEM_memory_map, XENMEM_populate_physmap,
+    hvm_modlist_entry, xen_add_to_physmap, xen_hvm_param, xen_memory_map, xen_memory_reservation,
+};
 use crate::console;
 use crate::host::{self, Ring, Started};
 use crate::hypercall::{self, Way, ask};
 use crate::layout::{DESCRIPTORS, FIRST_STACK_TOP, SHARED_INFO, STACK_START, TRAP_STACK};
 use crate::machine::Machine;
-use entry::{Module, StartInfo};
+use entry::StartInfo;
 
 /// Where the command line is kept: behind the descriptors, in their page.
 const COMMAND_LINE: usize = DESCRIPTORS.start + 0x400;
@@ -84,7 +91,7 @@ impl Pvh {
         if start >= end {
             return None;
         }
-        take_in(low, memory::SPACE_SHARED_INFO, 0);
+        take_in(low, XENMAPSPACE_shared_info, 0);
         let space = &self.space;
         let low_frame = |address: usize| low + (address - SHARED_INFO);
         // SAFETY: memory that nobody uses, at its own address.
@@ -121,8 +128,8 @@ impl Pvh {
         }
         let (mut xenstore, mut console) = (None, None);
         if !info.is_first() {
-            xenstore = self.ring(hvm::STORE_PFN, hvm::STORE_EVTCHN);
-            console = self.ring(hvm::CONSOLE_PFN, hvm::CONSOLE_EVTCHN);
+            xenstore = self.ring(HVM_PARAM_STORE_PFN, HVM_PARAM_STORE_EVTCHN);
+            console = self.ring(HVM_PARAM_CONSOLE_PFN, HVM_PARAM_CONSOLE_EVTCHN);
         }
         if let Some(ring) = console {
             // SAFETY: the page stays where it is.
@@ -157,14 +164,14 @@ impl Pvh {
 
 /// What Xen says of one of this guest's parameters.
 fn parameter(index: u32) -> Option<u64> {
-    let mut parameter = hvm::Param {
+    let mut parameter = xen_hvm_param {
         domid: DOMID_SELF,
         index,
-        value: 0,
+        ..xen_hvm_param::default()
     };
-    let arguments = [hvm::GET_PARAM, &raw mut parameter as usize, 0, 0, 0];
+    let arguments = [HVMOP_get_param, &raw mut parameter as usize, 0, 0, 0];
     // SAFETY: the argument is the operation's.
-    unsafe { ask(nr::HVM_OP, arguments) }.ok()?;
+    unsafe { ask(__HYPERVISOR_hvm_op, arguments) }.ok()?;
     Some(parameter.value)
 }
 
@@ -177,8 +184,8 @@ unsafe fn module(info: &StartInfo) -> Option<Range<usize>> {
         return None;
     }
     // SAFETY: as the caller promises.
-    let module = unsafe { &*(info.modlist as *const Module) };
-    let start = module.start as usize;
+    let module = unsafe { &*(info.modlist as *const hvm_modlist_entry) };
+    let start = module.paddr as usize;
     Some(start..start + module.size as usize)
 }
 
@@ -206,17 +213,19 @@ unsafe fn keep_command_line(from: usize) {
 
 /// Where the memory ends that the image lies in.
 fn memory_end(image_start: usize) -> Option<usize> {
-    let mut regions = [memory::Region::default(); REGIONS_MAX];
-    let mut map = memory::Map {
+    let mut regions = [MemoryRegion::default(); REGIONS_MAX];
+    let mut map = xen_memory_map {
         nr_entries: REGIONS_MAX as u32,
-        buffer: regions.as_mut_ptr(),
+        buffer: __guest_handle_void {
+            p: regions.as_mut_ptr().cast(),
+        },
     };
-    let arguments = [memory::MEMORY_MAP, &raw mut map as usize, 0, 0, 0];
+    let arguments = [XENMEM_memory_map, &raw mut map as usize, 0, 0, 0];
     // SAFETY: the argument is the operation's.
-    unsafe { ask(nr::MEMORY_OP, arguments) }.ok()?;
+    unsafe { ask(__HYPERVISOR_memory_op, arguments) }.ok()?;
     let regions = regions.iter().take(map.nr_entries as usize);
     let found = regions
-        .filter(|region| region.kind == memory::RAM)
+        .filter(|region| region.kind == XEN_HVM_MEMMAP_TYPE_RAM)
         .map(|region| (region.addr as usize, (region.addr + region.size) as usize))
         .find(|&(start, end)| (start..end).contains(&image_start));
     let (_, end) = found?;
@@ -225,16 +234,16 @@ fn memory_end(image_start: usize) -> Option<usize> {
 
 /// Has Xen put a page of its own in the place of a frame.
 fn take_in(frame: usize, space: u32, index: usize) {
-    let place = memory::AddToPhysmap {
+    let place = xen_add_to_physmap {
         domid: DOMID_SELF,
         size: 0,
         space,
         idx: index as u64,
         gpfn: (frame / PAGE_BYTES) as u64,
     };
-    let arguments = [memory::ADD_TO_PHYSMAP, &raw const place as usize, 0, 0, 0];
+    let arguments = [XENMEM_add_to_physmap, &raw const place as usize, 0, 0, 0];
     // SAFETY: nobody uses the frame.
-    let done = unsafe { ask(nr::MEMORY_OP, arguments) };
+    let done = unsafe { ask(__HYPERVISOR_memory_op, arguments) };
     assert!(done.is_ok(), "Xen shares no page with this guest");
 }
 
@@ -285,24 +294,24 @@ impl Machine for Pvh {
         (address / PAGE_BYTES) as u64
     }
     unsafe fn place_grants(&self, page: usize, index: usize, _frame: u64) {
-        take_in(page, memory::SPACE_GRANT_TABLE, index);
+        take_in(page, XENMAPSPACE_grant_table, index);
     }
     fn map_flags(&self) -> u32 {
-        grant::HOST_MAP
+        GNTMAP_host_map
     }
     unsafe fn vacate(&self, page: usize) -> Result<(), Errno> {
-        reserve(memory::DECREASE_RESERVATION, page)
+        reserve(XENMEM_decrease_reservation, page)
     }
     unsafe fn take_back(&self, page: usize) -> Result<(), Errno> {
-        reserve(memory::POPULATE_PHYSMAP, page)
+        reserve(XENMEM_populate_physmap, page)
     }
 }
 
 /// Gives the memory behind a frame back to Xen, or takes some for it.
 fn reserve(operation: usize, frame: usize) -> Result<(), Errno> {
-    let number = (frame / PAGE_BYTES) as u64;
-    let reservation = memory::Reservation {
-        extent_start: &raw const number,
+    let mut number = (frame / PAGE_BYTES) as u64;
+    let reservation = xen_memory_reservation {
+        extent_start: __guest_handle_xen_pfn_t { p: &raw mut number },
         nr_extents: 1,
         extent_order: 0,
         mem_flags: 0,
@@ -310,7 +319,7 @@ fn reserve(operation: usize, frame: usize) -> Result<(), Errno> {
     };
     let arguments = [operation, &raw const reservation as usize, 0, 0, 0];
     // SAFETY: the callers' callers promise that nobody uses the frame.
-    match unsafe { ask(nr::MEMORY_OP, arguments) } {
+    match unsafe { ask(__HYPERVISOR_memory_op, arguments) } {
         // How many were done.
         Ok(1) => Ok(()),
         Ok(_) => Err(Errno::ENOMEM),

@@ -8,24 +8,26 @@
 //!
 //! Source: Xen 4.17 `xen/include/public/io/libxenvchan.h`, and what libxenvchan does.
 
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
 
 use crate::PAGE_BYTES;
+use crate::abi::{VCHAN_NOTIFY_READ, VCHAN_NOTIFY_WRITE, vchan_interface};
 
 /// Where in the page the words are: how far the reader and the writer of each ring are.
-const LEFT_AT: usize = 0;
-const RIGHT_AT: usize = 8;
+const LEFT_AT: usize = offset_of!(vchan_interface, left);
+const RIGHT_AT: usize = offset_of!(vchan_interface, right);
 /// The lengths of the rings, as powers of two.
-const LEFT_ORDER_AT: usize = 16;
-const RIGHT_ORDER_AT: usize = 18;
+const LEFT_ORDER_AT: usize = offset_of!(vchan_interface, left_order);
+const RIGHT_ORDER_AT: usize = offset_of!(vchan_interface, right_order);
 /// Whether the ends are there: client and server.
-const CLIENT_AT: usize = 20;
-const SERVER_AT: usize = 21;
+const CLIENT_AT: usize = offset_of!(vchan_interface, cli_live);
+const SERVER_AT: usize = offset_of!(vchan_interface, srv_live);
 /// What the client shall tell the server, and the server the client.
-const BY_CLIENT_AT: usize = 22;
-const BY_SERVER_AT: usize = 23;
+const BY_CLIENT_AT: usize = offset_of!(vchan_interface, cli_notify);
+const BY_SERVER_AT: usize = offset_of!(vchan_interface, srv_notify);
 /// The grants of the pages of long rings, those of the left one first.
-const GRANTS_AT: usize = 24;
+const GRANTS_AT: usize = offset_of!(vchan_interface, grants);
 
 /// Rings that lie in the first page, each in a place of its own.
 const SMALL_ORDER: u8 = 10;
@@ -49,9 +51,9 @@ const AWAITED: u8 = 2;
 const SILENT: u8 = 3;
 
 /// An end wants to be told when bytes were written,
-const WRITTEN: u8 = 1;
+const WRITTEN: u8 = VCHAN_NOTIFY_WRITE;
 /// or read.
-const READ: u8 = 2;
+const READ: u8 = VCHAN_NOTIFY_READ;
 
 /// What the other end did that it must not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,10 @@ use core::ops::Range;
 
 use muslin_abi::Errno;
 
-use crate::abi::grant::{MAP, Map, UNMAP, Unmap};
+use crate::abi::{
+    GNTST_okay, GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, gnttab_map_grant_ref,
+    gnttab_unmap_grant_ref,
+};
 use crate::grants::Grant;
 use crate::hypercall::grant_table;
 use crate::{PAGE_BYTES, host, shared};
@@ -155,16 +158,16 @@ impl Borrowed {
         let machine = host::machine();
         // SAFETY: the page is the block's, and nobody uses it.
         unsafe { machine.vacate(page as usize) }?;
-        let mut map = Map {
+        let mut map = gnttab_map_grant_ref {
             host_addr: page as u64,
             flags: machine.map_flags(),
-            grant,
+            ref_: grant,
             dom: self.domain,
-            ..Map::default()
+            ..gnttab_map_grant_ref::default()
         };
         // SAFETY: nothing is at that address.
-        let asked = unsafe { grant_table(MAP, core::slice::from_mut(&mut map)) };
-        if asked.is_ok() && map.status == 0 {
+        let asked = unsafe { grant_table(GNTTABOP_map_grant_ref, core::slice::from_mut(&mut map)) };
+        if asked.is_ok() && map.status == GNTST_okay {
             self.handles.push(map.handle);
             return Ok(());
         }
@@ -190,15 +193,15 @@ impl Borrowed {
         self.block.as_ref().ok_or(Errno::EIO)?;
         for index in pages {
             let page = self.page(index) as usize;
-            let mut unmap = Unmap {
+            let mut unmap = gnttab_unmap_grant_ref {
                 host_addr: page as u64,
                 handle: self.handles.get(index).copied().unwrap_or(u32::MAX),
-                ..Unmap::default()
+                ..gnttab_unmap_grant_ref::default()
             };
             // SAFETY: nobody uses the page any more.
             unsafe {
-                grant_table(UNMAP, core::slice::from_mut(&mut unmap))?;
-                if unmap.status != 0 {
+                grant_table(GNTTABOP_unmap_grant_ref, core::slice::from_mut(&mut unmap))?;
+                if unmap.status != GNTST_okay {
                     return Err(Errno::EIO);
                 }
                 host::machine().take_back(page)?;

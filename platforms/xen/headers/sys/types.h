@@ -1,0 +1,2 @@
+/* Xen's headers include it and want nothing of it but these. */
+#include <stdint.h>
