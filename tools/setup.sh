@@ -8,17 +8,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 platform=${1:-}
+xen_headers=${MUSLIN_XEN_INCLUDE:-/usr/include}/xen
 
-# Debian package, how to see that it is there (a command, /a/file, lib:NAME or xen:HEADER), whose builds
-# want it besides the tests (all or a platform), what it is for.
-needs='
+# Debian package, how to see that it is there (a command, /a/file or lib:NAME), whose builds want it
+# besides the tests (all or a platform), what it is for.
+needs="
 gcc             gcc                             all   compiles musl and C programs
 libc6-dev       /usr/include/stdlib.h           all   builds the tools, which run on this machine
 binutils        objcopy                         all   makes libc.a and the runtime object
 make            make                            all   builds the C programs of the tests
 linux-libc-dev  /usr/include/linux/version.h    all   kernel headers, for programs that include <linux/...>
 libclang1       lib:clang                       xen   bindgen: reads the headers of Xen, and those of musl for a test
-libxen-dev      xen:xen/xen.h                   xen   numbers and layouts of the interface of Xen
+libxen-dev      $xen_headers/xen.h              xen   numbers and layouts of the interface of Xen
 strace          strace                          all   counts system calls from outside, to compare
 cmake           cmake                           all   tests that CMake takes muslin-cc as CC
 meson           meson                           all   the same for Meson
@@ -27,13 +28,12 @@ xz-utils        xz                              all   unpacks sources
 bzip2           bzip2                           all   unpacks sources
 tcl             tclsh                           all   makes the shell of SQLite from its sources
 python3-pip     pip3                            all   fetches the package that carries the tests of Lua
-'
+"
 
 # Is there what the second column names?
 is_there() {
     case $1 in
         /*) [ -e "$1" ] ;;
-        xen:*) [ -e "${MUSLIN_XEN_INCLUDE:-/usr/include}/${1#xen:}" ] ;;
         lib:*) [ -n "$(find ${LIBCLANG_PATH:+"$LIBCLANG_PATH"} /usr/lib /usr/lib64 /usr/local/lib -maxdepth 3 -name "lib${1#lib:}.so*" -print -quit 2>/dev/null)" ] ;;
         *) command -v "$1" >/dev/null ;;
     esac

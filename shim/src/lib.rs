@@ -29,7 +29,8 @@
 //!
 //! A handler can also answer with descriptors of its own making ([`fd`]), wait for what becomes of them
 //! ([`Context::wait`]), run something beside the calls ([`service`]), and move the frames of network
-//! devices ([`net_device`]): all that sockets need, and [`signal`] for who writes what nobody reads. What it shares it locks with [`Lock`].
+//! devices ([`net_device`]): all that sockets need, and [`signal`] for who writes what nobody reads. What
+//! it shares it locks with [`Lock`].
 //!
 //! This crate is thin: the runtime itself is inside libc.a, once, whatever the program links.
 #![no_std]

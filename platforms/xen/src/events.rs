@@ -17,7 +17,7 @@ use crate::abi::{
 use crate::hypercall::{call, event_channel};
 use crate::shared_info::shared_info;
 
-/// As many ports as one wait may name.
+/// As many ports as one wait may name. Xen has the limit, and its headers do not.
 const POLL_PORTS_MAX: usize = 128;
 
 /// Ports that waits look at, in the first [`WATCHED_COUNT`] places.
