@@ -90,6 +90,8 @@ pub fn stack() -> Result<Box<dyn Stack + Send>, Errno> {
         .map(|device| Box::new(device) as Box<dyn Link + Send>)
         .collect();
     let mut stack = make(seed, links);
+    // What is asked for from here on is asked for now, and not again when the first call tells the time.
+    stack.set_time(clock::now_ns());
     let v4 = addresses(c"ipv4", false);
     let v6 = addresses(c"ipv6", true);
     for (link, at) in (FIRST_LINK..).zip(0..count) {

@@ -88,6 +88,7 @@ const SOCKET_MTU_BYTES: u16 = 1500;
 
 const TUNSETIFF: usize = 0x4004_54ca;
 const TUNGETIFF: usize = 0x8004_54d2;
+const SIOCGIFFLAGS: usize = 0x8913;
 const SIOCGIFMTU: usize = 0x8921;
 const SIOCGIFINDEX: usize = 0x8933;
 /// `TUNSETOFFLOAD`: what of a frame's making may be left to who takes it.
@@ -98,6 +99,12 @@ const IFF_TAP_NO_PI: u16 = 0x0002 | 0x1000;
 const IFF_VNET_HDR: u16 = 0x4000;
 /// `TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6`.
 pub const OFFLOADS: usize = 1 | 2 | 4;
+
+const IFF_UP: u16 = 0x1;
+const IFF_RUNNING: u16 = 0x40;
+/// How often it is looked whether Linux has noticed that somebody is there, and how long between two looks.
+const LOOKS_MAX: u32 = 200;
+const LOOK_NS: usize = 1_000_000;
 
 const NAME_BYTES: usize = 16;
 
@@ -165,7 +172,29 @@ pub fn open(call: CallFn, interface: &[u8]) -> Result<Tap, Problem> {
     // Whoever had it before may have left it otherwise.
     set_offloads(call, fd, 0).map_err(Problem::Other)?;
     ask_number(call, fd, TUNSETVNETHDRSZ, OFFLOAD_BYTES as i32).map_err(Problem::Other)?;
+    await_running(call, interface);
     with_mtu(call, fd, request, true)
+}
+
+/// Waits until Linux has noticed that somebody is at the other end, which it does beside its other work: what it
+/// sends before that is dropped, and so the answers to the first questions would be.
+fn await_running(call: CallFn, interface: &[u8]) {
+    for _ in 0..LOOKS_MAX {
+        let Ok(mut request) = Request::named(interface) else {
+            return;
+        };
+        if ask_socket(call, &mut request, SIOCGIFFLAGS).is_err() {
+            return;
+        }
+        let [low, high, ..] = request.value;
+        let flags = u16::from_le_bytes([low, high]);
+        if flags & IFF_UP == 0 || flags & IFF_RUNNING != 0 {
+            return;
+        }
+        let pause = [0, LOOK_NS];
+        // SAFETY: the kernel reads a `struct timespec`.
+        unsafe { call(Sysno::nanosleep, [pause.as_ptr() as usize, 0, 0, 0, 0, 0]) };
+    }
 }
 
 /// A descriptor that this process was started with.

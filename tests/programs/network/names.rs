@@ -196,10 +196,11 @@ fn given_addresses(place: &Place) -> Step<()> {
     if offers == 0 || leases < 3 {
         return Err(asked.failure(&format!("{offers} offers, {leases} leases")));
     }
-    if count("DHCPDISCOVER") > offers {
-        return Err(Failure::new(
-            "an address was looked for anew instead of kept",
-        ));
+    let questions = count("DHCPDISCOVER");
+    if questions != 1 {
+        return Err(asked.failure(&format!(
+            "an address was looked for {questions} times, though one was found at once"
+        )));
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::thread;
+use std::time::Duration;
 
 use libc::{c_char, c_int, c_short, ifreq};
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
@@ -19,6 +21,9 @@ const DEVICE: &str = "/dev/net/tun";
 /// front.
 pub(crate) const OFFLOAD_REQUEST: libc::Ioctl = 0x4004_54d0;
 const TUNSETVNETHDRSZ: libc::Ioctl = 0x4004_54d8;
+/// How often it is looked whether Linux has noticed that somebody is there, and how long between two looks.
+const LOOKS_MAX: u32 = 200;
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Why an interface cannot be used.
 pub(crate) enum Problem {
@@ -94,16 +99,7 @@ pub(crate) fn open(interface: &str, wants_offload: bool) -> Result<Tap, Problem>
     if let Some(number) = interface.strip_prefix('@') {
         return inherited(number, &socket);
     }
-    let mut request = named(interface)?;
-    ask(&socket, libc::SIOCGIFFLAGS as _, &mut request).map_err(|error| {
-        match error.raw_os_error() {
-            Some(libc::ENODEV) => Problem::NotThere,
-            _ => Problem::Other("asking for its state", error),
-        }
-    })?;
-    // SAFETY: the kernel filled this member.
-    let flags = c_int::from(unsafe { request.ifr_ifru.ifru_flags });
-    if flags & libc::IFF_UP == 0 {
+    if state(&socket, interface)? & libc::IFF_UP == 0 {
         return Err(Problem::Down);
     }
     let fd = rustix::fs::open(
@@ -134,12 +130,39 @@ pub(crate) fn open(interface: &str, wants_offload: bool) -> Result<Tap, Problem>
             ));
         }
     }
+    await_running(&socket, interface)?;
     let mtu = mtu(&socket, interface)?;
     Ok(Tap {
         fd,
         mtu,
         has_offload: wants_offload,
     })
+}
+
+/// `IFF_*` of an interface.
+fn state(socket: &OwnedFd, interface: &str) -> Result<c_int, Problem> {
+    let mut request = named(interface)?;
+    ask(socket, libc::SIOCGIFFLAGS as _, &mut request).map_err(|error| {
+        match error.raw_os_error() {
+            Some(libc::ENODEV) => Problem::NotThere,
+            _ => Problem::Other("asking for its state", error),
+        }
+    })?;
+    // SAFETY: the kernel filled this member.
+    Ok(c_int::from(unsafe { request.ifr_ifru.ifru_flags }))
+}
+
+/// Waits until Linux has noticed that somebody is at the other end, which it does beside its other work: what it
+/// sends before that is dropped, and so the answers to a guest's first questions would be.
+fn await_running(socket: &OwnedFd, interface: &str) -> Result<(), Problem> {
+    for _ in 0..LOOKS_MAX {
+        let flags = state(socket, interface)?;
+        if flags & libc::IFF_UP == 0 || flags & libc::IFF_RUNNING != 0 {
+            break;
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 /// Has an interface give frames that are whole, and not longer than the MTU.
