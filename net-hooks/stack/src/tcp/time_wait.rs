@@ -90,8 +90,12 @@ impl SmolStack {
         frame: &mut [u8],
         segment: &Segment,
     ) {
-        // A reset does not shorten it (RFC 1337).
+        // As Linux unless it is told otherwise (RFC 1337): the peer is sure that nothing is left. Only one that hits
+        // the mark counts.
         if segment.has(RST) {
+            if segment.seq == time_wait.receive_next {
+                self.remove_flow(flow);
+            }
             return;
         }
         let is_new = is_before(time_wait.receive_next, segment.seq);

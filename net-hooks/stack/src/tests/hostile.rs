@@ -9,7 +9,8 @@ use crate::checksum;
 use crate::ip;
 use crate::network::Automatic;
 use crate::options::Setting;
-use crate::stack::{Family, Kind, SendTo, Stack};
+use crate::stack::{Family, Kind, SendTo, SocketId, Stack};
+use crate::tcp::Flow;
 
 /// Frames of all kinds between two hosts.
 fn real_frames() -> Vec<Vec<u8>> {
@@ -188,37 +189,68 @@ fn noise_never_panics() {
     assert_eq!(world.hosts[0].sockets.len(), 0);
 }
 
+/// Has the first host receive a reset of this number, from the other end of its only flow.
+fn reset(world: &mut World, flow: Flow, seq: u32) {
+    let mut packet = crate::packet::Packet::new(20);
+    let bytes = packet.bytes_mut();
+    bytes[..2].copy_from_slice(&flow.peer_port.to_be_bytes());
+    bytes[2..4].copy_from_slice(&flow.local_port.to_be_bytes());
+    bytes[4..8].copy_from_slice(&seq.to_be_bytes());
+    bytes[12..14].copy_from_slice(&[0x50, 4]);
+    ip::write(&mut packet, &ip::Head::new(B, A, ip::TCP), 0, None);
+    let mac = [2, 0, 0, 0, 0, 1];
+    crate::ethernet::write(&mut packet, mac, mac, crate::ethernet::IPV4);
+    let mut frame = packet.bytes().to_vec();
+    mend(&mut frame);
+    world.hosts[0].frame_input(2, &mut frame, false);
+}
+
+/// The number of the next byte that the first host's connection expects.
+fn expected(world: &mut World, client: SocketId) -> u32 {
+    let socket = world.hosts[0].sockets.get_mut(client.into()).unwrap();
+    socket.connection().unwrap().receive_next()
+}
+
 #[test]
 fn a_reset_has_to_hit_the_mark() {
     let mut world = World::new(3);
     let listener = world.listen(80, 5);
     let (client, _) = world.connect(listener);
     let flow = *world.hosts[0].tcp.flows.keys().next().unwrap();
-    let next = |world: &mut World| {
-        let connection = world.hosts[0].sockets.get_mut(client.into()).unwrap();
-        connection.connection().unwrap().receive_next()
-    };
-    let expected = next(&mut world);
+    let expected = expected(&mut world, client);
     for (seq, is_over) in [
         (expected.wrapping_sub(1), false),
         (expected.wrapping_add(1), false),
         (expected.wrapping_add(5000), false),
         (expected, true),
     ] {
-        let mut packet = crate::packet::Packet::new(20);
-        let bytes = packet.bytes_mut();
-        bytes[..2].copy_from_slice(&flow.peer_port.to_be_bytes());
-        bytes[2..4].copy_from_slice(&flow.local_port.to_be_bytes());
-        bytes[4..8].copy_from_slice(&seq.to_be_bytes());
-        bytes[12..14].copy_from_slice(&[0x50, 4]);
-        ip::write(&mut packet, &ip::Head::new(B, A, ip::TCP), 0, None);
-        let mac = [2, 0, 0, 0, 0, 1];
-        crate::ethernet::write(&mut packet, mac, mac, crate::ethernet::IPV4);
-        let mut frame = packet.bytes().to_vec();
-        mend(&mut frame);
-        world.hosts[0].frame_input(2, &mut frame, false);
+        reset(&mut world, flow, seq);
         assert_eq!(world.hosts[0].peer(client).is_err(), is_over, "{seq}");
     }
+}
+
+#[test]
+fn a_reset_that_hits_the_mark_ends_what_is_remembered() {
+    let mut world = World::new(3);
+    let listener = world.listen(80, 5);
+    let (client, server) = world.connect(listener);
+    let flow = *world.hosts[0].tcp.flows.keys().next().unwrap();
+    let behind_the_end = expected(&mut world, client).wrapping_add(1);
+    world.hosts[0].close(client);
+    world.run(SECOND);
+    world.hosts[1].close(server);
+    world.run(SECOND);
+    assert_eq!(world.hosts[0].tcp.time_waits.len(), 1);
+    for (seq, is_over) in [
+        (behind_the_end.wrapping_sub(1), false),
+        (behind_the_end.wrapping_add(1), false),
+        (behind_the_end, true),
+    ] {
+        reset(&mut world, flow, seq);
+        assert_eq!(world.hosts[0].tcp.flows.is_empty(), is_over, "{seq}");
+    }
+    world.run(61 * SECOND);
+    assert_eq!(world.hosts[0].tcp.time_waits.len(), 0);
 }
 
 #[test]
