@@ -25,6 +25,8 @@ use crate::streams::{self, STREAMS_MAX, Streams};
 const BUFFER_BYTES: usize = 65_536;
 /// How long the host may take what a guest sent before it ended.
 const REST_TIME: Duration = Duration::from_secs(3);
+/// How long those who send what nobody reads any more may take to hear the end of it.
+const PART_TIME: Duration = Duration::from_secs(1);
 const REST_PAUSE: Duration = Duration::from_micros(200);
 
 /// Why there is no gateway.
@@ -149,11 +151,15 @@ impl Gateway {
             let next_ns = self.step();
             let has_more = next_ns <= self.world.now_ns;
             if !has_more && !self.streams.owes_host(&self.world.stack) {
-                return;
+                break;
             }
             // The descriptors of the guest and of the end tell of that for ever.
             thread::sleep(REST_PAUSE);
             self.wait(self.world.now_ns);
+        }
+        let until = Instant::now() + PART_TIME;
+        while self.streams.part(&mut self.world.buffer) && Instant::now() < until {
+            thread::sleep(REST_PAUSE);
         }
     }
 

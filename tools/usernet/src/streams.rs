@@ -51,6 +51,8 @@ struct Stream {
     up: Way,
     down: Way,
     is_busy: bool,
+    /// At the end of all: its peer had sent what nobody will read.
+    is_unread: bool,
 }
 
 /// Where the guest's side is.
@@ -86,6 +88,7 @@ impl Stream {
             up: Way::default(),
             down: Way::default(),
             is_busy: false,
+            is_unread: false,
         }
     }
 
@@ -193,6 +196,28 @@ impl Stream {
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             Err(_) => Err(Broken),
         }
+    }
+
+    /// Tells the host that nothing follows, and takes what its peer sends: a socket that is closed with that unread
+    /// resets, and what it had still to send is lost. `true`: more may come before the peer has all.
+    fn part(&mut self, buffer: &mut [u8]) -> bool {
+        if !matches!(self.guest, Guest::Open(_)) {
+            return false;
+        }
+        if !std::mem::replace(&mut self.up.is_end_told, true) {
+            // Who has reset the stream is noticed by reading.
+            let _ = shutdown(&self.host, rustix::net::Shutdown::Write);
+        }
+        for _ in 0..TURN_PIECES {
+            match recv(&self.host, &mut *buffer, RecvFlags::empty()) {
+                Ok((0, _)) => return false,
+                Ok(_) => self.is_unread = true,
+                Err(Errno::AGAIN) => return self.is_unread,
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+        true
     }
 
     /// Both sides know of both ends.
@@ -375,6 +400,12 @@ impl Streams {
             }
             _ => false,
         })
+    }
+
+    /// Lets go of the hosts that have all that the guest has sent, now that it has ended. `true`: there are others.
+    pub fn part(&mut self, buffer: &mut [u8]) -> bool {
+        self.all.retain(|_, stream| stream.part(buffer));
+        !self.all.is_empty()
     }
 
     fn make_busy(&mut self, number: u64) {

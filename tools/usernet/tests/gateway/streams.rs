@@ -196,3 +196,34 @@ fn what_a_guest_has_sent_arrives_though_it_ends() {
     guest.end();
     assert!(server.join().unwrap().unwrap() == all);
 }
+
+#[test]
+fn what_a_guest_has_sent_arrives_though_it_did_not_read() {
+    const BYTES: usize = 200_000;
+    let (tell, told) = std::sync::mpsc::channel();
+    let (to, server) = serve(move |mut stream| {
+        // More than the gateway takes of it while the guest does not read.
+        stream.write_all(&bytes_at(0, 1 << 20)).unwrap();
+        tell.send(()).unwrap();
+        let mut all = vec![0; BYTES / 2];
+        stream.read_exact(&mut all).unwrap();
+        // Of the rest more than there is room for on this side is on its way when the guest ends.
+        thread::sleep(Duration::from_millis(100));
+        stream.read_to_end(&mut all).map(|_| all)
+    });
+    let mut guest = Guest::new();
+    let socket = guest.connect(to);
+    let all = bytes_at(0, BYTES);
+    let mut sent = 0;
+    guest.until("all is sent", |stack| {
+        let rest = &all[sent..];
+        if let Ok(len) = stack.send(socket, &[rest], &Default::default(), false) {
+            sent += len;
+        }
+        let is_acknowledged = stack.info(socket).unwrap().send_queue == 0;
+        sent == BYTES && is_acknowledged
+    });
+    guest.until("its peer has written", |_| told.try_recv().is_ok());
+    guest.end();
+    assert!(server.join().unwrap().unwrap() == all);
+}
