@@ -336,7 +336,9 @@ fn run_to_end(command: &mut Command, beside: &Beside) -> io::Result<process::Exi
             }
         });
         let guest = pid.map_or(0, Pid::as_raw_pid);
-        let status = beside.run(guest, || child.wait());
+        let status = beside
+            .hold_signals()
+            .and_then(|held| beside.run(held, guest, || child.wait()));
         handle.close();
         status?
     })

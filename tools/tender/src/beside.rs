@@ -22,6 +22,10 @@ pub struct Beside {
     gateways: Mutex<Vec<Gateway>>,
 }
 
+/// Signals that wait for a guest, if there are cables.
+#[derive(Debug)]
+pub struct Held(Option<Signals>);
+
 impl Beside {
     pub(crate) fn add_cable(&mut self, cable: Cable) {
         all(&mut self.cables).push(cable);
@@ -31,18 +35,26 @@ impl Beside {
         all(&mut self.gateways).push(gateway);
     }
 
-    /// Runs it while something is done that ends with the guest. With cables, signals that would end
-    /// this process go to the guest meanwhile.
+    /// With cables, signals that would end this process wait from here on, to go to the guest: so it is called
+    /// before there is one.
+    ///
+    /// # Errors
+    /// The system refuses a descriptor.
+    pub fn hold_signals(&self) -> io::Result<Held> {
+        let cables = self.cables.lock().unwrap_or_else(PoisonError::into_inner);
+        let signals = (!cables.is_empty()).then(Signals::hold_back).transpose()?;
+        Ok(Held(signals))
+    }
+
+    /// Runs it while something is done that ends with the guest. Signals that are held go to the guest meanwhile.
     ///
     /// # Errors
     /// The system refuses a thread or a descriptor.
-    pub fn run<T>(&self, guest: pid_t, work: impl FnOnce() -> T) -> io::Result<T> {
+    pub fn run<T>(&self, held: Held, guest: pid_t, work: impl FnOnce() -> T) -> io::Result<T> {
         let mut cables = self.cables.lock().unwrap_or_else(PoisonError::into_inner);
-        if cables.is_empty() {
+        let Held(Some(signals)) = held else {
             return self.with_gateways(work);
-        }
-        // Before there is a thread that they could end.
-        let signals = Signals::hold_back()?;
+        };
         // What a cable carries last is for a gateway: its thread ends first.
         self.with_gateways(|| with_cables(&mut cables, guest, &signals, work))?
     }

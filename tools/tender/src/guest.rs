@@ -64,6 +64,10 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
     let (mut reader, mut writer) = pipe_with(PipeFlags::CLOEXEC)
         .map(|(reader, writer)| (io::PipeReader::from(reader), io::PipeWriter::from(writer)))
         .map_err(pipe)?;
+    let beside = &launch.opened.beside;
+    let held = beside
+        .hold_signals()
+        .map_err(|error| refused("hold signals back for the guest", &error))?;
     let parent = rustix::process::getpid();
     // SAFETY: the child goes on in this thread alone. It allocates, which the C library allows after
     // fork, and takes no lock of this program; it ends in the guest or in _exit.
@@ -89,10 +93,8 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
             (patience.tell)(&Report::of_stuck(stuck, registers, launch));
         }),
     });
-    let end = launch
-        .opened
-        .beside
-        .run(pid, || trace::follow(pid, watch))
+    let end = beside
+        .run(held, pid, || trace::follow(pid, watch))
         .map_err(|error| refused("carry the guest's frames", &error))?
         .map_err(|error| refused("wait for the guest", &error))?;
     launch.opened.leave(&launch.manifest);

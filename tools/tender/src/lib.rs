@@ -46,7 +46,7 @@ mod wait_set;
 mod watchdog;
 mod wire;
 
-pub use beside::Beside;
+pub use beside::{Beside, Held};
 pub use boot_info::COMMAND_LINE_BYTES_MAX;
 pub use cable::Traffic;
 pub use devices::{BlockFile, SECTOR_BYTES};

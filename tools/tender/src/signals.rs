@@ -1,6 +1,7 @@
 //! Signals that end a program, told by a descriptor instead: what is open beside a guest is closed
 //! behind it, in good order.
 
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -47,6 +48,13 @@ impl Signals {
                 libc::kill(child, info.assume_init_ref().ssi_signo as c_int);
             }
         }
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Signals");
+        shown.field("fd", &self.fd).finish_non_exhaustive()
     }
 }
 

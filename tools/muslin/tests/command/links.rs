@@ -4,7 +4,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{self, Child, Command, Output, Stdio};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::lab::{
     MUSLIN, clean, directory, driver, refuse, skip, solo5, stderr, stdout, succeed, with, write,
@@ -247,6 +250,41 @@ fn the_first_ends_in_good_order_and_leaves_room_for_another() {
     let ask = place.start("10.9.0.2", &[], &["ask", "10.9.0.1"]);
     assert_eq!(stdout(&ask.wait_with_output().unwrap()), "all came back\n");
     assert!(third.wait().unwrap().success());
+}
+
+#[test]
+fn who_is_ended_in_its_first_moments_tells_what_it_had() {
+    let Some(place) = Place::new("links_early") else {
+        return;
+    };
+    if !Path::new("/proc/self/task")
+        .join(process::id().to_string())
+        .join("children")
+        .exists()
+    {
+        return skip(
+            "links_early",
+            "this kernel does not tell a process's children",
+        );
+    }
+    for turn in 0..20 {
+        let mut first = place.start("10.9.0.1", &["--stats"], &["echo"]);
+        // The guest is a process, and perhaps nothing more yet.
+        let children = format!("/proc/{0}/task/{0}/children", first.id());
+        while fs::read_to_string(&children).is_ok_and(|children| children.is_empty()) {
+            assert!(first.try_wait().unwrap().is_none(), "turn {turn}");
+            thread::yield_now();
+        }
+        kill_process(Pid::from_child(&first), Signal::TERM).unwrap();
+        let first = first.wait_with_output().unwrap();
+        assert!(
+            stderr(&first).contains("muslin: service: received 0 frames, "),
+            "turn {turn}: {}: {}",
+            first.status,
+            stderr(&first)
+        );
+        assert_eq!(first.status.code(), Some(128 + 15), "turn {turn}");
+    }
 }
 
 #[test]

@@ -42,6 +42,10 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
     let (mut reader, writer) = pipe_with(PipeFlags::CLOEXEC)
         .map(|(reader, writer)| (PipeReader::from(reader), PipeWriter::from(writer)))
         .map_err(pipe)?;
+    let beside = &launch.opened.beside;
+    let held = beside
+        .hold_signals()
+        .map_err(|error| refused("hold signals back for the guest", &error))?;
     let parent = rustix::process::getpid();
     // SAFETY: the child goes on in this thread alone. It allocates, which the C library allows after
     // fork, and takes no lock of this program; it ends in _exit.
@@ -69,10 +73,8 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Outcome, Refusal> {
         };
         (told, status)
     };
-    let (told, status) = launch
-        .opened
-        .beside
-        .run(pid, wait)
+    let (told, status) = beside
+        .run(held, pid, wait)
         .map_err(|error| refused("carry the guest's frames", &error))?;
     let status = status.map_err(|error| refused("wait for the guest", &error.into()))?;
     told.map_err(|error| refused("hear of the guest", &error))?;
