@@ -18,7 +18,7 @@ use crate::machines;
 use crate::same::completion;
 use crate::stage::tool;
 use crate::start::{Outcome, Start, World, without_reports};
-use crate::xen::{self, Entry, Outcomes, Size};
+use crate::xen::{self, Entry, Group, Outcomes};
 
 /// The directory that a run starts in, below its root.
 pub const WORK: &str = "work";
@@ -80,7 +80,7 @@ pub fn trials(programs: &'static [Program]) -> Vec<Trial> {
     all
 }
 
-/// The same in Xen; all runs of a size are one job of its lab.
+/// The same in Xen; all runs of a group are one job of its lab.
 fn trials_in_xen(programs: &'static [Program]) -> impl Iterator<Item = Trial> {
     let jobs: Arc<Mutex<HashMap<_, Step<Outcomes>>>> = Arc::default();
     let of_program = move |program: &'static Program| {
@@ -91,19 +91,19 @@ fn trials_in_xen(programs: &'static [Program]) -> impl Iterator<Item = Trial> {
                 World::XenPvh => Entry::Pvh,
                 _ => Entry::Pv,
             };
-            let size = Size::of(program);
+            let group = Group::of(program);
             let name = format!("{}::{}", program.name, world.name());
             Trial::ignorable_test(name, move || {
                 let stock = outcomes(program, World::Stock);
                 let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
                 let ours = jobs
-                    .entry((entry, size))
-                    .or_insert_with(|| xen::outcomes(programs, entry, size));
+                    .entry((entry, group))
+                    .or_insert_with(|| xen::outcomes(programs, entry, group));
                 let ours = ours.as_ref().map_err(Clone::clone);
                 let ours = ours.map(|all| all.get(program.name).cloned().unwrap_or_default());
                 completion(same(program, &stock, ours, world))
             })
-            .with_ignored_flag(entry == Entry::Pvh || size == Size::Rest)
+            .with_ignored_flag(entry == Entry::Pvh || group != Group::Core)
         })
     };
     programs

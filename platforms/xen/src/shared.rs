@@ -96,7 +96,8 @@ impl Shared {
         // SAFETY: the operation's argument, with room for as many frames as are asked for.
         unsafe { grant_table(GNTTABOP_setup_table, core::slice::from_mut(&mut setup)) }?;
         if setup.status != GNTST_okay {
-            return Err(Errno::EIO);
+            // It is not allowed as many.
+            return Err(Errno::ENOSPC);
         }
         for (index, (page, frame)) in TABLE.iter().zip(frames).enumerate() {
             // SAFETY: nobody uses these pages but the table.

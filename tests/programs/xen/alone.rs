@@ -11,28 +11,31 @@ use crate::built::{self, Flavour};
 use crate::failure::{Failure, Step};
 use crate::start::{Outcome, guest_environment};
 
-/// Which programs are run.
+/// Which programs one job runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Size {
+pub enum Group {
     /// Those that are to be seen each time: the first run of each.
     Core,
-    /// All others: the first runs.
-    Rest,
+    /// One of the others: its first runs.
+    One(&'static str),
 }
 
-impl Size {
+impl Group {
     /// The one that a program belongs to.
     pub fn of(program: &Program) -> Self {
         if CORE.contains(&program.name) {
-            Size::Core
+            Group::Core
         } else {
-            Size::Rest
+            Group::One(program.name)
         }
     }
 }
 
 /// The core.
 const CORE: &[&str] = &["alone-lua", "alone-sqlite"];
+
+/// The least memory that `xl` builds a virtual machine with.
+const MIB_MIN: u32 = 18;
 
 /// How many runs of a program there are, the first ones.
 const RUNS_MAX: usize = 3;
@@ -44,11 +47,11 @@ const HEADING: &str = "\n=== ";
 pub type Outcomes = HashMap<&'static str, Vec<Outcome>>;
 
 /// Runs the first of each program's runs.
-pub fn outcomes(programs: &[Program], entry: Entry, size: Size) -> Step<Outcomes> {
+pub fn outcomes(programs: &[Program], entry: Entry, group: Group) -> Step<Outcomes> {
     muslin_lab::xen::Lab::find().map_err(Failure::skip)?;
     let mut job = Job::default();
     let mut runs = Vec::new();
-    let are_chosen = |program: &&Program| program.is_for_machines() && Size::of(program) == size;
+    let are_chosen = |program: &&Program| program.is_for_machines() && Group::of(program) == group;
     for program in programs.iter().filter(are_chosen) {
         let images = built::program(program.recipe, Flavour::Xen)?;
         let place = Place::new(program, &images)?;
@@ -56,11 +59,12 @@ pub fn outcomes(programs: &[Program], entry: Entry, size: Size) -> Step<Outcomes
         let packed = place.pack(&archive)?;
         let bytes = fs::read(&packed).map_err(|why| Failure::io("reading", &packed, &why))?;
         job.files.push((archive.clone(), bytes));
-        let count = if size == Size::Core { 1 } else { RUNS_MAX };
+        let count = if group == Group::Core { 1 } else { RUNS_MAX };
         for words in program.runs.iter().take(count) {
             let (image, arguments) = words.split_first().unwrap_or((&"", &[]));
             let name = format!("g{}", runs.len());
-            let mut options = vec![format!("--mem={}", program.memory_mib)];
+            let memory_mib = program.memory_mib.max(MIB_MIN);
+            let mut options = vec![format!("--mem={memory_mib}")];
             options.push(format!("--cwd=/{WORK}"));
             options.extend(guest_environment());
             let options: Vec<&str> = options.iter().map(String::as_str).collect();

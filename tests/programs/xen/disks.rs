@@ -22,15 +22,17 @@ const PIECE_AT: u64 = 4096;
 
 /// The tests: a short one, and the same with more to move.
 pub fn trials() -> Vec<Trial> {
-    let mut all = vec![Trial::ignorable_test("xen::disks::xen-pv", || {
-        completion(disks(Entry::Pv, 8))
-    })];
-    for entry in [Entry::Pv, Entry::Pvh] {
-        let name = format!("xen::disks-200-mib::xen-{}", entry.name());
-        let trial = Trial::ignorable_test(name, move || completion(disks(entry, 200)));
-        all.push(trial.with_ignored_flag(true));
-    }
-    all
+    let of_entry = |entry: Entry| {
+        let name = |test: &str| format!("xen::{test}::xen-{}", entry.name());
+        let short = Trial::ignorable_test(name("disks"), move || completion(disks(entry, 8)));
+        let long =
+            Trial::ignorable_test(name("disks-200-mib"), move || completion(disks(entry, 200)));
+        [short, long.with_ignored_flag(true)]
+    };
+    [Entry::Pv, Entry::Pvh]
+        .into_iter()
+        .flat_map(of_entry)
+        .collect()
 }
 
 const SCRIPT: &str = "
@@ -70,7 +72,7 @@ fn disks(entry: Entry, mib: u64) -> Step<()> {
     let failed = |why: std::io::Error| Failure::new(format_args!("laying out disks: {why}"));
     let scratch = TempDir::new().map_err(failed)?;
     let place = |name: &str| scratch.path().join(name);
-    compile(&place("disk"))?;
+    compile("disk.c", &place("disk"))?;
     let first = File::create(place("first")).map_err(failed)?;
     first.set_len((mib + 1) << 20).map_err(failed)?;
     let mut second = File::create(place("second")).map_err(failed)?;
@@ -114,8 +116,9 @@ fn disks(entry: Entry, mib: u64) -> Step<()> {
     is_durable(&place("first"))
 }
 
-fn compile(image: &Path) -> Step<()> {
-    let source = repository().join("tests/programs/xen/disk.c");
+/// Compiles one of the programs beside this file for Xen.
+pub fn compile(source: &str, image: &Path) -> Step<()> {
+    let source = repository().join("tests/programs/xen").join(source);
     let compiled = Command::new(Flavour::Xen.sysroot().join("bin/muslin-cc"))
         .arg("-O2")
         .arg(&source)

@@ -2,6 +2,8 @@
 
 mod alone;
 mod disks;
+mod faults;
+mod http;
 mod servers;
 
 use std::fs;
@@ -16,7 +18,7 @@ use tempfile::NamedTempFile;
 use crate::built::repository;
 use crate::failure::{Failure, Step};
 
-pub use alone::{Outcomes, Size, outcomes};
+pub use alone::{Group, Outcomes, outcomes};
 
 /// Far more than any job needs, even on a busy machine.
 const TIME_MAX: Duration = Duration::from_secs(900);
@@ -43,7 +45,9 @@ impl Entry {
 /// The tests, but for those of programs that need nobody.
 pub fn trials() -> Vec<Trial> {
     let mut all = servers::trials();
+    all.extend(http::trials());
     all.extend(disks::trials());
+    all.extend(faults::trials());
     all
 }
 
