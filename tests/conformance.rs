@@ -25,6 +25,8 @@ mod run;
 mod self_check;
 #[path = "conformance/sysroots.rs"]
 mod sysroots;
+#[path = "conformance/together.rs"]
+mod together;
 #[path = "conformance/xen.rs"]
 mod xen;
 

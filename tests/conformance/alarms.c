@@ -30,28 +30,25 @@ int main(void)
 	struct itimerval left;
 	pipe(p);
 
+	/* Again and again: the first one may come before the wait. */
 	on(counting, 0);
-	real(10000, 0);
+	real(10000, 10000);
 	FAILS("read", read(p[0], &byte, 1), EINTR);
-	GIVES("count", count, 1);
-	real(10000, 0);
+	CHECK("its function ran", count > 0);
 	FAILS("poll", poll(&(struct pollfd){ .fd = p[0], .events = POLLIN }, 1, -1), EINTR);
 	fd_set set;
 	FD_ZERO(&set);
 	FD_SET(p[0], &set);
-	real(10000, 0);
 	FAILS("select", select(p[0] + 1, &set, NULL, NULL, NULL), EINTR);
-	real(10000, 0);
 	FAILS("pause", pause(), EINTR);
 	sigset_t none;
 	sigemptyset(&none);
-	real(10000, 0);
 	FAILS("sigsuspend", sigsuspend(&none), EINTR);
-	GIVES("count", count, 5);
-	real(10000, 0);
+	CHECK("each time", count >= 5);
 	CHECK("sleep gives the rest", sleep(50) >= 49);
+	real(0, 0);
 
-	/* Again and again; pause ends with SA_RESTART too. */
+	/* pause ends with SA_RESTART too. */
 	on(counting, SA_RESTART);
 	count = 0;
 	real(2000, 2000);

@@ -1,6 +1,8 @@
 // skip-on: solo5-spt: nothing comes between two instructions of a thread that makes no call: threads take turns at calls
 // skip-on: xen-pv: nothing comes between two instructions of a thread that makes no call: threads take turns at calls
 // skip-on: xen-pvh: nothing comes between two instructions of a thread that makes no call: threads take turns at calls
+// skip-on: xl-pv: nothing comes between two instructions of a thread that makes no call: threads take turns at calls
+// skip-on: xl-pvh: nothing comes between two instructions of a thread that makes no call: threads take turns at calls
 // skip-on: solo5-hvt: nothing comes between two instructions of a thread that makes no call: threads take turns at calls
 // skip-on: any-linux: nothing comes between two instructions of a thread that makes no call: threads take turns at calls
 /* Asynchronous cancellation and a signal reach a thread in the middle of a loop without calls. */

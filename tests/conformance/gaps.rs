@@ -57,7 +57,7 @@ pub const LIBRARY_OS: &[Gap] = &[
         programs: "message_queues",
     },
     Gap {
-        missing: "input on the console",
+        missing: "a file as the standard input: on Xen the console's is a stream, elsewhere there is none",
         is_run: true,
         programs: "standard_streams",
     },

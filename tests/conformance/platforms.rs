@@ -164,11 +164,12 @@ impl Platform {
 
     /// Whether a program always runs here, and not only when it is asked for.
     pub fn always_runs(&self, program: &str) -> bool {
-        let always = match self.kind {
-            Kind::BelowXl(_) => ALWAYS_BELOW_XL,
-            _ => ALWAYS_IN_XEN,
+        let always: &[&[&str]] = match self.kind {
+            Kind::BelowXl(Mode::Pv) => &[ALWAYS_BELOW_XL, ALWAYS_IN_PV],
+            Kind::BelowXl(Mode::Pvh) => &[ALWAYS_BELOW_XL],
+            _ => &[ALWAYS_IN_XEN],
         };
-        always.contains(&program)
+        always.iter().any(|programs| programs.contains(&program))
     }
 }
 
@@ -180,4 +181,19 @@ pub const ALWAYS_BELOW_XL: &[&str] = &[
     "red_zone_faults",
     "sleeps",
     "threads",
+];
+
+/// Those that do in paravirtualised ones besides: the end of the console's input, stacks, waits, timers, sockets.
+pub const ALWAYS_IN_PV: &[&str] = &[
+    "descriptors",
+    "memory_protection",
+    "poll_select",
+    "posix_timers",
+    "raw_calls",
+    "red_zone",
+    "signal_stack",
+    "stack_overflow",
+    "standard_streams",
+    "tcp",
+    "udp",
 ];

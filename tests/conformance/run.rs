@@ -59,6 +59,8 @@ impl Outcome {
 pub fn compile(program: &Program, platform: &Platform) -> Result<PathBuf, String> {
     let sysroot = sysroots::sysroot(platform.flavour)?;
     let image = work_dir(program, platform)?.join(&program.name);
+    // What is only for debuggers would be the larger part of what dom0 has to hold.
+    let is_stripped = matches!(platform.kind, Kind::BelowXl(_));
     let output = Command::new(sysroots::muslin()?)
         .args(["cc", "--muslin-sysroot"])
         .arg(sysroot)
@@ -67,6 +69,7 @@ pub fn compile(program: &Program, platform: &Platform) -> Result<PathBuf, String
         .arg(&program.source)
         .arg("-o")
         .arg(&image)
+        .args(is_stripped.then_some("-s"))
         .output()
         .map_err(|error| format!("cannot run muslin cc: {error}"))?;
     if output.status.success() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::gaps::Gap;
 use crate::judge::{Cell, difference, judge_against, judge_gap, judge_native};
-use crate::platforms::{ALL, ALWAYS_BELOW_XL, ALWAYS_IN_XEN, XEN};
+use crate::platforms::{ALL, ALWAYS_BELOW_XL, ALWAYS_IN_PV, ALWAYS_IN_XEN, XEN};
 use crate::program::Program;
 use crate::run::Outcome;
 
@@ -80,6 +80,7 @@ pub fn gaps_are_of_programs(programs: &[String]) -> Result<(), String> {
     if let Some(name) = ALWAYS_IN_XEN
         .iter()
         .chain(ALWAYS_BELOW_XL)
+        .chain(ALWAYS_IN_PV)
         .find(|name| !programs.iter().any(|program| program == *name))
     {
         return Err(format!("no program that could always run in Xen: {name}"));

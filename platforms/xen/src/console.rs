@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::abi::{__HYPERVISOR_console_io, CONSOLEIO_write};
 use crate::console_ring::{ConsoleRing, Port};
 use crate::hypercall::ask;
+use crate::typed::Typed;
 use crate::{events, host};
 
 /// Bytes that go in one hypercall.
@@ -14,6 +15,9 @@ const CHUNK_BYTES: usize = 512;
 /// Where the ring is, 0 if there is none, and its port.
 static RING: AtomicUsize = AtomicUsize::new(0);
 static PORT: AtomicU32 = AtomicU32::new(0);
+
+/// How far its input is read.
+static TYPED: Typed = Typed::new();
 
 /// The console is this ring from now on.
 ///
@@ -39,14 +43,14 @@ pub fn drain() {
     }
 }
 
-/// Reads what is there; without a ring nothing ever is.
+/// Reads what is there; without a ring that is the end.
 pub fn read(bytes: &mut [u8]) -> usize {
-    ring().map_or(0, |ring| ring.read(bytes))
+    ring().map_or(0, |ring| TYPED.read(&ring, bytes))
 }
 
 /// Whether nothing is there to be read, and something may come.
 pub fn is_quiet() -> bool {
-    ring().is_some_and(|ring| ring.is_quiet())
+    ring().is_some_and(|ring| TYPED.is_quiet(&ring))
 }
 
 /// How far the input is.

@@ -100,6 +100,14 @@ impl<D: Daemon> ConsoleRing<D> {
         self.word(IN_MADE).load(Ordering::Acquire)
     }
 
+    /// The byte that will be read next, if one is there.
+    pub fn first(&self) -> Option<u8> {
+        let taken = self.word(IN_TAKEN).load(Ordering::Relaxed);
+        // SAFETY: inside the ring.
+        let first = || unsafe { self.page.add(taken as usize % IN_BYTES).read_volatile() };
+        (!self.is_quiet()).then(first)
+    }
+
     /// Reads what is there; 0 if nothing is.
     pub fn read(&self, bytes: &mut [u8]) -> usize {
         let taken = self.word(IN_TAKEN).load(Ordering::Relaxed);
@@ -137,7 +145,7 @@ impl<D: Daemon> ConsoleRing<D> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::cell::RefCell;
     use std::vec::Vec;
 
@@ -161,6 +169,15 @@ mod tests {
 
     fn set(page: &RefCell<Page>, at: usize, value: u32) {
         page.borrow_mut().bytes()[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+
+    /// Has somebody type this.
+    pub(crate) fn put(page: &RefCell<Page>, text: &[u8]) {
+        let made = get(page, IN_MADE);
+        for (at, &byte) in (made..).zip(text) {
+            page.borrow_mut().bytes()[at as usize % IN_BYTES] = byte;
+        }
+        set(page, IN_MADE, made.wrapping_add(text.len() as u32));
     }
 
     impl Daemon for Slow<'_> {
@@ -211,8 +228,7 @@ mod tests {
         let mut room = [0; 8];
         assert_eq!(ring.read(&mut room), 0);
         assert!(ring.is_quiet());
-        page.borrow_mut().bytes()[..11].copy_from_slice(b"hello world");
-        set(&page, IN_MADE, 11);
+        put(&page, b"hello world");
         assert!(!ring.is_quiet());
         assert_eq!(ring.input_made(), 11);
         assert_eq!(ring.read(&mut room), 8);

@@ -9,7 +9,7 @@
 //! - `shared_info`: the page that Xen and the guest share
 //! - `events`: event channels, and the only sleep
 //! - `clock`: time of the hypervisor
-//! - `console`: text out and in, by `console_ring` below another guest
+//! - `console`: text out and in, by `console_ring` below another guest; `typed`: what is typed there
 //! - `power`: the end; `outside`: requests to end, and other things that come unasked
 //! - `pv`, `pvh`: entry, memory and exceptions, each in its way; `machine` is what they have in common
 //! - `layout`: low memory
@@ -56,6 +56,7 @@ pub mod ring;
 mod shared;
 mod shared_info;
 mod turn;
+mod typed;
 pub mod vchan;
 mod xenbus;
 pub mod xenstore;

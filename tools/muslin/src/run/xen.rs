@@ -1,11 +1,13 @@
 //! Guests of Xen: by `xl` where there is a Xen, else in a real one in QEMU.
 
 mod config;
+mod typed;
 
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{self, Command, Stdio};
+use std::thread;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -18,6 +20,7 @@ use crate::check::image::{XenEntries, xen_entries};
 use crate::failure::{Failure, shown};
 use crate::output::{complain, print, print_error};
 use config::{Config, Kind};
+use typed::Typed;
 
 /// What a Linux says that has a Xen below it and may start guests.
 const CAPABILITIES: &str = "/proc/xen/capabilities";
@@ -128,9 +131,14 @@ fn run_here(image: &Path, config: &str) -> Result<u8, Failure> {
     let mut script = Command::new("sh")
         .args(["-c", GUEST_SCRIPT, "guest"])
         .arg(&file)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(failed)?;
+    if let Some(mut to) = script.stdin.take() {
+        // Ends with its input, or with this process.
+        thread::spawn(move || io::copy(&mut Typed::new(io::stdin()), &mut to));
+    }
     let mut console = Console::default();
     if let Some(mut output) = script.stdout.take() {
         let mut bytes = [0; 4096];
@@ -181,10 +189,14 @@ fn run_in_lab(
         limit: None,
     };
     let mut console = Console::default();
-    let done = lab.run(&job, Some(Box::new(io::stdin())), &mut |bytes| {
-        console.take(bytes, &mut write);
-        Heard::More
-    });
+    let done = lab.run(
+        &job,
+        Some(Box::new(Typed::new(io::stdin()))),
+        &mut |bytes| {
+            console.take(bytes, &mut write);
+            Heard::More
+        },
+    );
     let Done { status, log } = done.map_err(|why| not_here(&why))?;
     Ok(ended(image, console, status, &log))
 }
