@@ -111,6 +111,9 @@ mod labels;
 #[path = "linux/lead.rs"]
 mod lead;
 #[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/lead_waits.rs"]
+mod lead_waits;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
 #[path = "linux/lock.rs"]
 mod lock;
 #[cfg(all(target_os = "none", feature = "bare"))]
@@ -145,6 +148,9 @@ mod process;
 mod raw;
 #[cfg(target_os = "none")]
 mod register;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/restarts.rs"]
+mod restarts;
 #[cfg(target_os = "none")]
 mod seal;
 #[cfg(target_os = "none")]

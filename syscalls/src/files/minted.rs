@@ -253,18 +253,42 @@ impl Minted {
     }
 }
 
-/// Pieces of the program's, each checked by `check`.
+/// So many pieces of a call need no memory: most calls have one.
+const FEW: usize = 4;
+
+/// Has `work` done with the pieces of the program's behind the first `done` bytes, each checked by `check`.
 fn checked(
     pieces: &[(usize, usize)],
+    mut done: usize,
     check: impl Fn(usize, usize) -> Result<Piece, Errno>,
-) -> Result<Vec<Piece>, Errno> {
-    let mut all = Vec::new();
-    all.try_reserve_exact(pieces.len())
-        .map_err(|_| Errno::ENOMEM)?;
+    work: impl FnOnce(&[Piece]) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    let mut few = [const {
+        Piece {
+            base: core::ptr::null_mut(),
+            len_bytes: 0,
+        }
+    }; FEW];
+    let mut many = Vec::new();
+    let places = match few.get_mut(..pieces.len()) {
+        Some(places) => places,
+        None => {
+            many.try_reserve_exact(pieces.len())
+                .map_err(|_| Errno::ENOMEM)?;
+            many.resize(pieces.len(), few[0]);
+            &mut many[..]
+        }
+    };
+    let mut count = 0;
     for &(address, len_bytes) in pieces {
-        all.push(check(address, len_bytes)?);
+        let skipped = done.min(len_bytes);
+        done -= skipped;
+        if len_bytes > skipped || len_bytes == 0 {
+            places[count] = check(address + skipped, len_bytes - skipped)?;
+            count += 1;
+        }
     }
-    Ok(all)
+    work(&places[..count])
 }
 
 impl FileOps for Minted {
@@ -292,7 +316,7 @@ impl FileOps for Minted {
         let patience: (u16, &dyn Fn() -> Option<u64>) = (POLLIN, &timeout_ns);
         Some(
             self.try_until(context, file.is_nonblocking(), patience, &mut || {
-                self.object.read(&checked(pieces, check)?)
+                checked(pieces, 0, check, |pieces| self.object.read(pieces))
             }),
         )
     }
@@ -311,9 +335,8 @@ impl FileOps for Minted {
         let all_bytes: usize = pieces.iter().map(|&(_, len_bytes)| len_bytes).sum();
         let mut done = 0;
         loop {
-            let rest = behind(pieces, done);
             let result = self.try_until(context, file.is_nonblocking(), patience, &mut || {
-                self.object.write(&checked(&rest, check)?)
+                checked(pieces, done, check, |pieces| self.object.write(pieces))
             });
             match result {
                 Ok(written) => done += written,
@@ -359,17 +382,4 @@ impl FileOps for Minted {
     fn as_any(&self) -> &dyn Any {
         self
     }
-}
-
-/// What is left of pieces when `done` bytes are done.
-fn behind(pieces: &[(usize, usize)], mut done: usize) -> Vec<(usize, usize)> {
-    let mut rest = Vec::new();
-    for &(address, len_bytes) in pieces {
-        let skipped = done.min(len_bytes);
-        done -= skipped;
-        if len_bytes > skipped || len_bytes == 0 {
-            rest.push((address + skipped, len_bytes - skipped));
-        }
-    }
-    rest
 }

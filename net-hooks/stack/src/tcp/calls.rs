@@ -369,7 +369,7 @@ impl SmolStack {
         };
         let wish = connection.receive_wish(&options);
         let is_larger = connection.was_filled && connection.is_still();
-        let rests = connection.rest_ns() < u64::MAX;
+        let rests = connection.rest_ns() < connection.armed_ns;
         if !is_larger && !rests && !connection.is_window_due() {
             return;
         }

@@ -8,6 +8,7 @@ use super::Flow;
 use super::congestion::Congestion;
 use super::flight::{Flight, Range};
 use super::handshake::Handshake;
+use super::ranges::Ranges;
 use super::segment::{ACK, Bare, Offer, STAMP_BYTES, Segment, is_before};
 use super::stamps::Stamps;
 use super::timing::Timing;
@@ -64,6 +65,8 @@ pub(crate) struct Connection {
     pub shut_ns: Option<u64>,
     /// Up to where the peer was told that its bytes arrived.
     pub told_next: u32,
+    /// What it is told of those behind a hole, and of those that came twice.
+    pub ranges: Ranges,
     /// When the peer was heard last.
     pub heard_ns: u64,
     /// Since when the peer owes an answer.
@@ -145,6 +148,7 @@ impl Connection {
             is_urgent: false,
             shut_ns: None,
             told_next: told.receive_next,
+            ranges: Ranges::default(),
             heard_ns: now_ns,
             owed_ns: None,
             probes: 0,
@@ -455,19 +459,27 @@ impl Connection {
             && self.transfer.receive_queue() == 0
     }
 
-    /// When a send buffer that has grown is to be given back.
+    fn has_grown(&self) -> bool {
+        self.transfer.send_bytes() > SEND_FIRST
+    }
+
+    /// When memory to send is to be given back.
     pub fn rest_ns(&self) -> u64 {
-        if self.transfer.send_bytes() > SEND_FIRST && self.is_still() && self.flight.is_empty() {
+        let has_much = self.flight.keeps_much() || (self.has_grown() && self.is_still());
+        if has_much && self.flight.is_empty() && self.unsent() == 0 {
             self.heard_ns + STILL_NS
         } else {
             u64::MAX
         }
     }
 
-    /// Gives a send buffer that has grown back. What was to be told to the peer is left behind.
+    /// Gives memory to send back. What was to be told to the peer is left behind with a buffer that has grown.
     pub fn rest(&mut self, engine: &mut Engine, now_ns: u64, out: &mut Packet) {
-        let receive_bytes = self.transfer.receive_bytes();
-        self.grow(engine, now_ns, receive_bytes, SEND_FIRST, out);
+        self.flight.rest();
+        if self.has_grown() && self.is_still() {
+            let receive_bytes = self.transfer.receive_bytes();
+            self.grow(engine, now_ns, receive_bytes, SEND_FIRST, out);
+        }
     }
 
     /// Moves to larger buffers. Whether it did: then `out` tells the peer our window.

@@ -14,7 +14,7 @@ use super::timing::Timing;
 const DUPLICATES: u32 = 3;
 /// How late a segment may be, at least, where segments are known to be late.
 const LATE_NS: u64 = 1_000_000;
-/// A queue that is empty keeps no more memory than this.
+/// A queue that is empty keeps no more memory than this while nothing is sent.
 const KEPT_BYTES: usize = 2048;
 
 /// What is known of a segment.
@@ -157,6 +157,20 @@ impl Flight {
         self.bytes.try_reserve(len).is_ok() && self.segments.try_reserve(segments).is_ok()
     }
 
+    /// Whether it has much memory that nothing is in.
+    pub fn keeps_much(&self) -> bool {
+        self.segments.is_empty() && self.bytes.capacity() > KEPT_BYTES
+    }
+
+    /// Gives back the memory that nothing is in. Not as soon as all is acknowledged: what is sent next would
+    /// have to take it again, as new pages.
+    pub fn rest(&mut self) {
+        if self.keeps_much() {
+            self.bytes = VecDeque::new();
+            self.segments = VecDeque::new();
+        }
+    }
+
     /// A segment was sent for the first time: with these bytes, and perhaps with the end.
     pub fn push(&mut self, now_ns: u64, bytes: &[u8], has_end: bool) {
         let start = self.next;
@@ -213,9 +227,6 @@ impl Flight {
             }
             let data = (news.acknowledged as usize).min(self.bytes.len());
             self.bytes.drain(..data);
-            if self.bytes.is_empty() && self.bytes.capacity() > KEPT_BYTES {
-                self.bytes = VecDeque::new();
-            }
             self.oldest = ack;
             self.duplicates = 0;
             self.since_ns = now_ns;

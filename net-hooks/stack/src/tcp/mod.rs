@@ -3,12 +3,15 @@
 mod calls;
 mod congestion;
 pub(crate) mod connection;
+mod drive;
 mod flight;
 mod handshake;
 mod held;
 mod input;
 mod output;
+mod ranges;
 mod segment;
+mod settle;
 mod stamps;
 mod time_wait;
 mod timing;

@@ -18,8 +18,9 @@ const MSS_DEFAULT: u16 = 536;
 /// The smallest one that is believed, as in Linux.
 const MSS_MIN: u16 = 48;
 
-/// How many ranges of what arrived an acknowledgement can tell (RFC 2018).
+/// How many ranges of what arrived an acknowledgement can tell (RFC 2018), and beside a timestamp.
 pub(crate) const RANGES_MAX: usize = 4;
+pub(crate) const RANGES_BESIDE_STAMP: usize = 3;
 
 /// What both sides of a connection offer when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,6 +170,23 @@ impl Segment {
             *range = (word(&pair[..4]), word(&pair[4..]));
         }
         count
+    }
+
+    /// Writes such ranges as the only option of a segment without data.
+    pub fn put_sack_ranges(packet: &mut Packet, ranges: &[Range]) {
+        let mut header = [0; HEADER_BYTES];
+        header.copy_from_slice(&packet.bytes()[..HEADER_BYTES]);
+        let len = HEADER_BYTES + 4 + 8 * ranges.len();
+        header[12] = ((len / 4) << 4) as u8;
+        packet.reset(len);
+        let (front, options) = packet.bytes_mut().split_at_mut(HEADER_BYTES);
+        front.copy_from_slice(&header);
+        let (front, pairs) = options.split_at_mut(4);
+        front.copy_from_slice(&[1, 1, 5, 2 + 8 * ranges.len() as u8]);
+        for (pair, &(start, end)) in pairs.chunks_exact_mut(8).zip(ranges) {
+            pair[..4].copy_from_slice(&start.to_be_bytes());
+            pair[4..].copy_from_slice(&end.to_be_bytes());
+        }
     }
 
     /// What the peer offers. Of a segment with SYN.

@@ -17,8 +17,10 @@ use crate::fd_table::{self, Entry, File, World};
 use crate::hidden;
 use crate::kernel::{self, FUTEX_BITSET_MATCH_ANY, FUTEX_WAIT_BITSET_PRIVATE, futex_wake};
 use crate::lead;
+use crate::lead_waits;
 use crate::lock;
 use crate::raw;
+use crate::restarts;
 
 /// Makes what minted descriptors and the runtime's own need. Any number of times.
 pub fn start() -> Result<(), Errno> {
@@ -31,6 +33,7 @@ pub fn start() -> Result<(), Errno> {
         fd_table::start()?;
         hidden::start()?;
         fd_calls::register()?;
+        restarts::begin();
         IS_STARTED.store(true, Ordering::Release);
         Ok(())
     })
@@ -147,6 +150,7 @@ unsafe extern "C" fn muslin_file_changed(changed: *const File, readiness: u32, e
         if file.sleepers.load(Ordering::SeqCst) != 0 {
             futex_wake(&file.happened, i32::MAX);
         }
+        lead::wake(file);
     }
     file.mirror.set(readiness, events);
 }
@@ -186,6 +190,9 @@ pub fn wait(call: Option<&Call>, file: &File, seen: u32, deadline_ns: u64) -> Re
         // The service's own thread looks at the devices.
         let has_happened = file.happened.load(Ordering::SeqCst) != seen;
         return has_happened.then_some(()).ok_or(Errno::EAGAIN);
+    }
+    if let Some(result) = lead_waits::file(call, file, seen, deadline_ns) {
+        return result;
     }
     let deadline = [deadline_ns / 1_000_000_000, deadline_ns % 1_000_000_000];
     let deadline = if deadline_ns == FOR_EVER_NS {

@@ -20,9 +20,10 @@ use crate::fd_numbers as numbers;
 use crate::fd_pieces as pieces;
 use crate::fd_table::{self, Entry, Held, World};
 use crate::fd_watch as watch;
-use crate::lead;
+use crate::lead_waits;
 use crate::lock;
 use crate::register;
+use crate::restarts;
 
 /// What a child process gets for a descriptor that its parent minted.
 pub const ELSEWHERE: Errno = Errno::ESTALE;
@@ -62,13 +63,14 @@ handlers! {
     newfstatat => numbers::newfstatat;
     statx => numbers::statx;
     poll => watch::poll;
-    ppoll => watch::poll;
+    ppoll => watch::ppoll;
     select => watch::select;
-    pselect6 => watch::select;
+    pselect6 => watch::pselect6;
     epoll_ctl => watch::epoll_ctl;
-    epoll_wait => lead::epoll_wait;
-    epoll_pwait => lead::epoll_pwait;
-    epoll_pwait2 => lead::epoll_pwait2;
+    epoll_wait => lead_waits::epoll_wait;
+    epoll_pwait => lead_waits::epoll_pwait;
+    epoll_pwait2 => lead_waits::epoll_pwait2;
+    rt_sigaction => restarts::rt_sigaction;
     fork => fork;
     clone => clone;
     exit_group => ending::exit_group;

@@ -4,9 +4,10 @@
 use muslin_abi::SyscallResult;
 use muslin_abi::handler::Call;
 
-use crate::fd_calls::{next, wait_below};
+use crate::fd_calls::next;
 use crate::fd_table::{self, Entry, World};
-use crate::lead;
+use crate::lead_waits;
+use crate::service::Pollfd;
 
 fn watch(fd: i32, has_edges: bool) {
     if let Entry::Minted(file) = fd_table::look_up(fd)
@@ -16,15 +17,19 @@ fn watch(fd: i32, has_edges: bool) {
     }
 }
 
-/// `poll(fds, nfds, …)` and `ppoll`.
+/// `poll(fds, nfds, timeout)`
 pub fn poll(call: &Call) -> SyscallResult {
-    /// `struct pollfd`.
-    #[repr(C)]
-    struct Pollfd {
-        fd: i32,
-        events: u16,
-        revents: u16,
-    }
+    watch_polled(call);
+    lead_waits::poll(call)
+}
+
+/// `ppoll(fds, nfds, timeout, sigmask, …)`
+pub fn ppoll(call: &Call) -> SyscallResult {
+    watch_polled(call);
+    lead_waits::ppoll(call)
+}
+
+fn watch_polled(call: &Call) {
     /// More than that the kernel refuses.
     const COUNT_MAX: usize = 1 << 20;
     let [fds, count, ..] = call.args;
@@ -35,11 +40,21 @@ pub fn poll(call: &Call) -> SyscallResult {
             watch(fd, false);
         }
     }
-    lead::follow(|| wait_below(call))
 }
 
-/// `select(nfds, readfds, writefds, exceptfds, …)` and `pselect6`.
+/// `select(nfds, readfds, writefds, exceptfds, timeout)`
 pub fn select(call: &Call) -> SyscallResult {
+    watch_selected(call);
+    lead_waits::select(call)
+}
+
+/// `pselect6(nfds, readfds, writefds, exceptfds, timeout, sigmask)`
+pub fn pselect6(call: &Call) -> SyscallResult {
+    watch_selected(call);
+    lead_waits::pselect6(call)
+}
+
+fn watch_selected(call: &Call) {
     const WORD_BITS: usize = 64;
     let end = usize::try_from(call.args[0] as i32).unwrap_or(0);
     for &set in call.args[1..4].iter().filter(|&&set| set != 0) {
@@ -55,7 +70,6 @@ pub fn select(call: &Call) -> SyscallResult {
             }
         }
     }
-    lead::follow(|| wait_below(call))
 }
 
 /// `epoll_ctl(epfd, op, fd, event)`.

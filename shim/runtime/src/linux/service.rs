@@ -82,9 +82,13 @@ fn start() -> Result<(), Errno> {
     fd_api::start()?;
     net_device::open();
     let mapping = raw::map(MAPPING_BYTES).ok_or(Errno::ENOMEM)?;
-    // SAFETY: makes a descriptor.
-    let kick = unsafe { kernel::call(Sysno::eventfd2, [0, EFD_NONBLOCK_CLOEXEC, 0, 0, 0, 0]) }?;
-    KICK.store(hidden::hide(kick as i32), Ordering::Relaxed);
+    let kick = || {
+        // SAFETY: makes a descriptor.
+        unsafe { kernel::call(Sysno::eventfd2, [0, EFD_NONBLOCK_CLOEXEC, 0, 0, 0, 0]) }
+            .map(|fd| hidden::hide(fd as i32))
+    };
+    KICK.store(kick()?, Ordering::Relaxed);
+    lead::begin(kick()?);
     // SAFETY: the mapping is ours and as large.
     let raw = unsafe {
         raw::guard(mapping as usize, GUARD_BYTES);
@@ -162,12 +166,17 @@ extern "C" fn serve() -> ! {
         STATE.swap(RUNNING, Ordering::AcqRel);
         // Whatever the state says: a wake may come late, or while this thread is awake.
         if is_woken {
-            let mut count = 0u64;
-            let kick = KICK.load(Ordering::Relaxed) as usize;
-            // SAFETY: the number is alive.
-            unsafe { raw::call(Sysno::read, [kick, &raw mut count as usize, 8, 0, 0, 0]) };
+            drain(KICK.load(Ordering::Relaxed));
         }
     }
+}
+
+/// An eventfd is as if nobody had written to it.
+pub fn drain(fd: i32) {
+    let mut count = 0u64;
+    let args = [fd as usize, &raw mut count as usize, 8, 0, 0, 0];
+    // SAFETY: the number is alive.
+    unsafe { raw::call(Sysno::read, args) };
 }
 
 /// `struct pollfd`.
