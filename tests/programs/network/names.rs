@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use libtest_mimic::Trial;
 
-use crate::failure::{Failure, Step};
+use crate::failure::Step;
 
 use super::place::{GUEST, GUEST6, LINUX, Place, Test, World};
 use super::started::Started;
