@@ -14,7 +14,7 @@ libraries='libxencall.so.1 libxenctrl.so libxendevicemodel.so.1 libxenevtchn.so.
     liblzma.so.5 libbz2.so.1.0 libgcc_s.so.1 libc.so.6 libm.so.6'
 modules='xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback llc stp bridge
     scsi_common scsi_mod crct10dif_common crc-t10dif crc64 crc64-rocksoft t10-pi sd_mod vmw_pvscsi
-    e1000 tun'
+    e1000 tun vsock vmw_vsock_virtio_transport_common vsock_loopback'
 
 give_up() {
     echo "setup-xen-lab: $1: guests of Xen are tested only where the lab is" >&2

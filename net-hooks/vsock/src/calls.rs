@@ -46,11 +46,12 @@ pub fn register(channels: &'static dyn Channels, start: StartFn) {
     }
 }
 
-/// `exit_group(status)` — closes all sockets, so that others see their end.
+/// `exit_group(status)` — closes all sockets, so that others see their end, and gives the guest's name back.
 fn exit_group(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     // Without sockets there is nothing to close.
     let _ = sockets::with(|sockets| {
         sockets.leave_all();
+        peers::withdraw(sockets.channels);
         Ok(())
     });
     context.next(args)

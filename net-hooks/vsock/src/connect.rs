@@ -28,7 +28,7 @@ pub fn connect(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let own_port = sockets::with(|sockets| Ok(sockets.free_port()))?;
     let is_begun = sockets::with_one(id, |entry, channels| match entry.role {
         Role::Open(_) => Err(Errno::EISCONN),
-        Role::Listening { .. } | Role::Over => Err(Errno::EINVAL),
+        Role::Listening { .. } | Role::Shut | Role::Over => Err(Errno::EINVAL),
         Role::Coming { .. } if deadline.is_some() => Err(Errno::EALREADY),
         Role::Coming { .. } => Ok(true),
         Role::Fresh => {

@@ -18,12 +18,10 @@ const BOUNCE_BYTES: usize = 4096;
 pub enum Role {
     /// Nothing has been done with it, or what was done came to nothing.
     Fresh,
-    /// Others may come, and these have: their guests, and their channels.
+    /// Others may come.
     Listening {
-        /// Who has come.
-        come: VecDeque<(u32, Box<dyn Channel>)>,
-        /// How many may wait here.
-        backlog: usize,
+        /// How many have, and wait to be asked in.
+        waiting: usize,
     },
     /// It is on its way to another guest.
     Coming {
@@ -34,7 +32,9 @@ pub enum Role {
     },
     /// It is connected.
     Open(Open),
-    /// It was: nothing comes and nothing goes any more.
+    /// It was, and the program has shut it both ways.
+    Shut,
+    /// It was, and is lost: nothing comes and nothing goes any more.
     Over,
 }
 
@@ -42,6 +42,8 @@ pub enum Role {
 pub struct Open {
     channel: Box<dyn Channel>,
     state: ChannelState,
+    /// How much had come, and whether that was all, when who waits was told last.
+    told: (u32, bool),
     /// Bytes that were looked at before they were read.
     ahead: VecDeque<u8>,
     reads_no_more: bool,
@@ -81,6 +83,7 @@ impl Open {
         Self {
             channel,
             state: ChannelState::default(),
+            told: (0, false),
             ahead: VecDeque::new(),
             reads_no_more: false,
             writes_no_more: false,
@@ -100,10 +103,10 @@ impl Open {
         if is_end {
             readiness |= POLLRDHUP;
         }
-        if self.state.room > 0 || self.writes_no_more || self.state.is_gone {
+        if !self.writes_no_more && (self.state.room > 0 || self.state.is_gone) {
             readiness |= POLLOUT;
         }
-        if self.state.is_gone || (is_end && self.writes_no_more) {
+        if is_end && self.writes_no_more {
             readiness |= POLLHUP;
         }
         readiness
@@ -123,7 +126,11 @@ impl Open {
     }
 
     fn peek(&mut self, to: &mut Output<'_>) -> Result<usize, Errno> {
-        self.fill_ahead(to.len())?;
+        match self.fill_ahead(to.len()) {
+            Err(errno) if self.ahead.is_empty() => return Err(errno),
+            // What is there can be looked at; the read behind it says what is wrong.
+            _ => {}
+        }
         let (first, rest) = self.ahead.as_slices();
         Ok(to.put(first) + to.put(rest))
     }
@@ -190,35 +197,41 @@ impl Entry {
         error
             | match &self.role {
                 Role::Fresh => POLLOUT | POLLHUP,
-                Role::Listening { come, .. } if come.is_empty() => 0,
+                Role::Listening { waiting: 0 } => 0,
                 Role::Listening { .. } => POLLIN,
                 Role::Coming { .. } => 0,
                 Role::Open(open) => open.readiness(),
+                Role::Shut => POLLIN | POLLHUP | POLLRDHUP,
                 Role::Over => POLLIN | POLLOUT | POLLHUP | POLLRDHUP,
             }
     }
 
+    /// Whether something has come that nobody was told of; it is told now.
+    pub fn take_news(&mut self) -> bool {
+        let Role::Open(open) = &mut self.role else {
+            return false;
+        };
+        let now = (open.state.come, open.has_end());
+        core::mem::replace(&mut open.told, now) != now
+    }
+
     /// Does what is to be done. `is_thorough` looks also whether the other guest is still there. Whether
-    /// something has come.
+    /// somebody has come, or an attempt is over.
     pub fn go_on(&mut self, channels: &dyn Channels, now_ns: u64, is_thorough: bool) -> bool {
         match &mut self.role {
-            Role::Fresh | Role::Over => false,
-            Role::Listening { come, backlog } => {
+            Role::Fresh | Role::Shut | Role::Over => false,
+            Role::Listening { waiting } => {
                 let Some(local) = self.local else {
                     return false;
                 };
-                let before = come.len();
-                while come.len() < *backlog && come.try_reserve(1).is_ok() {
-                    match channels.accept(local.port) {
-                        Ok(one) => come.push_back(one),
-                        Err(Errno::EAGAIN) => break,
-                        Err(errno) => {
-                            self.error.get_or_insert(errno);
-                            break;
-                        }
+                let before = *waiting;
+                match channels.waiting(local.port) {
+                    Ok(now) => *waiting = now,
+                    Err(errno) => {
+                        self.error.get_or_insert(errno);
                     }
                 }
-                come.len() > before
+                *waiting > before
             }
             Role::Coming {
                 attempt,
@@ -239,11 +252,11 @@ impl Entry {
                 true
             }
             Role::Open(open) => {
-                let before = (open.state.come, open.has_end());
                 match open.channel.state(is_thorough) {
                     Ok(state) => {
                         open.state = state;
-                        before != (state.come, open.has_end())
+                        // Whatever call sees it first, it is told once: by `take_news`.
+                        false
                     }
                     // What was looked at can still be read; the read behind it says what is wrong.
                     Err(_) if !open.ahead.is_empty() => false,
@@ -279,7 +292,7 @@ impl Entry {
     fn open(&mut self) -> Result<Option<&mut Open>, Errno> {
         match &mut self.role {
             Role::Open(open) => Ok(Some(open)),
-            Role::Over => self.error.take().map_or(Ok(None), Err),
+            Role::Shut | Role::Over => self.error.take().map_or(Ok(None), Err),
             _ => Err(self.error.take().unwrap_or(Errno::ENOTCONN)),
         }
     }
@@ -356,7 +369,7 @@ impl Entry {
     pub fn shut(&mut self, reads: bool, writes: bool) -> Result<(), Errno> {
         let Role::Open(open) = &mut self.role else {
             return match self.role {
-                Role::Over => Ok(()),
+                Role::Shut | Role::Over => Ok(()),
                 _ => Err(Errno::ENOTCONN),
             };
         };
@@ -366,7 +379,7 @@ impl Entry {
         }
         open.reads_no_more |= reads;
         if open.reads_no_more && open.writes_no_more {
-            self.role = Role::Over;
+            self.role = Role::Shut;
         }
         Ok(())
     }

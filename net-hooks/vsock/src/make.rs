@@ -73,13 +73,17 @@ fn accept_with(context: &Context<'_>, args: &SyscallArgs, flags: u32) -> Syscall
     let accepted = wait::until(context, id, POLLIN, deadline, |entry, channels| {
         // Somebody may have come just now.
         entry.go_on(channels, 0, false);
-        let Role::Listening { come, .. } = &mut entry.role else {
+        let (Role::Listening { waiting }, Some(local)) = (&mut entry.role, entry.local) else {
             return Err(Errno::EINVAL);
         };
-        let Some((guest, channel)) = come.pop_front() else {
-            entry.take_error()?;
-            return Err(Errno::EAGAIN);
+        let (guest, channel) = match channels.accept(local.port) {
+            Err(Errno::EAGAIN) => {
+                entry.take_error()?;
+                return Err(Errno::EAGAIN);
+            }
+            taken => taken?,
         };
+        *waiting = waiting.saturating_sub(1);
         let mut accepted = Entry::new(Role::Open(Open::new(channel)), entry.settings);
         accepted.local = entry.local;
         accepted.peer = Some(Address { guest, port: 0 });

@@ -1,7 +1,5 @@
 //! bind, listen, shutdown, getsockname, getpeername.
 
-use alloc::collections::VecDeque;
-
 use muslin::{Context, Errno, SyscallArgs, SyscallResult};
 use muslin_abi::flags::{SHUT_RD, SHUT_RDWR, SHUT_WR};
 
@@ -56,20 +54,14 @@ pub fn listen(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     let wanted = (args.int(1) as u32 as usize).clamp(1, BACKLOG_MAX);
     sockets::with_one(socket.id, |entry, channels| {
         let local = entry.local.ok_or(Errno::EINVAL)?;
-        match &mut entry.role {
-            Role::Listening { backlog, .. } => {
-                *backlog = wanted;
-                return Ok(());
-            }
+        match entry.role {
+            Role::Listening { .. } => return channels.let_wait(local.port, wanted),
             Role::Fresh => {}
             _ => return Err(Errno::EINVAL),
         }
         let [bytes, ..] = entry.settings.buffer_bytes;
-        channels.listen(local.port, bytes as usize)?;
-        entry.role = Role::Listening {
-            come: VecDeque::new(),
-            backlog: wanted,
-        };
+        channels.listen(local.port, bytes as usize, wanted)?;
+        entry.role = Role::Listening { waiting: 0 };
         peers::publish(channels);
         Ok(())
     })?;

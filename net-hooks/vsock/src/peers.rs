@@ -24,15 +24,20 @@ pub fn remember() {
 /// Lets others find this guest, if it has a name.
 pub fn publish(channels: &dyn Channels) {
     let [name, _] = *GIVEN.lock();
-    if let Some(name) = name
-        && let Err(errno) = channels.publish(name)
-    {
-        let errno = errno.raw();
-        let need = channels.names_need();
-        muslin::print!(
-            "muslin: others cannot find this guest as {name}: errno {errno}; {need}, and no other guest may \
-             have the name"
-        );
+    let Some(name) = name else {
+        return;
+    };
+    if let Err(errno) = channels.publish(name) {
+        let why = channels.why_no_name(errno);
+        muslin::print!("muslin: others cannot find this guest as {name}: {why}");
+    }
+}
+
+/// The program is over: others do not find this guest any more.
+pub fn withdraw(channels: &dyn Channels) {
+    let [name, _] = *GIVEN.lock();
+    if let Some(name) = name {
+        channels.withdraw(name);
     }
 }
 

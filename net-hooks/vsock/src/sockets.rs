@@ -82,7 +82,7 @@ pub fn with_one<R>(
         let channels = sockets.channels;
         let place = sockets.place(id)?;
         let result = act(&mut place.entry, channels);
-        place.tell(0);
+        place.tell(false);
         result
     })
 }
@@ -97,7 +97,13 @@ pub fn begin() -> Result<(), Errno> {
         Ok(is_first.then_some(sockets.start))
     })?;
     match start {
-        Some(start) => start(serve),
+        Some(start) => start(serve).inspect_err(|_| {
+            // The next socket may find memory for it.
+            let _ = with(|sockets| {
+                sockets.has_started = false;
+                Ok(())
+            });
+        }),
         None => {
             // It may have nothing to look at so far.
             service::kick();
@@ -116,18 +122,20 @@ fn serve(now_ns: u64) -> Option<u64> {
     }
     let mut is_busy = false;
     for place in sockets.places.iter_mut().flatten() {
-        is_busy |= !matches!(place.entry.role, Role::Fresh | Role::Over);
+        is_busy |= !matches!(place.entry.role, Role::Fresh | Role::Shut | Role::Over);
         let has_come = place.entry.go_on(sockets.channels, now_ns, is_thorough);
-        place.tell(if has_come { POLLIN | POLLOUT } else { 0 });
+        place.tell(has_come);
     }
     is_busy.then_some(sockets.looked_ns.saturating_add(LOOK_NS))
 }
 
 impl Place {
-    /// Tells what it is ready for; of `anew` what it is ready for has just come.
-    fn tell(&self, anew: u32) {
+    /// Tells what it is ready for, and whether that has just come.
+    fn tell(&mut self, is_anew: bool) {
+        let is_anew = self.entry.take_news() || is_anew;
         if let Some(file) = &self.file {
             let readiness = self.entry.readiness();
+            let anew = if is_anew { POLLIN | POLLOUT } else { 0 };
             file.changed(readiness, readiness & anew);
         }
     }
@@ -172,7 +180,7 @@ impl Sockets {
     pub fn enter(&mut self, id: Id, file: Arc<File>) -> Result<(), Errno> {
         let place = self.place(id)?;
         place.file = Some(file);
-        place.tell(POLLIN | POLLOUT);
+        place.tell(true);
         Ok(())
     }
 

@@ -15,15 +15,27 @@ pub trait Channels: Sync {
     /// # Errors
     /// `ENODEV`: there are no other guests.
     fn own_number(&self) -> Result<u32, Errno>;
-    /// Lets others come to a port, by channels that hold so many bytes each way.
+    /// Lets others come to a port, by channels that hold so many bytes each way; about as many as `most` may
+    /// wait there.
     ///
     /// # Errors
     /// `EADDRINUSE` they can already · `ENODEV` `ENOMEM` `ENOSPC` `EACCES`.
-    fn listen(&self, port: u32, bytes: usize) -> Result<(), Errno>;
-    /// Takes who has come to a port: the guest's number, and the channel.
+    fn listen(&self, port: u32, bytes: usize, most: usize) -> Result<(), Errno>;
+    /// Lets more wait at a port, or fewer.
     ///
     /// # Errors
-    /// `EAGAIN` nobody has · what it is about if nobody can come any more.
+    /// `EINVAL` nobody can come there.
+    fn let_wait(&self, port: u32, most: usize) -> Result<(), Errno>;
+    /// Lets those come to a port who can, and tells how many wait there.
+    ///
+    /// # Errors
+    /// What it is about if nobody can come any more.
+    fn waiting(&self, port: u32) -> Result<usize, Errno>;
+    /// Takes who waits at a port: the guest's number, and the channel. No guest is kept from it by another
+    /// that comes often.
+    ///
+    /// # Errors
+    /// `EAGAIN` nobody does · `EINVAL` nobody can come there.
     fn accept(&self, port: u32) -> Result<(u32, Box<dyn Channel>), Errno>;
     /// Nobody can come to the port any more. Who has and was not taken is turned away.
     fn close(&self, port: u32);
@@ -35,10 +47,13 @@ pub trait Channels: Sync {
     /// Lets others find this guest by a name, as long as it is there.
     ///
     /// # Errors
-    /// `EACCES` this machine has no such names, or another guest has this one.
+    /// `EINVAL` it is no name · `EACCES` this machine has no such names · `EEXIST` another guest has this one ·
+    /// `ESTALE` one had it that is no more, and it cannot be taken.
     fn publish(&self, name: &str) -> Result<(), Errno>;
-    /// What the machine must have for names, in words: for whoever is told that this guest has none.
-    fn names_need(&self) -> &'static str;
+    /// Why this guest cannot have a name, and what to do, in words.
+    fn why_no_name(&self, errno: Errno) -> &'static str;
+    /// Others do not find this guest by a name any more.
+    fn withdraw(&self, name: &str);
     /// The number of the guest with this name.
     ///
     /// # Errors

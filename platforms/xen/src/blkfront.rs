@@ -1,9 +1,11 @@
-//! Disks of another guest: what the library OS sees of them. How requests are made is in `disk`.
+//! Disks of another guest: what the library OS sees of them. How requests are made is in `disk`, by which pages in
+//! `pools`.
 //!
 //! A transfer goes through pages that the back end may use for good, and has ended when the call returns. A
 //! back end that breaks the rules loses the device: every call then says `EIO`.
 
 mod disk;
+mod pools;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +16,7 @@ use crate::shared::{self, Shared};
 use crate::turn::Turn;
 use crate::{console, xenbus};
 use disk::{Disk, Pages, Trouble};
+use pools::Pools;
 
 /// Disks that are looked for.
 const DISKS_MAX: usize = 4;
@@ -53,6 +56,8 @@ static PLACES: [Place; DISKS_MAX] = {
     ]
 };
 
+static POOLS: Pools = Pools::new();
+
 /// The disk of this number, counted from 0 without gaps, and its name.
 pub fn device(index: usize) -> Option<(&'static str, &'static dyn BlockDevice)> {
     let place = PLACES
@@ -84,7 +89,8 @@ impl Place {
         let found = self.found.get();
         if matches!(found, Found::Unknown) {
             let number = FIRST_NUMBER + number as u64 * NUMBER_STEP;
-            *found = match shared::with(|shared| Disk::connect(shared, self.pages, number)) {
+            *found = match shared::with(|shared| Disk::connect(shared, &POOLS, self.pages, number))
+            {
                 Ok(disk) => Found::Disk(disk),
                 Err(errno) => {
                     if !matches!(errno, Errno::ENODEV) {

@@ -47,6 +47,7 @@ enum Kind {
     Permit = abi::XS_SET_PERMS,
     WatchEvent = abi::XS_WATCH_EVENT,
     Error = abi::XS_ERROR,
+    DirectoryPart = abi::XS_DIRECTORY_PART,
 }
 
 /// How often a transaction that others came between is tried.
@@ -121,13 +122,29 @@ impl<B: Bell> Store<B> {
         text.trim().parse().map_err(|_| Errno::EINVAL)
     }
 
-    /// The names below a path, each ended by a zero.
+    /// The names below a path, each ended by a zero: all of them, or, where there is no room for all, as many
+    /// of the oldest as there is room for.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
-    pub fn names<'a>(&mut self, path: &[&str], room: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-        let len = self.ask(Kind::Directory, ALONE, path, &[b"\0"], room)?;
-        room.get(..len).ok_or(Errno::EMSGSIZE)
+    /// As [`read`](Self::read), but for `EMSGSIZE`.
+    pub fn names<'a>(&mut self, path: &[&str], room: &'a mut [u8]) -> Result<Names<'a>, Errno> {
+        let (len, are_all) = match self.ask(Kind::Directory, ALONE, path, &[b"\0"], room) {
+            Ok(len) => (len, len <= room.len()),
+            // More than xenstore says at once.
+            Err(Errno::E2BIG) => {
+                let from_first = [&b"\0"[..], b"0\0"];
+                let len = self.ask(Kind::DirectoryPart, ALONE, path, &from_first, room)?;
+                (len, false)
+            }
+            Err(errno) => return Err(errno),
+        };
+        let mut names = &room[..len.min(room.len())];
+        if len > names.len() {
+            // The last one is not whole.
+            let end = names.iter().rposition(|&byte| byte == 0);
+            names = &names[..end.map_or(0, |end| end + 1)];
+        }
+        Ok(Names { names, are_all })
     }
 
     /// Writes a value; what is above it in the tree is made.
@@ -402,6 +419,15 @@ impl<B: Bell> Store<B> {
         }
         Ok(())
     }
+}
+
+/// Names below a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// Each is ended by a zero. In front of some there may be a number, which is none of them.
+    pub names: &'a [u8],
+    /// There are no others.
+    pub are_all: bool,
 }
 
 struct Header {

@@ -157,6 +157,9 @@ mod seal;
 #[cfg_attr(feature = "platform-linux", path = "linux/service.rs")]
 #[cfg_attr(feature = "bare", path = "bare/service.rs")]
 mod service;
+#[cfg(all(target_os = "none", feature = "bare"))]
+#[path = "bare/service_stack.rs"]
+mod service_stack;
 #[cfg(any(test, all(target_os = "none", feature = "bare")))]
 #[path = "bare/sorted.rs"]
 mod sorted;

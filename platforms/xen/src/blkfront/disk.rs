@@ -1,16 +1,18 @@
 //! The front end of a block device: requests to a back end, and its answers.
 //!
-//! One transfer is under way at a time, through pages that all disks share: a back end that lets more than
-//! eleven pages be named outside of a request gets one for all of them, another gets several.
+//! One transfer is under way at a time, through pages that all disks of one guest's back ends share (`pools`): a
+//! back end that lets more than eleven pages be named outside of a request gets one for all of them, another gets
+//! several.
 //!
 //! Source: Xen 4.17 `xen/include/public/io/blkif.h`.
 
 use core::mem::offset_of;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering, fence};
+use core::sync::atomic::{Ordering, fence};
 
 use muslin_abi::Errno;
 
+use super::pools::{POOL, Pool, Pools};
 use crate::PAGE_BYTES;
 use crate::abi::{
     self, blkif_request, blkif_request_discard, blkif_request_indirect, blkif_response,
@@ -25,8 +27,6 @@ use crate::xenbus::{Front, State};
 pub const UNIT_BYTES: usize = 512;
 /// Pages of a request that names them itself.
 const SEGMENTS: usize = abi::BLKIF_MAX_SEGMENTS_PER_REQUEST;
-/// Pages of a transfer.
-pub const POOL: usize = 32;
 /// Requests at a time.
 const REQUESTS: usize = POOL.div_ceil(SEGMENTS);
 /// What is granted: the pages of a transfer, their list, and the ring.
@@ -34,7 +34,7 @@ const GRANTS: usize = POOL + 2;
 
 /// How long a back end that is given up may take to end what it was asked for, and how often that is looked at.
 const LET_GO_NS_MAX: u64 = 5_000_000_000;
-const LET_GO_STEP_NS: u64 = 10_000_000;
+const LET_GO_STEP_NS: u64 = 50_000_000;
 
 /// Pages that a disk shares with its back end.
 #[derive(Debug)]
@@ -53,12 +53,6 @@ impl Pages {
         }
     }
 }
-
-/// The pages of transfers, which all disks share.
-static TRANSFER: [Page; POOL] = [const { Page::new() }; POOL];
-
-/// A back end that was given up still has some of them: no other disk may use them.
-static IS_TRANSFER_LOST: AtomicBool = AtomicBool::new(false);
 
 /// A request of any kind, without holes that what is left in memory would show through. What stands in some
 /// places depends on the operation: for [`abi::BLKIF_OP_INDIRECT`] it is what `count` says, `handle` is the
@@ -100,6 +94,7 @@ pub struct Disk {
     open: Open<(), REQUESTS>,
     port: u32,
     handle: u16,
+    pool: Pool,
     pages: [Grant; POOL],
     list: *mut u8,
     list_grant: Grant,
@@ -147,6 +142,7 @@ impl Disk {
     /// `ENODEV` there is none · those of xenstore and of its back end (`xenbus::why`).
     pub fn connect(
         guest: &mut impl Guest,
+        pools: &'static Pools,
         pages: &'static Pages,
         number: u64,
     ) -> Result<Self, Errno> {
@@ -155,7 +151,8 @@ impl Disk {
             errno => errno,
         })?;
         let mut taken = Taken::new();
-        let disk = Self::agree(guest, front, pages, number as u16, &mut taken);
+        let pool = pools.of(front.domain)?;
+        let disk = Self::agree(guest, front, pool, pages, number as u16, &mut taken);
         disk.inspect_err(|_| {
             // It shall not hold what was granted.
             let _ = front.enter(guest.store(), State::CLOSED);
@@ -166,6 +163,7 @@ impl Disk {
     fn agree(
         guest: &mut impl Guest,
         front: Front,
+        pool: Pool,
         pages: &'static Pages,
         handle: u16,
         taken: &mut Taken<GRANTS>,
@@ -176,7 +174,7 @@ impl Disk {
         let ring_grant = taken.grant(guest, front.domain, &pages.ring, false)?;
         let list_grant = taken.grant(guest, front.domain, &pages.list, true)?;
         let mut grants = [ring_grant; POOL];
-        for (grant, page) in grants.iter_mut().zip(&TRANSFER) {
+        for (grant, page) in grants.iter_mut().zip(pool.pages) {
             *grant = taken.grant(guest, front.domain, page, false)?;
         }
         let port = taken.channel(guest, front.domain)?;
@@ -205,6 +203,7 @@ impl Disk {
             open: Open::new(),
             port,
             handle,
+            pool,
             pages: grants,
             list: pages.list.pointer(),
             list_grant,
@@ -230,14 +229,14 @@ impl Disk {
     /// # Errors
     /// `EIO`.
     pub fn check(&self) -> Result<(), Errno> {
-        if self.is_lost || IS_TRANSFER_LOST.load(Ordering::Relaxed) {
+        if self.is_lost || self.pool.is_lost() {
             return Err(Errno::EIO);
         }
         Ok(())
     }
 
     /// Gives it up. Its ring it may still use. The pages of transfers are other disks' as well, and what it was asked
-    /// for may still be done: so they are taken back, and where that cannot be, no disk works any more.
+    /// for may still be done: so they are taken back, and where that cannot be, no disk of that guest's works any more.
     pub fn give_up(&mut self, guest: &mut impl Guest) {
         self.is_lost = true;
         let _ = self.front.enter(guest.store(), State::CLOSED);
@@ -246,7 +245,7 @@ impl Disk {
             while !guest.take_back(grant) {
                 let now_ns = guest.now_ns();
                 if now_ns >= deadline_ns {
-                    IS_TRANSFER_LOST.store(true, Ordering::Relaxed);
+                    self.pool.lose();
                     break;
                 }
                 guest.wait(Some(now_ns + LET_GO_STEP_NS));
@@ -268,7 +267,7 @@ impl Disk {
         let mut at = offset_bytes;
         for part in bytes.chunks_mut(POOL * PAGE_BYTES) {
             self.transfer(guest, abi::BLKIF_OP_READ, at, part.len())?;
-            for (page, piece) in TRANSFER.iter().zip(part.chunks_mut(PAGE_BYTES)) {
+            for (page, piece) in self.pool.pages.iter().zip(part.chunks_mut(PAGE_BYTES)) {
                 // SAFETY: the page is this transfer's; the back end may write it, and that is all.
                 unsafe {
                     page.pointer()
@@ -294,7 +293,7 @@ impl Disk {
         self.check_writable()?;
         let mut at = offset_bytes;
         for part in bytes.chunks(POOL * PAGE_BYTES) {
-            for (page, piece) in TRANSFER.iter().zip(part.chunks(PAGE_BYTES)) {
+            for (page, piece) in self.pool.pages.iter().zip(part.chunks(PAGE_BYTES)) {
                 // SAFETY: the page is this transfer's.
                 unsafe {
                     page.pointer()

@@ -3,14 +3,14 @@
 use std::boxed::Box;
 use std::prelude::rust_2024::*;
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard};
 use std::{assert, assert_eq, panic, vec};
 
 use core::cell::{Cell, RefCell};
 
 use muslin_abi::Errno;
 
-use super::disk::{Disk, POOL, Pages, Trouble, UNIT_BYTES};
+use super::disk::{Disk, Pages, Trouble, UNIT_BYTES};
+use super::pools::{POOL, Pools};
 use crate::PAGE_BYTES;
 use crate::hostile::Numbers;
 use crate::hostile::world::{Beside, World, granted};
@@ -37,11 +37,8 @@ const RING_AT: usize = 64;
 const REQUEST_BYTES: usize = 112;
 const RING_SIZE: u32 = 32;
 
-/// The pages of transfers are there once.
-static TURN: Mutex<()> = Mutex::new(());
-
-fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+fn pools() -> &'static Pools {
+    Box::leak(Box::new(Pools::new()))
 }
 
 fn pages() -> &'static Pages {
@@ -139,7 +136,7 @@ fn honest(tree: &[(&str, &str)]) -> (World<'static>, Rc<RefCell<Back>>, Result<D
     let back = Rc::new(RefCell::new(Back::new()));
     let serving = back.clone();
     let mut world = World::new(tree, move |beside| serving.borrow_mut().serve(beside));
-    let disk = Disk::connect(&mut world, pages(), NUMBER);
+    let disk = Disk::connect(&mut world, pools(), pages(), NUMBER);
     (world, back, disk)
 }
 
@@ -155,7 +152,6 @@ fn with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 
 #[test]
 fn what_is_written_is_read_whatever_the_back_end_offers() {
-    let _turn = turn();
     for (offers, operations) in [
         (vec![], vec![6, 6, 6]),
         (
@@ -194,7 +190,6 @@ fn what_is_written_is_read_whatever_the_back_end_offers() {
 
 #[test]
 fn a_disk_is_what_its_back_end_says() {
-    let _turn = turn();
     let (mut world, back, disk) = honest(&with(&[
         ("/back/info", "4"),
         ("/back/sector-size", "4096"),
@@ -238,7 +233,6 @@ fn a_disk_is_what_its_back_end_says() {
 
 #[test]
 fn flushes_and_discards_reach_a_back_end_that_knows_them() {
-    let _turn = turn();
     for (changes, operations) in [
         (vec![], vec![3, 5]),
         (
@@ -285,7 +279,6 @@ fn flushes_and_discards_reach_a_back_end_that_knows_them() {
 
 #[test]
 fn a_disk_that_does_not_come_to_work_is_named_and_leaves_nothing() {
-    let _turn = turn();
     // Nothing there is no error.
     let (_, _, none) = honest(&[]);
     assert_eq!(none.unwrap_err(), Errno::ENODEV);
@@ -315,7 +308,7 @@ fn a_disk_that_does_not_come_to_work_is_named_and_leaves_nothing() {
                 }
             }
         });
-        let found = Disk::connect(&mut world, pages(), NUMBER);
+        let found = Disk::connect(&mut world, pools(), pages(), NUMBER);
         assert_eq!(found.unwrap_err(), errno, "{state} {next}");
         let beside = world.beside.borrow();
         assert_eq!(beside.granted.len(), beside.grants_back);
@@ -325,7 +318,7 @@ fn a_disk_that_does_not_come_to_work_is_named_and_leaves_nothing() {
     for denied in ["ring-ref", "event-channel", "protocol", "state"] {
         let mut world = World::new(TREE, |_| {});
         world.beside.borrow_mut().denied = Some(denied);
-        let found = Disk::connect(&mut world, pages(), NUMBER);
+        let found = Disk::connect(&mut world, pools(), pages(), NUMBER);
         assert_eq!(found.unwrap_err(), Errno::EACCES, "{denied}");
         let beside = world.beside.borrow();
         assert_eq!(beside.granted.len(), beside.grants_back);
@@ -334,7 +327,7 @@ fn a_disk_that_does_not_come_to_work_is_named_and_leaves_nothing() {
     for grants_max in [0, 1, 2, POOL + 1] {
         let mut world = World::new(TREE, |_| {});
         world.beside.borrow_mut().grants_max = grants_max;
-        let found = Disk::connect(&mut world, pages(), NUMBER);
+        let found = Disk::connect(&mut world, pools(), pages(), NUMBER);
         assert_eq!(found.unwrap_err(), Errno::ENOSPC);
         assert_eq!(world.beside.borrow().grants_back, grants_max);
     }
@@ -342,7 +335,6 @@ fn a_disk_that_does_not_come_to_work_is_named_and_leaves_nothing() {
 
 #[test]
 fn a_back_end_that_goes_away_ends_what_waits_for_it() {
-    let _turn = turn();
     for end in ["5", "6", "1", ""] {
         let back = Rc::new(RefCell::new(Back::new()));
         let serving = back.clone();
@@ -362,7 +354,7 @@ fn a_back_end_that_goes_away_ends_what_waits_for_it() {
                 }
             }
         });
-        let mut disk = Disk::connect(&mut world, pages(), NUMBER).unwrap();
+        let mut disk = Disk::connect(&mut world, pools(), pages(), NUMBER).unwrap();
         assert_eq!(disk.write(&mut world, 0, &[1; 512]), Ok(()));
         is_going.set(true);
         let gone = disk.write(&mut world, 0, &[1; 512]);
@@ -375,10 +367,72 @@ fn a_back_end_that_goes_away_ends_what_waits_for_it() {
     }
 }
 
+/// Disks of three back ends, of which the first two are in one guest.
+#[test]
+fn a_back_end_that_holds_pages_has_none_of_another_guests_disk() {
+    let pools = pools();
+    let (is_silent, silent) = {
+        let is_silent = Rc::new(Cell::new(false));
+        (is_silent.clone(), is_silent)
+    };
+    let mut disks = vec![];
+    for domain in ["3", "3", "5"] {
+        let mut back = Back::new();
+        let (silent, is_held) = (silent.clone(), domain == "3");
+        let tree = with(&[("device/vbd/51712/backend-id", domain)]);
+        let mut world = World::new(&tree, move |beside| {
+            if is_held && silent.get() {
+                beside.write("/back/state", "6");
+            } else {
+                back.serve(beside);
+            }
+        });
+        world.beside.borrow_mut().holds = Some(3);
+        let disk = Disk::connect(&mut world, pools, pages(), NUMBER).unwrap();
+        disks.push((world, disk));
+    }
+    // What is written to one is in no page that the other guest has.
+    let granted = |of: usize| disks[of].0.beside.borrow().granted.clone();
+    assert!(granted(2).iter().all(|page| !granted(0).contains(page)));
+    assert_eq!(
+        granted(0)
+            .iter()
+            .filter(|page| granted(1).contains(page))
+            .count(),
+        POOL
+    );
+    let secret = [0x5e; 4096];
+    let (world, disk) = &mut disks[2];
+    disk.write(world, 0, &secret).unwrap();
+    for &page in &disks[0].0.beside.borrow().granted {
+        // SAFETY: a page of the test's.
+        let seen = unsafe { std::slice::from_raw_parts(page, PAGE_BYTES) };
+        assert!(seen != secret);
+    }
+    // The first goes away and keeps its pages: nobody else of its guest may use them.
+    is_silent.set(true);
+    let (world, disk) = &mut disks[0];
+    let gone = disk.write(world, 0, &[1; 512]);
+    assert_eq!(gone, Err(Trouble::Broken(Broken::Gone)));
+    disk.give_up(world);
+    let works: Vec<bool> = disks.iter().map(|(_, disk)| disk.check().is_ok()).collect();
+    assert_eq!(works, [false, false, true]);
+    let (world, disk) = &mut disks[2];
+    let mut found = [0; 4096];
+    assert_eq!(disk.read(world, 0, &mut found), Ok(()));
+    assert_eq!(found, secret);
+    // A disk of that guest that comes later has the same pages, and does not work either.
+    is_silent.set(false);
+    let tree = with(&[("device/vbd/51712/backend-id", "3")]);
+    let mut back = Back::new();
+    let mut world = World::new(&tree, move |beside| back.serve(beside));
+    let late = Disk::connect(&mut world, pools, pages(), NUMBER).unwrap();
+    assert_eq!(late.check(), Err(Errno::EIO));
+}
+
 #[test]
 fn a_hostile_back_end_is_found_out_or_harmless() {
-    let _turn = turn();
-    let pages = pages();
+    let (pools, pages) = (pools(), pages());
     let mut found_out = [0; 3];
     for seed in 1..3000 {
         let mut back = Back::new();
@@ -417,7 +471,7 @@ fn a_hostile_back_end_is_found_out_or_harmless() {
                 beside.write("/back/state", value % 9);
             }
         });
-        let Ok(mut disk) = Disk::connect(&mut world, pages, NUMBER) else {
+        let Ok(mut disk) = Disk::connect(&mut world, pools, pages, NUMBER) else {
             continue;
         };
         for _ in 0..20 {

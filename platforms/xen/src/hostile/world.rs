@@ -46,8 +46,12 @@ pub struct Beside {
     pub granted: Vec<*mut u8>,
     /// How many grants there are.
     pub grants_max: usize,
+    /// Whom each was granted to.
+    pub granted_to: Vec<u16>,
     /// How many were taken back.
     pub grants_back: usize,
+    /// A guest that lets go of nothing.
+    pub holds: Option<u16>,
     /// Whether the channel is there.
     pub has_channel: bool,
 }
@@ -198,7 +202,9 @@ impl<'a> World<'a> {
             denied: None,
             granted: vec![],
             grants_max: 1000,
+            granted_to: vec![],
             grants_back: 0,
+            holds: None,
             has_channel: false,
         }));
         let page = beside.borrow().page.pointer();
@@ -228,7 +234,7 @@ impl Guest for World<'_> {
 
     fn grant(
         &mut self,
-        _domain: u16,
+        domain: u16,
         page: &'static crate::shared::Page,
         _is_read_only: bool,
     ) -> Result<Grant, Errno> {
@@ -237,11 +243,17 @@ impl Guest for World<'_> {
             return Err(Errno::ENOSPC);
         }
         beside.granted.push(page.pointer());
+        beside.granted_to.push(domain);
         Ok(Grant(beside.granted.len() as u32 - 1))
     }
 
-    fn take_back(&mut self, _grant: Grant) -> bool {
-        self.beside.borrow_mut().grants_back += 1;
+    fn take_back(&mut self, grant: Grant) -> bool {
+        let mut beside = self.beside.borrow_mut();
+        let whose = beside.granted_to[grant.0 as usize];
+        if beside.holds == Some(whose) {
+            return false;
+        }
+        beside.grants_back += 1;
         true
     }
 

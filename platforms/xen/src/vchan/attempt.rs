@@ -65,6 +65,10 @@ impl Coming for Attempt {
         if self.seen == Some(changes) {
             return Err(Errno::EAGAIN);
         }
+        if self.has_asked {
+            // A wish that is away before there is an offer was not heard.
+            self.has_asked = shared::with(|shared| self.place.has_wish(&mut shared.store))?;
+        }
         let server = u16::try_from(self.place.server).map_err(|_| Errno::ENODEV)?;
         if let Some(offer) = self.offer()? {
             match Link::join(server, offer.grant, offer.port) {
@@ -79,10 +83,13 @@ impl Coming for Attempt {
         }
         if !self.has_asked {
             let asked = shared::with(|shared| self.place.wish_for(&mut shared.store));
-            asked.map_err(|errno| match errno {
-                Errno::ENOENT => Errno::ECONNRESET,
-                errno => errno,
-            })?;
+            match asked {
+                Ok(()) => {}
+                Err(Errno::ENOENT) if self.seen.is_none() => return Err(Errno::ECONNRESET),
+                // Others have filled the place, which the other guest makes anew; nothing tells when.
+                Err(Errno::ENOENT | Errno::ENOSPC) => return Err(Errno::EAGAIN),
+                Err(errno) => return Err(errno),
+            }
             self.has_asked = true;
         }
         self.seen = Some(changes);

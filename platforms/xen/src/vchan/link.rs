@@ -6,7 +6,7 @@ use muslin_platform::{Channel as OfPlatform, ChannelState};
 use super::channel::{
     self, Broken, Channel, Lengths, RING_PAGES_MAX, State, Tell, lay_out, put_grant,
 };
-use super::linger;
+use super::linger::{Kept, LINGER};
 use super::memory::{Borrowed, Lent};
 use crate::xenstore::decimal;
 use crate::{PAGE_BYTES, console, events, hypercall};
@@ -72,8 +72,9 @@ impl Link {
     /// The server's end of a new channel for a guest.
     ///
     /// # Errors
-    /// `ENOMEM` `ENOSPC`.
+    /// `ENOMEM` `ENOSPC` · `ENOBUFS` the guest keeps too many pages of others.
     pub fn offer(domain: u16, lengths: Lengths) -> Result<Self, Errno> {
+        LINGER.get().check(domain)?;
         let [left, right] = lengths.pages();
         let lent = Lent::new(domain, 1 + left + right)?;
         let port = Port::for_guest(domain)?;
@@ -156,8 +157,11 @@ impl Link {
     }
 
     /// Has the client come?
-    pub fn has_come(&self) -> bool {
-        self.look().is_ok_and(|state| !state.is_awaited)
+    ///
+    /// # Errors
+    /// `EPROTO` the guest breaks the rules.
+    pub fn has_come(&self) -> Result<bool, Errno> {
+        Ok(!self.look()?.is_awaited)
     }
 
     fn look(&self) -> Result<State, Errno> {
@@ -185,9 +189,9 @@ impl Drop for Link {
         self.channel.go();
         if let Pages::Own(lent) = &mut self.pages
             && let Some(mut lent) = lent.take()
-            && !lent.is_back()
+            && lent.take_back() > 0
         {
-            linger::keep(lent);
+            LINGER.get().keep(self.domain, lent);
         }
     }
 }

@@ -9,14 +9,15 @@ use muslin_abi::Errno;
 use super::channel::Lengths;
 use super::link::Link;
 use super::places::{self, Offer, Place};
-use crate::shared;
+use super::queue::Queue;
+use crate::xenstore::decimal;
+use crate::{console, shared};
 
 /// The first guest of the machine: there is always an offer for it, as its programs with libxenvchan
 /// know nothing of wishes.
 const FIRST_GUEST: u32 = 0;
-/// Offers that nobody has taken, and guests that have come and were not asked in, at one port.
+/// Offers that nobody has taken, at one port.
 const OFFERS_MAX: usize = 16;
-const COME_MAX: usize = 16;
 
 /// A port.
 #[derive(Debug)]
@@ -25,10 +26,15 @@ pub struct Listener {
     /// Its number.
     pub port: u32,
     lengths: Lengths,
+    /// How many may wait to be asked in.
+    pub most: usize,
     offers: VecDeque<Link>,
-    come: VecDeque<Link>,
+    come: Queue<Link>,
     /// How often something had changed in xenstore.
     seen: Option<u32>,
+    /// Guests that ask have to wait.
+    has_left: bool,
+    has_told: bool,
 }
 
 impl Listener {
@@ -36,15 +42,21 @@ impl Listener {
     ///
     /// # Errors
     /// `ENOMEM` `ENOSPC` · those of xenstore.
-    pub fn new(own: u32, port: u32, lengths: Lengths) -> Result<Self, Errno> {
-        shared::with(|shared| places::listen(&mut shared.store, own, port))?;
+    pub fn new(own: u32, port: u32, lengths: Lengths, most: usize) -> Result<Self, Errno> {
+        shared::with(|shared| {
+            places::open(&mut shared.store, own, port)?;
+            places::watch(&mut shared.store, own, port)
+        })?;
         let mut listener = Self {
             own,
             port,
             lengths,
+            most,
             offers: VecDeque::new(),
-            come: VecDeque::new(),
+            come: Queue::new(),
             seen: None,
+            has_left: false,
+            has_told: false,
         };
         listener.go_on()?;
         Ok(listener)
@@ -58,22 +70,61 @@ impl Listener {
         }
     }
 
-    /// Offers a guest a channel, if there is no offer for it.
-    fn offer(&mut self, client: u32) -> Result<(), Errno> {
+    /// Offers a guest a channel, if there is no offer for it. `false`: it has to wait.
+    fn offer(&mut self, client: u32) -> Result<bool, Errno> {
         let domain = u16::try_from(client).map_err(|_| Errno::EINVAL)?;
         let mut offers = self.offers.iter();
         if offers.any(|link| link.domain() == domain) {
-            return Ok(());
+            return Ok(true);
         }
+        if !self.come.has_room(domain, self.most) {
+            return Ok(false);
+        }
+        match self.put_offer(domain) {
+            Ok(()) => Ok(true),
+            // There may be more later. Who asks in is not to be told what another guest does to itself.
+            Err(errno @ (Errno::ENOBUFS | Errno::ENOMEM | Errno::ENOSPC)) => {
+                self.say_that_it_waits(client, errno);
+                Ok(false)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn put_offer(&mut self, domain: u16) -> Result<(), Errno> {
         let room = self.offers.try_reserve(1);
         room.map_err(|_| Errno::ENOMEM)?;
         let link = Link::offer(domain, self.lengths)?;
+        self.make_room();
         if let Some((grant, port)) = link.numbers() {
-            let place = self.place(client);
+            let place = self.place(domain.into());
             shared::with(|shared| place.put_offer(&mut shared.store, Offer { grant, port }))?;
         }
         self.offers.push_back(link);
         Ok(())
+    }
+
+    /// Says why a guest cannot come, once.
+    fn say_that_it_waits(&mut self, client: u32, errno: Errno) {
+        if core::mem::replace(&mut self.has_told, true) {
+            return;
+        }
+        let why = match errno {
+            Errno::ENOBUFS => "it has not let go of the pages of others that are closed",
+            _ => "this guest has no memory, grants or event channels left",
+        };
+        let (mut client_digits, mut port_digits) = ([0; 20], [0; 20]);
+        for text in [
+            "muslin: guest ",
+            decimal(client.into(), &mut client_digits),
+            " gets no channel at port ",
+            decimal(self.port.into(), &mut port_digits),
+            " for now: ",
+            why,
+            "\n",
+        ] {
+            console::write(text.as_bytes());
+        }
     }
 
     /// Offers nothing to the guest that waits longest, but the first one.
@@ -95,45 +146,77 @@ impl Listener {
         });
     }
 
-    /// Does what is to be done: who has come is taken in, who asks gets an offer.
-    ///
-    /// # Errors
-    /// Those of xenstore, or there are no means for an offer.
-    pub fn go_on(&mut self) -> Result<(), Errno> {
+    /// Lets those wait who have taken what was offered. Who breaks the rules is turned away.
+    fn let_in(&mut self) -> Result<(), Errno> {
         let mut at = 0;
-        while self.come.len() < COME_MAX && at < self.offers.len() {
-            if !self.offers.get(at).is_some_and(Link::has_come) {
+        while let Some(link) = self.offers.get(at) {
+            let come = link.has_come();
+            if come == Ok(false) {
                 at += 1;
                 continue;
             }
-            self.come.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            self.come.reserve()?;
             if let Some(link) = self.offers.remove(at) {
                 self.withdraw(&link);
-                self.come.push_back(link);
+                if come.is_ok() {
+                    self.come.put(link.domain(), link);
+                }
             }
         }
-        if self.own != FIRST_GUEST {
-            self.offer(FIRST_GUEST)?;
-        }
-        let changes = shared::with(|shared| shared.store.changes())?;
-        if self.seen == Some(changes) {
-            return Ok(());
-        }
-        let (own, port) = (self.own, self.port);
-        while let Some(client) =
-            shared::with(|shared| places::take_wish(&mut shared.store, own, port))?
-        {
-            self.make_room();
-            self.offer(client)?;
-        }
-        self.seen = Some(changes);
         Ok(())
     }
 
-    /// Takes who has come.
+    /// Does what is to be done: who has come waits to be asked in, who asks gets an offer. How many wait.
+    ///
+    /// # Errors
+    /// Those of xenstore · `ENOMEM`.
+    pub fn go_on(&mut self) -> Result<usize, Errno> {
+        self.let_in()?;
+        if self.own != FIRST_GUEST && !self.has_left {
+            self.has_left = !self.offer(FIRST_GUEST)?;
+        }
+        let changes = shared::with(|shared| shared.store.changes())?;
+        if self.seen != Some(changes) {
+            self.answer_wishes()?;
+            self.seen = Some(changes);
+        }
+        Ok(self.come.len())
+    }
+
+    fn answer_wishes(&mut self) -> Result<(), Errno> {
+        let (own, port) = (self.own, self.port);
+        let wishes = shared::with(|shared| places::wishes(&mut shared.store, own, port))?;
+        for &client in &wishes.clients {
+            // What is offered is there before the wish is away: one of both the client always finds.
+            if self.offer(client)? {
+                let place = self.place(client);
+                shared::with(|shared| {
+                    place.remove_wish(&mut shared.store);
+                    Ok(())
+                })?;
+            } else {
+                self.has_left = true;
+            }
+        }
+        if wishes.is_flood {
+            // Who has a wish makes it again.
+            shared::with(|shared| places::clear(&mut shared.store, own, port))?;
+        }
+        Ok(())
+    }
+
+    /// Who had to wait may come now.
+    pub fn look_again(&mut self) {
+        if core::mem::take(&mut self.has_left) {
+            self.seen = None;
+        }
+    }
+
+    /// Takes who is next.
     pub fn take(&mut self) -> Option<(u32, Box<Link>)> {
-        let link = self.come.pop_front()?;
-        Some((link.domain().into(), Box::new(link)))
+        let (domain, link) = self.come.take()?;
+        self.look_again();
+        Some((domain.into(), Box::new(link)))
     }
 }
 

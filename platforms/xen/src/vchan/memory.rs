@@ -7,6 +7,7 @@ use core::ops::Range;
 
 use muslin_abi::Errno;
 
+use super::linger::Kept;
 use crate::abi::{
     GNTST_okay, GNTTABOP_map_grant_ref, GNTTABOP_unmap_grant_ref, gnttab_map_grant_ref,
     gnttab_unmap_grant_ref,
@@ -97,20 +98,21 @@ impl Lent {
     pub fn grant(&self, index: usize) -> u32 {
         self.grants.get(index).map_or(0, |grant| grant.0)
     }
+}
 
-    /// Takes back what the other guest has let go of; whether that is all.
-    pub fn is_back(&mut self) -> bool {
+impl Kept for Lent {
+    fn take_back(&mut self) -> usize {
         self.grants.retain(|&grant| {
             let ended = shared::with(|shared| shared.end_grant(grant));
             ended == Err(Errno::EBUSY)
         });
-        self.grants.is_empty()
+        self.grants.len()
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if !self.is_back() {
+        if self.take_back() > 0 {
             // What another guest still has must never be anything else.
             core::mem::forget(self.block.take());
         }

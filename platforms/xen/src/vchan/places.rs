@@ -4,14 +4,17 @@
 //! |---|---|---|
 //! | `/local/domain/S/data/vchan/C/P` | S | `ring-ref` and `event-channel` of a channel that S offers C at port P |
 //! | `/local/domain/S/data/vsock/P` | S | S listens at port P; any guest may write below |
-//! | `/local/domain/S/data/vsock/P/C` | C | C asks for a channel at port P |
+//! | `/local/domain/S/data/vsock/P/C` | C | C asks for a channel at port P, until it is offered one |
 //! | `/rendezvous/NAME` | S | S is found by this name |
 //!
 //! A guest may write below its own `data`, and say there who else may. What another guest writes belongs
-//! to it, and xenstore tells whose a value is: so nobody asks in the name of another.
+//! to it, and xenstore tells whose a value is: so nobody asks in the name of another. Where any guest may
+//! write it can also write much, and remove the place itself: then the place is made anew, and who asked and
+//! finds neither its wish nor an offer asks again.
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use muslin_abi::Errno;
 
@@ -90,31 +93,48 @@ impl Place {
         found.map_err(without_rights)
     }
 
-    /// Has `changes` of the store tell of the offer.
+    /// Has `changes` of the store tell of the offer, and when the wish goes.
     ///
     /// # Errors
     /// Those of xenstore.
     pub fn watch_offer<B: Bell>(self, store: &mut Store<B>) -> Result<(), Errno> {
-        match store.watch(&[&self.offer()]) {
-            Err(Errno::EEXIST) => Ok(()),
-            done => done,
-        }
+        watch_path(store, &self.offer())?;
+        watch_path(store, &self.wish())
     }
 
     /// Undoes that.
     pub fn unwatch_offer<B: Bell>(self, store: &mut Store<B>) {
         // Another attempt may have done so.
         let _ = store.unwatch(&[&self.offer()]);
+        let _ = store.unwatch(&[&self.wish()]);
     }
 
-    /// Asks for an offer.
+    /// Asks for an offer. Nobody but the two guests can see that, or undo it.
     ///
     /// # Errors
-    /// `ENOENT` nobody listens there · others of xenstore.
+    /// `ENOENT` nobody listens there · `ENOSPC` xenstore takes no more names there · others of xenstore.
     pub fn wish_for<B: Bell>(self, store: &mut Store<B>) -> Result<(), Errno> {
-        store
-            .write(ALONE, &[&self.wish()], b"")
-            .map_err(without_rights)
+        let wish = self.wish();
+        let written = store.write(ALONE, &[&wish], b"");
+        written.map_err(without_rights)?;
+        let permissions = format!("n{}\0b{}\0", self.client, self.server);
+        match store.permit(ALONE, &[&wish], permissions.as_bytes()) {
+            // It was answered already.
+            Err(Errno::ENOENT) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Does this guest still ask?
+    ///
+    /// # Errors
+    /// Those of xenstore.
+    pub fn has_wish<B: Bell>(self, store: &mut Store<B>) -> Result<bool, Errno> {
+        match store.read(ALONE, &[&self.wish()], &mut []) {
+            Ok(_) | Err(Errno::EMSGSIZE) => Ok(true),
+            Err(Errno::ENOENT | Errno::EACCES) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Asks no more.
@@ -162,17 +182,28 @@ pub fn own_number<B: Bell>(store: &mut Store<B>) -> Result<u32, Errno> {
 ///
 /// # Errors
 /// Those of xenstore.
-pub fn listen<B: Bell>(store: &mut Store<B>, own: u32, port: u32) -> Result<(), Errno> {
+pub fn open<B: Bell>(store: &mut Store<B>, own: u32, port: u32) -> Result<(), Errno> {
     let place = listening(own, port);
     store.write(ALONE, &[&place], b"")?;
-    store.permit(ALONE, &[&place], format!("b{own}\0").as_bytes())?;
-    match store.watch(&[&place]) {
+    store.permit(ALONE, &[&place], format!("w{own}\0").as_bytes())
+}
+
+/// Has `changes` of the store tell who asks.
+///
+/// # Errors
+/// Those of xenstore.
+pub fn watch<B: Bell>(store: &mut Store<B>, own: u32, port: u32) -> Result<(), Errno> {
+    watch_path(store, &listening(own, port))
+}
+
+fn watch_path<B: Bell>(store: &mut Store<B>, path: &str) -> Result<(), Errno> {
+    match store.watch(&[path]) {
         Err(Errno::EEXIST) => Ok(()),
         done => done,
     }
 }
 
-/// Undoes that.
+/// Undoes both.
 pub fn stop<B: Bell>(store: &mut Store<B>, own: u32, port: u32) {
     let place = listening(own, port);
     // What is not there needs not go.
@@ -180,50 +211,81 @@ pub fn stop<B: Bell>(store: &mut Store<B>, own: u32, port: u32) {
     let _ = store.remove(ALONE, &[&place]);
 }
 
-/// Takes the next wish at a port, one that is really of who it says: whose it is.
+/// Removes all wishes at once, also those that belong to others and cannot be removed by themselves.
 ///
 /// # Errors
 /// Those of xenstore.
-pub fn take_wish<B: Bell>(store: &mut Store<B>, own: u32, port: u32) -> Result<Option<u32>, Errno> {
+pub fn clear<B: Bell>(store: &mut Store<B>, own: u32, port: u32) -> Result<(), Errno> {
+    match store.remove(ALONE, &[&listening(own, port)]) {
+        Ok(()) | Err(Errno::ENOENT) => open(store, own, port),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Who asks at a port.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// Guests that really do.
+    pub clients: Vec<u32>,
+    /// There are more names than were looked at.
+    pub is_flood: bool,
+}
+
+/// The wishes at a port, as far as they are looked at in one go. What is no wish is removed.
+///
+/// # Errors
+/// Those of xenstore · `ENOMEM`.
+pub fn wishes<B: Bell>(store: &mut Store<B>, own: u32, port: u32) -> Result<Wishes, Errno> {
     let mut room = [0; NAMES_BYTES];
+    let mut wishes = Wishes::default();
     let place = listening(own, port);
     let names = match store.names(&[&place], &mut room) {
         Ok(names) => names,
-        // More than there is room for: they are looked at as others go.
-        Err(Errno::EMSGSIZE) => &room[..],
+        // Whoever may write below a place may remove it as well.
+        Err(Errno::ENOENT) => {
+            open(store, own, port)?;
+            return Ok(wishes);
+        }
         Err(errno) => return Err(errno),
     };
-    let mut taken = None;
-    for name in names.split(|&byte| byte == 0) {
+    wishes.is_flood = !names.are_all;
+    let names = names.names.split(|&byte| byte == 0);
+    for (count, name) in names.filter(|name| !name.is_empty()).enumerate() {
+        if count == NAMES_MAX {
+            wishes.is_flood = true;
+            break;
+        }
         let Ok(name) = str::from_utf8(name) else {
             continue;
         };
-        if name.is_empty() {
-            continue;
-        }
         // Only the way in which a client writes its number is a wish.
-        let number = name.parse::<u32>().ok();
-        let number = number.filter(|&number| decimal(number.into(), &mut [0; 20]) == name);
-        let is_wish = number.is_some_and(|client| {
+        let client = name.parse::<u32>().ok();
+        let client = client.filter(|&client| {
             let place = Place {
                 server: own,
                 client,
                 port,
             };
-            place.is_wish(store)
+            decimal(client.into(), &mut [0; 20]) == name && place.is_wish(store)
         });
-        // It is answered, or nonsense.
-        let _ = store.remove(ALONE, &[&place, "/", name]);
-        if is_wish {
-            taken = number;
-            break;
+        match client {
+            Some(client) => {
+                let room = wishes.clients.try_reserve(1);
+                room.map_err(|_| Errno::ENOMEM)?;
+                wishes.clients.push(client);
+            }
+            None => {
+                // Its owner may not let it be removed; then it is there until there are too many.
+                let _ = store.remove(ALONE, &[&place, "/", name]);
+            }
         }
     }
-    Ok(taken)
+    Ok(wishes)
 }
 
-/// Room for names of guests that ask: some hundred.
+/// Room for names of guests that ask, and how many are looked at in one go: each costs some requests.
 const NAMES_BYTES: usize = 1024;
+const NAMES_MAX: usize = 64;
 
 fn named(name: &str) -> Result<String, Errno> {
     let is_one = !name.is_empty()
@@ -238,14 +300,36 @@ fn named(name: &str) -> Result<String, Errno> {
 /// Lets others find this guest by a name.
 ///
 /// # Errors
-/// `EINVAL` it is no name · `EACCES` there are no names on this machine, or another guest has it.
+/// `EINVAL` it is no name · `EACCES` there are no names on this machine · `EEXIST` another guest has it · `ESTALE` a
+/// guest had it that is no more: only the first guest can remove it.
 pub fn publish<B: Bell>(store: &mut Store<B>, own: u32, name: &str) -> Result<(), Errno> {
     let place = named(name)?;
-    store.write_number(ALONE, &[&place], own.into())?;
-    if store.owner(&[&place])? != own {
-        return Err(Errno::EACCES);
+    match store.owner(&[&place]) {
+        Err(Errno::ENOENT) => {}
+        Err(errno) => return Err(errno),
+        Ok(owner) if owner == own => {}
+        // A value belongs to the first guest once its owner is no more, if it is not removed then.
+        Ok(owner) => {
+            let is_live = number_at(store, ALONE, &[&place]) == Ok(owner);
+            return Err(if is_live {
+                Errno::EEXIST
+            } else {
+                Errno::ESTALE
+            });
+        }
     }
+    store.write_number(ALONE, &[&place], own.into())?;
     store.permit(ALONE, &[&place], format!("r{own}\0").as_bytes())
+}
+
+/// Undoes that.
+pub fn withdraw<B: Bell>(store: &mut Store<B>, own: u32, name: &str) {
+    if let Ok(place) = named(name)
+        && store.owner(&[&place]) == Ok(own)
+    {
+        // Without it the name is there until the guest is no more.
+        let _ = store.remove(ALONE, &[&place]);
+    }
 }
 
 /// The guest with a name: whoever owns it.
@@ -269,25 +353,97 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::hostile::Numbers;
     use crate::xenstore::tests::Peer;
+
+    const PLACE: &str = "/local/domain/5/data/vsock/80";
+
+    /// Another guest writes below the place.
+    fn put(peer: &Peer, name: &str, owner: u32) {
+        let path = format!("{PLACE}/{name}");
+        let is_new = peer.tree.borrow_mut().insert(path.clone(), Vec::new());
+        if is_new.is_none() {
+            let mut order = peer.order.borrow_mut();
+            order.retain(|other| *other != path);
+            order.push(path.clone());
+        }
+        peer.owners.borrow_mut().insert(path, owner);
+    }
 
     #[test]
     fn only_who_a_wish_names_can_have_made_it() {
         let peer = Peer::new(3, false);
         for (name, owner) in [("9", 9), ("07", 7), ("4", 9), ("x", 8), ("12", 12)] {
-            let path = format!("/local/domain/5/data/vsock/80/{name}");
-            peer.tree.borrow_mut().insert(path.clone(), Vec::new());
-            peer.owners.borrow_mut().insert(path, owner);
+            put(&peer, name, owner);
         }
         let mut store = peer.store();
-        let mut wishes = Vec::new();
-        while let Some(client) = take_wish(&mut store, 5, 80).unwrap() {
-            wishes.push(client);
+        open(&mut store, 5, 80).unwrap();
+        let mut wishes = wishes(&mut store, 5, 80).unwrap();
+        wishes.clients.sort_unstable();
+        assert_eq!(wishes.clients, [9, 12]);
+        assert!(!wishes.is_flood);
+        // What is nonsense is away.
+        let left: Vec<String> = peer.tree.borrow().keys().cloned().collect();
+        assert_eq!(
+            left,
+            [
+                PLACE.to_owned(),
+                format!("{PLACE}/12"),
+                format!("{PLACE}/9")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_place_that_another_guest_removed_is_made_anew() {
+        let peer = Peer::new(6, false);
+        let mut store = peer.store();
+        assert!(wishes(&mut store, 5, 80).unwrap().clients.is_empty());
+        assert!(peer.tree.borrow().contains_key(PLACE));
+    }
+
+    #[test]
+    fn a_flood_of_names_shuts_nobody_out() {
+        for seed in 1..10 {
+            let mut numbers = Numbers::new(seed);
+            let peer = Peer::new(seed, false);
+            let mut store = peer.store();
+            open(&mut store, 5, 80).unwrap();
+            // Guest 6 has been at it for a while.
+            let mut names = 0;
+            let mut flood = |peer: &Peer, most: u64| {
+                for _ in 0..numbers.below(most) {
+                    names += 1;
+                    let name = match numbers.below(3) {
+                        0 => format!("{}", 1000 + names),
+                        1 => format!("nonsense-{names}"),
+                        _ => format!("0{names}"),
+                    };
+                    put(peer, &name, 6);
+                    if numbers.below(2) == 0 {
+                        peer.kept.borrow_mut().insert(format!("{PLACE}/{name}"));
+                    }
+                }
+            };
+            flood(&peer, 2000);
+            let mut rounds = 0;
+            loop {
+                // Guest 7 asks again when its wish is away, among what guest 6 writes meanwhile.
+                flood(&peer, 30);
+                put(&peer, "7", 7);
+                flood(&peer, 1000);
+                peer.rest();
+                let found = wishes(&mut store, 5, 80).unwrap();
+                assert!(found.clients.iter().all(|&client| client == 7));
+                if found.clients == [7] {
+                    break;
+                }
+                assert!(found.is_flood, "it has its wish, and is not heard");
+                clear(&mut store, 5, 80).unwrap();
+                rounds += 1;
+                assert!(rounds < 3, "seed {seed}: guest 7 is not heard");
+            }
         }
-        wishes.sort_unstable();
-        assert_eq!(wishes, [9, 12]);
-        // What is nonsense is away as well.
-        assert!(peer.tree.borrow().is_empty());
     }
 
     #[test]
@@ -326,5 +482,29 @@ mod tests {
         assert_eq!(find(&mut store, "server"), Err(Errno::ENOENT));
         assert_eq!(find(&mut store, "../domain/1"), Err(Errno::EINVAL));
         assert_eq!(find(&mut store, ""), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn nobody_takes_the_name_of_another() {
+        let peer = Peer::new(8, false);
+        let mut store = peer.store();
+        let path = "/rendezvous/server".to_owned();
+        let give = |value: &[u8], owner: u32| {
+            peer.tree.borrow_mut().insert(path.clone(), value.to_vec());
+            peer.owners.borrow_mut().insert(path.clone(), owner);
+        };
+        // xenstore refuses to make one, as where dom0 has not allowed it.
+        assert_eq!(publish(&mut store, 4, "server"), Err(Errno::EACCES));
+        give(b"3", 3);
+        assert_eq!(publish(&mut store, 4, "server"), Err(Errno::EEXIST));
+        withdraw(&mut store, 4, "server");
+        assert_eq!(find(&mut store, "server"), Ok(3));
+        // Guest 3 is no more.
+        give(b"3", 0);
+        assert_eq!(publish(&mut store, 4, "server"), Err(Errno::ESTALE));
+        // It was this guest's all the time.
+        give(b"4", 4);
+        withdraw(&mut store, 4, "server");
+        assert_eq!(find(&mut store, "server"), Err(Errno::ENOENT));
     }
 }

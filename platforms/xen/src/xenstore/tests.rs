@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::prelude::rust_2024::*;
 use std::rc::Rc;
 use std::{assert, assert_eq, format, vec};
@@ -16,6 +16,10 @@ pub struct Peer {
     pub tree: RefCell<BTreeMap<String, Vec<u8>>>,
     /// Whose they are, if not the first guest's.
     pub owners: RefCell<BTreeMap<String, u32>>,
+    /// Which names came when, if that counts.
+    pub order: RefCell<Vec<String>>,
+    /// What cannot be removed by itself.
+    pub kept: RefCell<BTreeSet<String>>,
     /// What came and is not a whole message.
     heard: RefCell<Vec<u8>>,
     /// What is said when there is room.
@@ -34,6 +38,8 @@ impl Peer {
             page: RefCell::new(Page::new()),
             tree: RefCell::default(),
             owners: RefCell::default(),
+            order: RefCell::default(),
+            kept: RefCell::default(),
             heard: RefCell::default(),
             to_say: RefCell::default(),
             conflicts: Cell::new(0),
@@ -48,6 +54,11 @@ impl Peer {
         let page = self.page.borrow().pointer();
         // SAFETY: the page is the test's, and lives as long as the peer.
         unsafe { Store::new(page, self.clone()) }
+    }
+
+    /// What is counted of its patience begins anew.
+    pub fn rest(&self) {
+        self.waits.set(0);
     }
 
     fn word(&self, at: usize) -> u32 {
@@ -115,30 +126,46 @@ impl Peer {
                 2 => tree
                     .get(&path)
                     .map_or(error("ENOENT"), |it| (2, it.clone())),
-                11 if path.starts_with('/') => error("EACCES"),
+                11 if path.starts_with('/') && !path.starts_with("/local/") => error("EACCES"),
                 11 => {
                     tree.insert(path, value.to_vec());
                     // Whoever watches is told before.
                     self.say(Kind::WatchEvent as u32, 0, b"path\0w\0");
                     (11, b"OK\0".to_vec())
                 }
-                13 => tree
-                    .remove(&path)
-                    .map_or(error("ENOENT"), |_| (13, b"OK\0".to_vec())),
+                13 if self.kept.borrow().contains(&path) => error("EACCES"),
+                13 if tree.contains_key(&path) => {
+                    let below = format!("{path}/");
+                    tree.retain(|key, _| *key != path && !key.starts_with(&below));
+                    (13, b"OK\0".to_vec())
+                }
+                13 => error("ENOENT"),
                 3 if tree.contains_key(&path) => {
                     let owner = self.owners.borrow().get(&path).copied();
                     (3, format!("b{}\0r7\0", owner.unwrap_or(0)).into_bytes())
                 }
                 3 => error("ENOENT"),
-                1 if path.starts_with('/') => {
+                1 if path.starts_with('/') && !tree.contains_key(&path) => error("ENOENT"),
+                1 | 22 if path.starts_with('/') => {
                     let below = format!("{path}/");
-                    let names = tree.keys().filter_map(|key| key.strip_prefix(&*below));
-                    (
-                        1,
-                        names
-                            .flat_map(|name| format!("{name}\0").into_bytes())
-                            .collect(),
-                    )
+                    let order = self.order.borrow();
+                    let names: Vec<&String> = match order.is_empty() {
+                        true => tree.keys().collect(),
+                        false => order.iter().filter(|&key| tree.contains_key(key)).collect(),
+                    };
+                    let names = names.iter().filter_map(|key| key.strip_prefix(&*below));
+                    let mut names: Vec<u8> = names
+                        .flat_map(|name| format!("{name}\0").into_bytes())
+                        .collect();
+                    match names.len() <= CONTENT_BYTES_MAX {
+                        true => (1, names),
+                        false if kind == 1 => error("E2BIG"),
+                        false => {
+                            names.splice(0..0, *b"3\0");
+                            names.truncate(CONTENT_BYTES_MAX);
+                            (22, names)
+                        }
+                    }
                 }
                 1 => (
                     1,
@@ -199,7 +226,12 @@ fn values_are_written_and_read_whatever_the_pace() {
                 store.read(ALONE, &["long"], &mut short),
                 Err(Errno::EMSGSIZE)
             );
-            assert_eq!(store.names(&["x"], &mut room), Ok(&b"device/a\0long\0"[..]));
+            let names = store.names(&["x"], &mut room).unwrap();
+            assert_eq!(names.names, b"device/a\0long\0");
+            assert!(names.are_all);
+            let names = store.names(&["x"], &mut short[..10]).unwrap();
+            assert_eq!(names.names, b"device/a\0");
+            assert!(!names.are_all);
             assert_eq!(store.changes(), Ok(2 * round as u32 + 2));
         }
         store.remove(ALONE, &["long"]).unwrap();

@@ -7,21 +7,17 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::below::net;
 use muslin_abi::Errno;
 use muslin_abi::file::{FOR_EVER_NS, ServiceFn};
-use muslin_arch::stack;
-use muslin_syscalls::memory::Owner;
 use muslin_syscalls::threads::Serve;
 
 use crate::console;
 use crate::process;
+use crate::service_stack::ServiceStack;
 
-/// What the stack of a service has. It comes by on any thread's stack, also on the small one on which a thread
-/// ends, and a packet goes through many hands.
-const STACK_BYTES: usize = 64 * 1024;
-
+/// What a handler runs.
 struct Foreign {
     run: ServiceFn,
     context: *mut c_void,
-    stack_top: *mut u8,
+    stack: ServiceStack,
 }
 
 // SAFETY: whoever registered it promises that it may run in any thread.
@@ -31,44 +27,15 @@ unsafe impl Sync for Foreign {}
 
 impl Serve for Foreign {
     fn run(&self, now_ns: u64) -> Option<u64> {
-        let mut turn = Turn {
-            run: self.run,
-            context: self.context,
-            at_ns: now_ns,
-        };
-        // SAFETY: 1. the stack is this service's, which runs once at a time and never waits. 2. The function
-        // takes the address of a turn, and nothing else.
+        let mut next_ns = FOR_EVER_NS;
+        // SAFETY: it runs once at a time and never waits, and whoever registered it promises that it takes its
+        // context.
         unsafe {
-            stack::call_on(
-                take,
-                core::ptr::null(),
-                (&raw mut turn).cast(),
-                self.stack_top,
-            );
-        }
-        let next_ns = turn.at_ns;
+            self.stack
+                .run(&mut || next_ns = (self.run)(self.context, now_ns))
+        };
         (next_ns != FOR_EVER_NS).then_some(next_ns)
     }
-}
-
-/// One run of a service: when it is, and then when it wants the next.
-struct Turn {
-    run: ServiceFn,
-    context: *mut c_void,
-    at_ns: u64,
-}
-
-/// Runs it on the stack it is called on.
-///
-/// # Safety
-/// `turn` is the address of a [`Turn`] whose function takes its context.
-unsafe extern "C" fn take(_: *const u8, turn: *mut u8) -> isize {
-    // SAFETY: as above.
-    unsafe {
-        let turn = &mut *turn.cast::<Turn>();
-        turn.at_ns = (turn.run)(turn.context, turn.at_ns);
-    }
-    0
 }
 
 /// Whether a handler has begun one.
@@ -86,7 +53,7 @@ unsafe extern "C" fn muslin_service(run: ServiceFn, context: *mut c_void) -> c_i
     if HAS_BEGUN.swap(true, Ordering::Relaxed) {
         return -Errno::EBUSY.raw();
     }
-    let Some(stack) = process::take_pages(STACK_BYTES, Owner::Kernel) else {
+    let Some(stack) = ServiceStack::take() else {
         HAS_BEGUN.store(false, Ordering::Relaxed);
         return -Errno::ENOMEM.raw();
     };
@@ -94,7 +61,7 @@ unsafe extern "C" fn muslin_service(run: ServiceFn, context: *mut c_void) -> c_i
     let serve = Box::new(Foreign {
         run,
         context,
-        stack_top: stack.wrapping_add(STACK_BYTES),
+        stack,
     });
     library_os.process.threads.begin_service(serve, has_devices);
     0

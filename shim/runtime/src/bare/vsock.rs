@@ -9,6 +9,7 @@ use muslin_syscalls::threads::Serve;
 use muslin_xen::vchan::VCHAN;
 
 use crate::process;
+use crate::service_stack::ServiceStack;
 
 /// What runs before the process's first call.
 #[unsafe(link_section = "muslin_preinit")]
@@ -19,12 +20,17 @@ extern "C" fn start() {
     muslin_vsock::register(&VCHAN, begin);
 }
 
-struct Service(RunFn);
+struct Service {
+    run: RunFn,
+    stack: ServiceStack,
+}
 
 impl Serve for Service {
     fn run(&self, now_ns: u64) -> Option<u64> {
-        let Self(run) = self;
-        run(now_ns)
+        let mut next_ns = None;
+        // SAFETY: it runs once at a time and never waits.
+        unsafe { self.stack.run(&mut || next_ns = (self.run)(now_ns)) };
+        next_ns
     }
 }
 
@@ -32,6 +38,7 @@ impl Serve for Service {
 fn begin(run: RunFn) -> Result<(), Errno> {
     let context = process::context().ok_or(Errno::EAGAIN)?;
     let threads = &context.process.threads;
-    threads.begin_service(Box::new(Service(run)), true);
+    let stack = ServiceStack::take().ok_or(Errno::ENOMEM)?;
+    threads.begin_service(Box::new(Service { run, stack }), true);
     Ok(())
 }

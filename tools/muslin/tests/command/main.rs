@@ -32,3 +32,4 @@ mod wrong_input;
 mod xen;
 mod xen_channels;
 mod xen_requests;
+mod xen_vsock;

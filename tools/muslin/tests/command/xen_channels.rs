@@ -10,10 +10,10 @@ use muslin_lab::xen::{Job, Lab};
 use crate::lab::{directory, driver, has, refuse, skip, succeed, sysroot, write, xen};
 
 /// Far more than the guests take, even on a busy machine.
-const LIMIT: Duration = Duration::from_secs(240);
+pub const LIMIT: Duration = Duration::from_secs(240);
 
 /// Starts a guest whose console goes to a file, and says its number.
-const START: &str = r#"
+pub const START: &str = r#"
 start() {
     xl create -q -p "$1.cfg" >&2
     id=$(xl domid "$1")
@@ -98,7 +98,8 @@ a guest sent 70000 bytes
 listening at port 7
 ";
 
-fn config(name: &str, kind: &str, words: &str) -> (String, Vec<u8>) {
+/// A file for `xl`: a guest of this kind, with these words on its command line.
+pub fn config(name: &str, kind: &str, words: &str) -> (String, Vec<u8>) {
     let image = if name == "calls" { name } else { "talk" };
     let text = format!(
         "name = \"{name}\"\ntype = \"{kind}\"\nkernel = \"{image}\"\nmemory = 32\n\
@@ -211,5 +212,5 @@ fn guests_of_xen_talk_to_each_other_and_to_dom0() {
 #[ignore = "takes a minute: `make test-long` runs it"]
 fn guests_of_xen_talk_in_virtual_machines_as_well() {
     guests_talk("xen_channels_to_pvh", "pv", "pvh");
-    guests_talk("xen_channels_pvh", "pvh", "pv");
+    guests_talk("xen_channels_pvh", "pvh", "pvh");
 }
