@@ -175,6 +175,7 @@ impl Platform {
 
 /// Those that always run in guests that a dom0 starts.
 pub const ALWAYS_BELOW_XL: &[&str] = &[
+    "clocks",
     "environment",
     "fault_signals",
     "files_by_seed",

@@ -63,6 +63,8 @@ VALUE(uint32_t, XEN_HVM_MEMMAP_TYPE_RAM);
 
 /* What a guest in a virtual machine asks. */
 VALUE(size_t, HVMOP_get_param);
+VALUE(size_t, HVMOP_set_param);
+VALUE(uint32_t, HVM_PARAM_CALLBACK_IRQ);
 VALUE(uint32_t, HVM_PARAM_STORE_PFN);
 VALUE(uint32_t, HVM_PARAM_STORE_EVTCHN);
 VALUE(uint32_t, HVM_PARAM_CONSOLE_PFN);

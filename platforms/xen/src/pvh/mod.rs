@@ -22,11 +22,12 @@ use muslin_platform::{Paging, Protection};
 
 use crate::abi::{
     __HYPERVISOR_hvm_op, __HYPERVISOR_memory_op, __guest_handle_void, __guest_handle_xen_pfn_t,
-    DOMID_SELF, GNTMAP_host_map, HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_CONSOLE_PFN,
-    HVM_PARAM_STORE_EVTCHN, HVM_PARAM_STORE_PFN, HVMOP_get_param, MemoryRegion,
-    XEN_HVM_MEMMAP_TYPE_RAM, XENMAPSPACE_grant_table, XENMAPSPACE_shared_info,
-    XENMEM_add_to_physmap, XENMEM_decrease_reservation, XENMEM_memory_map, XENMEM_populate_physmap,
-    hvm_modlist_entry, xen_add_to_physmap, xen_hvm_param, xen_memory_map, xen_memory_reservation,
+    DOMID_SELF, GNTMAP_host_map, HVM_PARAM_CALLBACK_IRQ, HVM_PARAM_CONSOLE_EVTCHN,
+    HVM_PARAM_CONSOLE_PFN, HVM_PARAM_STORE_EVTCHN, HVM_PARAM_STORE_PFN, HVMOP_get_param,
+    HVMOP_set_param, MemoryRegion, XEN_HVM_MEMMAP_TYPE_RAM, XENMAPSPACE_grant_table,
+    XENMAPSPACE_shared_info, XENMEM_add_to_physmap, XENMEM_decrease_reservation, XENMEM_memory_map,
+    XENMEM_populate_physmap, hvm_modlist_entry, xen_add_to_physmap, xen_hvm_param, xen_memory_map,
+    xen_memory_reservation,
 };
 use crate::console;
 use crate::host::{self, Ring, Started};
@@ -92,6 +93,7 @@ impl Pvh {
             return None;
         }
         take_in(low, XENMAPSPACE_shared_info, 0);
+        ask_for_wall_time();
         let space = &self.space;
         let low_frame = |address: usize| low + (address - SHARED_INFO);
         // SAFETY: memory that nobody uses, at its own address.
@@ -160,6 +162,20 @@ impl Pvh {
             }
         })
     }
+}
+
+/// Has Xen write the wall clock into the shared page. It does that for a virtual machine when it is told how events
+/// are to come; here they come in no way.
+fn ask_for_wall_time() {
+    let parameter = xen_hvm_param {
+        domid: DOMID_SELF,
+        index: HVM_PARAM_CALLBACK_IRQ,
+        ..xen_hvm_param::default()
+    };
+    let arguments = [HVMOP_set_param, &raw const parameter as usize, 0, 0, 0];
+    // Without it the guest's time begins in 1970.
+    // SAFETY: the argument is the operation's.
+    let _ = unsafe { ask(__HYPERVISOR_hvm_op, arguments) };
 }
 
 /// What Xen says of one of this guest's parameters.
