@@ -8,6 +8,7 @@
 //! - `database`: SQLite's own benchmark in both worlds
 //! - `network`: servers over Muslin's stack and over Linux's
 //! - `tenders`: the built-in tender beside stock Solo5's
+//! - `xen`: guests of Xen in the lab
 //! - `report`: the table, and which targets are met
 
 mod database;
@@ -19,6 +20,7 @@ mod programs;
 mod report;
 mod tenders;
 mod waits;
+mod xen;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,11 +33,18 @@ pub struct Places {
     muslin: PathBuf,
     /// That for guests of spt.
     solo5: PathBuf,
+    /// That for guests of Xen.
+    xen: PathBuf,
     /// The command `muslin`.
     muslin_command: PathBuf,
     /// Where measurements and programs go.
     scratch: PathBuf,
 }
+
+/// How many there are.
+const PLACES: usize = 6;
+
+const USAGE: &str = "usage: muslin-bench STOCK-SYSROOT SYSROOT SPT-SYSROOT XEN-SYSROOT MUSLIN SCRATCH-DIR [network|xen]; run make bench";
 
 /// A failure, in one line.
 type Result<T> = std::result::Result<T, String>;
@@ -52,28 +61,31 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let mut arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let is_network_alone = arguments
-        .get(5)
-        .is_some_and(|word| word == Path::new("network"));
-    if is_network_alone {
-        arguments.truncate(5);
-    }
-    let [stock, muslin, solo5, muslin_command, scratch] = <[PathBuf; 5]>::try_from(arguments)
-        .map_err(|_| {
-            "usage: muslin-bench STOCK-SYSROOT SYSROOT SPT-SYSROOT MUSLIN SCRATCH-DIR [network]; run make bench"
-        })?;
+    let alone = arguments.get(PLACES).cloned();
+    arguments.truncate(PLACES);
+    let [stock, muslin, solo5, xen, muslin_command, scratch] =
+        <[PathBuf; PLACES]>::try_from(arguments).map_err(|_| USAGE)?;
     let places = Places {
         stock,
         muslin,
         solo5,
+        xen,
         muslin_command,
         scratch,
     };
     std::fs::create_dir_all(&places.scratch)
         .map_err(|why| format!("making {}: {why}", places.scratch.display()))?;
-    if is_network_alone {
-        network::measure(&places)?.print();
-        return Ok(());
+    match alone.as_deref().map(Path::to_str) {
+        None => {}
+        Some(Some("network")) => {
+            network::measure(&places)?.print();
+            return Ok(());
+        }
+        Some(Some("xen")) => {
+            xen::measure(&places)?.print();
+            return Ok(());
+        }
+        Some(_) => return Err(USAGE.to_owned()),
     }
     eprintln!("bench: linking the benches with stock musl and with Muslin's");
     let images = images::Images::build(&places)?;
@@ -90,7 +102,10 @@ fn run() -> Result<()> {
     let database = database::Database::measure(&places)?;
     eprintln!("bench: measuring the network, about two minutes");
     let network = network::measure(&places)?;
+    eprintln!("bench: measuring guests of Xen, about a minute");
+    let xen = xen::measure(&places)?;
     report::print(&times, &sizes, &starts, &guests, &waits, &database);
     network.print();
+    xen.print();
     Ok(())
 }

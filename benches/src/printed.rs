@@ -20,17 +20,18 @@ pub fn times(command: &mut Command) -> Result<Vec<(String, Time)>> {
 }
 
 fn read(text: &str) -> Option<Vec<(String, Time)>> {
-    text.lines()
-        .map(|line| {
-            let (name, numbers) = line.split_once('=')?;
-            let (fastest, median) = numbers.split_once(' ')?;
-            let time = Time {
-                fastest: fastest.parse().ok()?,
-                median: median.parse().ok()?,
-            };
-            Some((name.to_owned(), time))
-        })
-        .collect()
+    text.lines().map(line).collect()
+}
+
+/// A line `name=quickest median`.
+pub fn line(line: &str) -> Option<(String, Time)> {
+    let (name, numbers) = line.split_once('=')?;
+    let (fastest, median) = numbers.split_once(' ')?;
+    let time = Time {
+        fastest: fastest.parse().ok()?,
+        median: median.parse().ok()?,
+    };
+    Some((name.to_owned(), time))
 }
 
 #[cfg(test)]

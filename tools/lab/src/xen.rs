@@ -12,6 +12,7 @@ mod machine;
 mod quick;
 mod snapshot;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Job {
     pub tap: Option<String>,
     /// When it is ended, behind the machine's start.
     pub limit: Option<Duration>,
+    /// More words for QEMU.
+    pub emulator: Vec<OsString>,
 }
 
 /// What a job came to.

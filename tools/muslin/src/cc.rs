@@ -10,6 +10,7 @@ mod place;
 mod registrations;
 mod specs;
 mod vsock;
+mod xen_place;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -229,6 +230,9 @@ pub fn run(invoked_as: Option<&OsStr>, line: Vec<OsString>) -> Result<u8, Failur
         && code == 0
     {
         retarget::set_abi(&arguments.output, version)?;
+    }
+    if platform == Platform::Xen && code == 0 {
+        xen_place::choose(&arguments.output)?;
     }
     Ok(code)
 }

@@ -8,6 +8,8 @@
 //! Source: Xen 4.17 `xen/include/public/arch-x86/xen-x86_64.h`.
 
 use core::arch::naked_asm;
+#[cfg(target_os = "none")]
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_arch::traps::{self, Frame, PAGE_FAULT, VECTORS, WITH_ERROR_CODE};
@@ -18,6 +20,8 @@ use crate::abi::{
     CALLBACKTYPE_syscall, FLAT_RING3_CS64, FLAT_RING3_SS64, VGCF_in_syscall, callback_register,
     trap_info,
 };
+#[cfg(target_os = "none")]
+use crate::abi::{__HYPERVISOR_mmu_update, DOMID_SELF, MACH2PHYS_VIRT_START};
 use crate::hypercall::{SYSCALL_BYTES, by_syscall, call};
 #[cfg(target_os = "none")]
 use crate::layout::FIRST_STACK_TOP;
@@ -33,25 +37,85 @@ const RAISED_BY_PROGRAM: u32 = 1 << 3 | 1 << 4;
 const PROGRAM_LEVEL: u8 = 3;
 
 static START_INFO: AtomicUsize = AtomicUsize::new(0);
+static SHIFT: AtomicUsize = AtomicUsize::new(0);
 
 /// What the loader says.
-pub fn start_info() -> *const abi::start_info {
-    START_INFO.load(Ordering::Relaxed) as *const abi::start_info
+pub fn start_info() -> *mut abi::start_info {
+    START_INFO.load(Ordering::Relaxed) as *mut abi::start_info
+}
+
+/// How much higher than the image was linked for the loader has put everything: 0, or what one table has.
+/// What is in the first table is already where it belongs as well.
+pub fn shift() -> usize {
+    SHIFT.load(Ordering::Relaxed)
+}
+
+/// Everything is where it belongs: what the loader says is there.
+pub fn is_shifted_back(info: *const abi::start_info) {
+    START_INFO.store(info as usize, Ordering::Relaxed);
 }
 
 /// Where Xen enters the image: rsi is the address of [`abi::start_info`].
+///
+/// An image that is small is loaded higher by what one table of pages has (`muslin cc` says so in its
+/// notes, and why). Then the second entry of the table of tables is written to the first place, too.
 #[cfg(target_os = "none")]
 #[unsafe(naked)]
+#[unsafe(link_section = "muslin_text")]
 pub unsafe extern "C" fn enter() {
     naked_asm!(
         "cld",
+        "lea rbx, [rip + {enter}]",
+        "mov eax, offset {enter}",
+        "sub rbx, rax",
+        "jz 2f",
+        "mov r12, rsi",
+        // From the root to the table of tables: Xen's list knows the frame of a machine frame.
+        "movabs rbp, {frames}",
+        "mov rax, [rsi + {root}]",
+        "mov rax, [rax]",
+        "shl rax, 12",
+        "shr rax, 24",
+        "mov rax, [rbp + rax * 8]",
+        "shl rax, 12",
+        "mov rax, [rbx + rax]",
+        "shl rax, 12",
+        "shr rax, 24",
+        "mov rcx, [rbp + rax * 8]",
+        "shl rax, 12",
+        "shl rcx, 12",
+        "lea rsp, [rbx + {top} - 16]",
+        "mov [rsp], rax",
+        "mov rax, [rbx + rcx + 8]",
+        "mov [rsp + 8], rax",
+        "mov rdi, rsp",
+        "mov esi, 1",
+        "xor edx, edx",
+        "mov r10d, {this_guest}",
+        "mov eax, {mmu_update}",
+        "syscall",
+        "test rax, rax",
+        "jnz 3f",
+        "mov rsi, r12",
+        "lea rax, [rip + 2f]",
+        "sub rax, rbx",
+        "jmp rax",
+        "2:",
         "mov [rip + {start_info}], rsi",
+        "mov [rip + {shift}], rbx",
         "mov esp, {top}",
         "xor ebp, ebp",
         "xor edi, edi", // no environment
         "call __muslin_boot",
+        "3:",
         "ud2",
+        enter = sym enter,
+        frames = const MACH2PHYS_VIRT_START,
+        root = const offset_of!(abi::start_info, pt_base),
+        this_guest = const DOMID_SELF,
+        mmu_update = const __HYPERVISOR_mmu_update,
         start_info = sym START_INFO,
+        shift = sym SHIFT,
         top = const FIRST_STACK_TOP,
     )
 }

@@ -63,6 +63,11 @@ impl Pv {
         call: Code,
     ) -> Option<Started> {
         hypercall::choose(Way::Syscall);
+        if entry::shift() != 0 {
+            // SAFETY: the loader's; nobody has a reference, and nothing else runs.
+            let info = unsafe { space::shift_back(entry::start_info(), entry::shift()) };
+            entry::is_shifted_back(info);
+        }
         // SAFETY: as the caller promises; nobody writes there.
         let info = unsafe { &*entry::start_info() };
         // SAFETY: as the caller promises.

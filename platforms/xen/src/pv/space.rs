@@ -162,6 +162,63 @@ impl Store for Checked {
     }
 }
 
+/// Puts everything where the image was linked for that the loader has put higher by `by`, which is what a
+/// table of pages has: each entry of the table of tables goes to the place before its own. The first has
+/// gone already. Where `info` then is.
+///
+/// # Safety
+/// The image was just entered, `info` is what the loader says, and all of this room's code and data, and
+/// the stack, are in what the first of these tables has.
+pub unsafe fn shift_back(info: *mut start_info, by: usize) -> *mut start_info {
+    // SAFETY: tables of the loader's tree, where it has put them.
+    let first_below = |table: usize| unsafe { *(table as *const u64) } & FRAME;
+    let above = |machine: u64| frame_of(machine / PAGE_BYTES as u64) + by;
+    // SAFETY: as the caller promises.
+    let root = unsafe { (*info).pt_base } as usize;
+    let machine = first_below(above(first_below(root)));
+    // SAFETY: as above; a copy, since the table's own place changes.
+    let entries = unsafe { *(above(machine) as *const [u64; ENTRIES]) };
+    let mut updates = (1..ENTRIES - 1).map_while(|index| {
+        (entries[index] != 0).then(|| mmu_update {
+            ptr: machine + index as u64 * 8,
+            val: entries[index + 1],
+        })
+    });
+    loop {
+        let mut together = [mmu_update { ptr: 0, val: 0 }; TOGETHER];
+        let mut count = 0;
+        for (place, update) in together.iter_mut().zip(&mut updates) {
+            *place = update;
+            count += 1;
+        }
+        if count == 0 {
+            break;
+        }
+        let arguments = [together.as_ptr() as usize, count, 0, DOMID_SELF as usize, 0];
+        // SAFETY: what the entries have stays in the tree.
+        must(unsafe { ask(__HYPERVISOR_mmu_update, arguments) });
+    }
+    must(extended(&[forget_all()]));
+    let info = info.wrapping_byte_sub(by);
+    // SAFETY: there it is now.
+    unsafe {
+        (*info).pt_base -= by as u64;
+        (*info).mfn_list -= by as u64;
+        if (*info).mod_len != 0 {
+            (*info).mod_start -= by as u64;
+        }
+    }
+    info
+}
+
+/// Has all translations forgotten.
+fn forget_all() -> mmuext_op {
+    mmuext_op {
+        cmd: MMUEXT_TLB_FLUSH_LOCAL,
+        ..mmuext_op::default()
+    }
+}
+
 fn extended(operations: &[mmuext_op]) -> Result<usize, Errno> {
     let arguments = [
         operations.as_ptr() as usize,
@@ -186,7 +243,7 @@ fn flush(pages: Range<usize>) {
             each
         }
         None => {
-            operations[0].cmd = MMUEXT_TLB_FLUSH_LOCAL;
+            operations[0] = forget_all();
             &mut operations[..1]
         }
     };
@@ -258,10 +315,7 @@ impl Space {
             tables.protect(pages, protection);
         }
         Checked.settle();
-        must(extended(&[mmuext_op {
-            cmd: MMUEXT_TLB_FLUSH_LOCAL,
-            ..mmuext_op::default()
-        }]));
+        must(extended(&[forget_all()]));
         Some(free..end)
     }
 

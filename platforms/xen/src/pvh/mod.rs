@@ -2,7 +2,7 @@
 //!
 //! - `entry`: the first code
 //!
-//! What the first guest of a machine sees of the lowest MiB is the machine's own, with holes: so what
+//! What the first guest of a machine sees of the lowest MiB is the machine's own, with holes: so there what
 //! is needed at low addresses lies in frames behind the image. There are no interrupts.
 
 pub mod entry;
@@ -44,6 +44,8 @@ const COMMAND_LINE_MAX: usize = DESCRIPTORS.end - COMMAND_LINE;
 const SCRATCH: usize = 0x8000;
 /// Memory above this is not used.
 const MEMORY_END_MAX: usize = 0xf000_0000;
+/// The last frame that the first tables have.
+const FIRST_FRAME_MAX: u64 = (1 << 32) / PAGE_BYTES as u64 - 1;
 /// Tables for the rings, which lie far above memory.
 const TABLES_OF_RINGS: usize = 4;
 /// Regions of memory that are looked at.
@@ -84,12 +86,20 @@ impl Pvh {
         // SAFETY: as above. What else the loader has left may be overwritten from here on.
         unsafe { keep_command_line(info.cmdline as usize) };
         let behind = initrd.as_ref().map_or(0, |range| range.end).max(image.end);
-        let low = behind.next_multiple_of(PAGE_BYTES);
-        let end = memory_end(image.start)?;
-        let stack = low + (TRAP_STACK.end - SHARED_INFO);
-        let tables = stack + (image.start - STACK_START);
+        let behind = behind.next_multiple_of(PAGE_BYTES);
+        let memory = memory_around(image.start).unwrap_or_default();
+        let end = memory.end;
+        // Frames for low addresses, which are their own where the lowest MiB is this guest's.
+        let (low, stack, tables) = match memory.start {
+            0 => (SHARED_INFO, STACK_START, behind),
+            _ => {
+                let stack = behind + (TRAP_STACK.end - SHARED_INFO);
+                (behind, stack, stack + (image.start - STACK_START))
+            }
+        };
         let start = tables + (tables_max(end) + TABLES_OF_RINGS) * PAGE_BYTES;
         if start >= end {
+            begin_console_early(info);
             return None;
         }
         take_in(low, XENMAPSPACE_shared_info, 0);
@@ -98,7 +108,9 @@ impl Pvh {
         let low_frame = |address: usize| low + (address - SHARED_INFO);
         // SAFETY: memory that nobody uses, at its own address.
         unsafe {
-            core::ptr::write_bytes((low + PAGE_BYTES) as *mut u8, 0, start - low - PAGE_BYTES);
+            let own = low + PAGE_BYTES..low_frame(TRAP_STACK.end);
+            core::ptr::write_bytes(own.start as *mut u8, 0, own.len());
+            core::ptr::write_bytes(tables as *mut u8, 0, start - tables);
             core::ptr::copy_nonoverlapping(
                 SCRATCH as *const u8,
                 low_frame(COMMAND_LINE) as *mut u8,
@@ -227,8 +239,29 @@ unsafe fn keep_command_line(from: usize) {
     }
 }
 
-/// Where the memory ends that the image lies in.
-fn memory_end(image_start: usize) -> Option<usize> {
+/// Has a console before this guest has tables of its own, for last words.
+fn begin_console_early(info: &StartInfo) {
+    if info.is_first() {
+        return;
+    }
+    let (frame, port) = (
+        parameter(HVM_PARAM_CONSOLE_PFN),
+        parameter(HVM_PARAM_CONSOLE_EVTCHN),
+    );
+    if let (Some(frame @ 1..=FIRST_FRAME_MAX), Some(port)) = (frame, port) {
+        take_in(SHARED_INFO, XENMAPSPACE_shared_info, 0);
+        // SAFETY: the first tables have all frames so low at their own addresses, for good.
+        unsafe {
+            console::begin(Ring {
+                address: frame as usize * PAGE_BYTES,
+                port: port as u32,
+            });
+        }
+    }
+}
+
+/// The memory that the image lies in.
+fn memory_around(image_start: usize) -> Option<Range<usize>> {
     let mut regions = [MemoryRegion::default(); REGIONS_MAX];
     let mut map = xen_memory_map {
         nr_entries: REGIONS_MAX as u32,
@@ -242,10 +275,9 @@ fn memory_end(image_start: usize) -> Option<usize> {
     let regions = regions.iter().take(map.nr_entries as usize);
     let found = regions
         .filter(|region| region.kind == XEN_HVM_MEMMAP_TYPE_RAM)
-        .map(|region| (region.addr as usize, (region.addr + region.size) as usize))
-        .find(|&(start, end)| (start..end).contains(&image_start));
-    let (_, end) = found?;
-    Some(end.min(MEMORY_END_MAX) & !(PAGE_BYTES - 1))
+        .map(|region| region.addr as usize..(region.addr + region.size) as usize)
+        .find(|region| region.contains(&image_start))?;
+    Some(found.start..found.end.min(MEMORY_END_MAX) & !(PAGE_BYTES - 1))
 }
 
 /// Has Xen put a page of its own in the place of a frame.

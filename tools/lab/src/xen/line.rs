@@ -110,6 +110,7 @@ pub(super) fn run(
     let mut more: Vec<OsString> = vec!["-incoming".into(), snapshot.incoming.clone()];
     more.extend(["-monitor".into(), "none".into()]);
     more.extend(machine::network(job.tap.as_deref()));
+    more.extend(job.emulator.iter().cloned());
     for (number, disk) in [&first].into_iter().chain(&job.disks).enumerate() {
         let name = disk.to_string_lossy().replace(',', ",,");
         more.push("-drive".into());

@@ -26,8 +26,11 @@ const NOTE_TYPE: u32 = 1;
 
 /// The name of notes for Xen, and the types of those with an entry.
 const XEN_NOTE_NAME: &[u8] = b"Xen";
-const XEN_NOTE_ENTRY: u32 = 1;
+/// That of a paravirtualised image.
+pub const XEN_NOTE_ENTRY: u32 = 1;
 const XEN_NOTE_PHYS32_ENTRY: u32 = 18;
+/// The type of the note with the address where a paravirtualised guest's memory begins.
+pub const XEN_NOTE_VIRT_BASE: u32 = 3;
 
 /// How the note begins by which a tender of Solo5 knows its images; behind it is the target. Its
 /// alignment is not one of those that notes are read with.
@@ -115,20 +118,26 @@ pub fn xen_entries(bytes: &[u8]) -> XenEntries {
 
 /// The entries for Xen.
 pub fn xen_entries_of<'data, R: ReadRef<'data>>(elf: &Elf<'data, R>) -> XenEntries {
+    XenEntries {
+        pv: xen_note(elf, XEN_NOTE_ENTRY).is_some(),
+        pvh: xen_note(elf, XEN_NOTE_PHYS32_ENTRY).is_some(),
+    }
+}
+
+/// What a note for Xen says.
+pub fn xen_note<'data, R: ReadRef<'data>>(elf: &Elf<'data, R>, kind: u32) -> Option<&'data [u8]> {
     let endian = elf.endian();
-    let mut entries = XenEntries::default();
     for segment in elf.elf_program_headers() {
         let Ok(Some(mut notes)) = segment.notes(endian, elf.data()) else {
             continue;
         };
         while let Ok(Some(note)) = notes.next() {
-            if note.name() == XEN_NOTE_NAME {
-                entries.pv |= note.n_type(endian) == XEN_NOTE_ENTRY;
-                entries.pvh |= note.n_type(endian) == XEN_NOTE_PHYS32_ENTRY;
+            if note.name() == XEN_NOTE_NAME && note.n_type(endian) == kind {
+                return Some(note.desc());
             }
         }
     }
-    entries
+    None
 }
 
 /// Counts the runtimes in an image; 0 if the bytes are not an image.

@@ -186,7 +186,7 @@ fn run_in_lab(
         files,
         disks,
         tap: config.tap()?,
-        limit: None,
+        ..Job::default()
     };
     let mut console = Console::default();
     let done = lab.run(

@@ -31,5 +31,6 @@ mod watchdog;
 mod wrong_input;
 mod xen;
 mod xen_channels;
+mod xen_least;
 mod xen_requests;
 mod xen_vsock;

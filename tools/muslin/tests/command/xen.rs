@@ -196,7 +196,6 @@ fn has_devices(test: &str, kind: &str) {
     write(&dir, &[("devices.c", include_str!("xen_devices.c"))]);
     succeed(driver(sysroot, &dir).args(["-O2", "devices.c", "-o", "image"]));
     fs::write(dir.join("disk"), vec![0; 512 << 10]).unwrap();
-    // With less than 18 MiB xl builds no virtual machine.
     let config = format!(
         "name = \"g\"\ntype = \"{kind}\"\nkernel = \"image\"\nmemory = 24\n\
         cmdline = \"MUSLIN_ARGV0=image MUSLIN_IPV4=10.0.0.2/24 --\"\n\
