@@ -1,5 +1,5 @@
-/* A plugin of QEMU's that counts what a guest executes: all instructions at addresses from `low` to `high`. Each time
- * the processor comes to one of the addresses `at`, a line goes to the file `out`: the address, and the count by then.
+/* A plugin of QEMU's that counts what a guest executes: instructions at addresses from `low` to `high`, but for those that
+ * repeat themselves (`rep stos`, `rep movs`), of which QEMU executes one for each step. Each time the processor comes to one of the addresses `at`, a line goes to the file `out`: the address, and the count by then.
  *
  *   -plugin ./steps.so,out=FILE,low=0x…,high=0x…,at=0x…,at=0x…
  *
@@ -17,6 +17,8 @@ void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugi
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned, void *), int, void *);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int, void *, uint64_t);
 
@@ -33,6 +35,18 @@ static void arrive(unsigned processor, void *place)
 	fflush(out);
 }
 
+static int repeats(const struct qemu_plugin_insn *instruction)
+{
+	const uint8_t *byte = qemu_plugin_insn_data(instruction), *end = byte + qemu_plugin_insn_size(instruction);
+
+	if (byte == end || *byte++ != 0xf3)
+		return 0;
+	/* A prefix for 64 bits. */
+	if (byte < end && (*byte & 0xf0) == 0x40)
+		byte++;
+	return byte < end && (*byte == 0xa4 || *byte == 0xa5 || *byte == 0xaa || *byte == 0xab);
+}
+
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
 	for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
@@ -42,7 +56,7 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 		for (size_t place = 0; place < places_count; place++)
 			if (places[place] == address)
 				qemu_plugin_register_vcpu_insn_exec_cb(instruction, arrive, NO_REGISTERS, &places[place]);
-		if (address >= low && address < high)
+		if (address >= low && address < high && !repeats(instruction))
 			qemu_plugin_register_vcpu_insn_exec_inline(instruction, ADD_TO_WORD, &count, 1);
 	}
 }

@@ -1,7 +1,8 @@
 //! Guests of Xen in the lab, paravirtualised and in virtual machines, beside the Linux that is dom0 there: what a
 //! hypercall, an event and a sleep cost, what a start takes, and how little memory is enough.
 //!
-//! The machine is emulated, so ratios say more than times. Instructions are exact: a plugin of QEMU's counts them.
+//! The machine is emulated, so ratios say more than times. Instructions are exact: a plugin of QEMU's counts them, as
+//! `programs/steps.c` says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,7 @@ fn content(path: &Path) -> Result<Vec<u8>> {
 /// Adds the configuration of a guest to a job: `guest NAME.cfg` runs it.
 fn add_guest(job: &mut Job, name: &str, kind: &str, image: &str, memory_mib: u32, words: &str) {
     let config = format!(
-        "name = \"{name}\"\ntype = \"{kind}\"\nkernel = \"{image}\"\nmemory = {memory_mib}\n\
+        "name = \"{name}\"\ntype = \"{kind}\"\nkernel = \"{image}\"\nmemory = {memory_mib}\nvcpus = 1\n\
          cmdline = \"MUSLIN_ARGV0={image} -- {words}\"\non_poweroff = \"preserve\"\non_crash = \"preserve\"\n"
     );
     job.files.push((format!("{name}.cfg"), config.into_bytes()));
