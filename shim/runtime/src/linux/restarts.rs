@@ -47,6 +47,11 @@ pub fn begin() {
 }
 
 fn note(signal: usize, action: &Action) {
+    /// It comes with a call that strays, and to no wait; its function may be the runtime's own.
+    const SIGSYS: usize = 31;
+    if signal == SIGSYS {
+        return;
+    }
     const SIG_IGN: usize = 1;
     const SA_RESTART: u64 = 0x1000_0000;
     let bit = 1 << (signal - 1);
