@@ -6,13 +6,13 @@
 set -euo pipefail
 cache=${MUSLIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/muslin}/xen-lab
 
-programs='xl xenstored xenconsoled xenconsole xen-init-dom0'
+programs='xl xenstored xenconsoled xenconsole xen-init-dom0 libxl-save-helper'
 clients='xenstore'
 libraries='libxencall.so.1 libxenctrl.so libxendevicemodel.so.1 libxenevtchn.so.1 libxenforeignmemory.so.1
     libxengnttab.so.1 libxenguest.so libxenhypfs.so.1 libxenlight.so libxenstore.so libxentoolcore.so.1
     libxentoollog.so.1 libxenvchan.so libxlutil.so libyajl.so.2 libuuid.so.1 libz.so.1 libzstd.so.1
     liblzma.so.5 libbz2.so.1.0 libgcc_s.so.1 libc.so.6 libm.so.6'
-modules='xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback llc stp bridge
+modules='xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback loop llc stp bridge
     scsi_common scsi_mod crct10dif_common crc-t10dif crc64 crc64-rocksoft t10-pi sd_mod vmw_pvscsi
     e1000 tun vsock vmw_vsock_virtio_transport_common vsock_loopback'
 
@@ -21,8 +21,15 @@ give_up() {
     exit 1
 }
 
-for xen in "$cache"/*/xen; do
-    if [ -f "$xen" ]; then
+# Is all that is wanted in a directory? One that was made before it was wanted is no use.
+has_all() {
+    [ -f "$1/xen" ] || return 1
+    for file in $(printf 'bin/%s ' $programs) $(printf 'modules/%s.ko ' $modules); do
+        [ -f "$1/$file" ] || return 1
+    done
+}
+for lab in "$cache"/*; do
+    if has_all "$lab"; then
         exit 0
     fi
 done
@@ -101,4 +108,8 @@ gzip -dc "$tree/boot/xen-$version-amd64.gz" >"$lab/xen" || give_up "$hypervisor 
 
 sum=$(find "$lab" -type f | LC_ALL=C sort | xargs sha256sum | sed 's/ .*//' | sha256sum | cut -c 1-16)
 mv -T "$lab" "$cache/xen-$version-$sum" 2>/dev/null || true
+# Those that are no use go when nobody can be running them any more.
+for old in "$cache"/*; do
+    has_all "$old" || [ -n "$(find "$old" -maxdepth 0 -mtime -1)" ] || rm -rf "$old"
+done
 echo "setup-xen-lab: $utils and $linux for the Xen lab" >&2

@@ -21,14 +21,21 @@ const CODE_SELECTOR: u64 = 0x08;
 const TASK_SELECTOR: u16 = 0x18;
 const CODE_SEGMENT: u64 = 0x00af_9b00_0000_ffff;
 const DATA_SEGMENT: u64 = 0x00cf_9300_0000_ffff;
-/// A gate that is there, for interrupts, on stack 1 of the task.
-const GATE: u64 = 0x8e << 40 | 1 << 32;
+/// A gate that is there, for interrupts; on which stack of the task is added.
+const GATE: u64 = 0x8e << 40;
+const GATE_STACK_SHIFT: usize = 32;
 /// A task's segment that is there.
 const TASK: u64 = 0x89 << 40;
 const TASK_BYTES: usize = 104;
-/// Word of the task's segment that holds the low half of stack 1, and that of the port map.
+/// Word of the task's segment that holds the low half of stack 1, that of stack 2, and that of the port map.
 const TASK_STACK_1: usize = 9;
+const TASK_STACK_2: usize = 11;
 const TASK_PORTS: usize = 25;
+
+/// `nmi` among the vectors. One that comes, if only because somebody tries what happens, means nothing here.
+/// It comes also while an exception is handled, so it has a stack of its own, of as many bytes as it takes.
+pub const NMI: usize = 2;
+const NMI_STACK_BYTES: usize = 64;
 
 /// `page_fault` among the vectors.
 pub const PAGE_FAULT: u64 = 14;
@@ -95,12 +102,21 @@ impl Descriptors {
         let tables = unsafe { &mut *this };
         for (vector, gate) in tables.gates.iter_mut().enumerate() {
             let stub = stubs as *const () as usize as u64 + (vector * STUB_BYTES) as u64;
-            gate[0] = stub & 0xffff | CODE_SELECTOR << 16 | GATE | (stub >> 16 & 0xffff) << 48;
+            let stack = if vector == NMI { 2 } else { 1 };
+            let gate_there = GATE | stack << GATE_STACK_SHIFT;
+            gate[0] =
+                stub & 0xffff | CODE_SELECTOR << 16 | gate_there | (stub >> 16 & 0xffff) << 48;
             gate[1] = stub >> 32;
         }
         tables.task = [0; TASK_BYTES / 4];
-        tables.task[TASK_STACK_1] = stack_top as u32;
-        tables.task[TASK_STACK_1 + 1] = (stack_top >> 32) as u32;
+        let stacks = [
+            (TASK_STACK_1, stack_top - NMI_STACK_BYTES),
+            (TASK_STACK_2, stack_top),
+        ];
+        for (word, top) in stacks {
+            tables.task[word] = top as u32;
+            tables.task[word + 1] = (top >> 32) as u32;
+        }
         tables.task[TASK_PORTS] = (TASK_BYTES as u32) << 16;
         let task = (&raw const tables.task) as u64;
         let low = TASK | (TASK_BYTES as u64 - 1) | (task & 0xff_ffff) << 16;
@@ -179,6 +195,9 @@ unsafe extern "C" fn stubs() {
         ".set muslin_vector, 0",
         ".rept {vectors}",
         ".balign {stub_bytes}, 0xcc",
+        ".if muslin_vector == {nmi}",
+        "iretq",
+        ".endif",
         ".if (({with_code} >> muslin_vector) & 1) == 0",
         "push $0",
         ".endif",
@@ -189,6 +208,7 @@ unsafe extern "C" fn stubs() {
         vectors = const VECTORS,
         stub_bytes = const STUB_BYTES,
         with_code = const WITH_ERROR_CODE,
+        nmi = const NMI,
         common = sym common,
         options(att_syntax),
     )

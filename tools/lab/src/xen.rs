@@ -14,6 +14,8 @@ mod snapshot;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use files::Files;
@@ -54,12 +56,30 @@ pub struct Job {
     pub limit: Option<Duration>,
     /// More words for QEMU.
     pub emulator: Vec<OsString>,
+    /// By what it is ended earlier.
+    pub stop: Stop,
+}
+
+/// Says that nobody wants a job any more.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// From now on.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Was it said?
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What a job came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// The exit status of its script; `None` if the machine ended without one.
+    /// The exit status of its script; `None` if the machine ended, or was ended, without one.
     pub status: Option<i32>,
     /// What Xen said, for who looks for a reason.
     pub log: String,
@@ -96,7 +116,7 @@ impl Lab {
         input: Option<Box<dyn std::io::Read + Send>>,
         hear: &mut dyn FnMut(&[u8]) -> Heard,
     ) -> Result<Done, String> {
-        let snapshot = snapshot::ready(&self.files)?;
+        let snapshot = snapshot::ready(&self.files, &job.stop)?;
         line::run(&snapshot, job, input, hear)
     }
 

@@ -18,7 +18,7 @@ pub const SECTION: &str = ".muslin.initrd";
 /// A tar archive. One that was made of a directory lives as long as this value.
 pub struct Archive {
     path: PathBuf,
-    _made_in: Option<TempDir>,
+    made_in: Option<TempDir>,
 }
 
 impl Archive {
@@ -38,7 +38,7 @@ impl Archive {
         match damage {
             None => Ok(Self {
                 path: fs::canonicalize(path).map_err(|error| failed(&error))?,
-                _made_in: None,
+                made_in: None,
             }),
             Some(Damage::NotTar) => Err(Failure::new(
                 format_args!("--initrd {}: this is no tar archive", shown(path)),
@@ -59,8 +59,13 @@ impl Archive {
         pack(path, &archive)?;
         Ok(Self {
             path: archive,
-            _made_in: Some(dir),
+            made_in: Some(dir),
         })
+    }
+
+    /// Was it made of a directory, to be gone with this value?
+    pub fn is_made(&self) -> bool {
+        self.made_in.is_some()
     }
 
     /// Where it is.

@@ -12,7 +12,7 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use muslin_arch::traps::{self, Frame, PAGE_FAULT, VECTORS, WITH_ERROR_CODE};
+use muslin_arch::traps::{self, Frame, NMI, PAGE_FAULT, VECTORS, WITH_ERROR_CODE};
 
 use crate::abi::{
     __HYPERVISOR_callback_op, __HYPERVISOR_iret, __HYPERVISOR_set_trap_table,
@@ -256,6 +256,10 @@ unsafe extern "C" fn stubs() {
         ".balign {stub_bytes}, 0xcc",
         "pop %rcx",
         "pop %r11",
+        // Nothing to this guest: one that is left out here would end it.
+        ".if muslin_xen_vector == {nmi}",
+        "jmp {back}",
+        ".endif",
         ".if (({with_code} >> muslin_xen_vector) & 1) == 0",
         "push $0",
         ".endif",
@@ -266,6 +270,8 @@ unsafe extern "C" fn stubs() {
         vectors = const VECTORS,
         stub_bytes = const STUB_BYTES,
         with_code = const WITH_ERROR_CODE,
+        nmi = const NMI,
+        back = sym back,
         common = sym common,
         options(att_syntax),
     )

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::kernel;
 
+/// What every version has; one that was made before it was wanted does not.
+const NEEDED: [&str; 3] = ["xen", "bin/libxl-save-helper", "modules/loop.ko"];
+
 /// The directory of one version.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
@@ -19,7 +22,7 @@ impl Files {
         let mut found: Vec<PathBuf> = names_in(&all)
             .into_iter()
             .map(|name| all.join(name))
-            .filter(|dir| dir.join("xen").is_file())
+            .filter(|dir| NEEDED.iter().all(|name| dir.join(name).is_file()))
             .collect();
         found.sort();
         match found.pop() {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::machine::{self, Place, failed};
 use super::snapshot::Snapshot;
-use super::{Done, Heard, Job};
+use super::{Done, Heard, Job, Stop};
 use crate::archive::Archive;
 
 /// What dom0 says when it is up.
@@ -68,13 +68,13 @@ pub(super) fn connect(
 
 impl Line {
     /// Takes everything up to this text and the text itself; `false` if it did not come.
-    pub(super) fn wait_for(&mut self, text: &[u8], deadline: Instant) -> bool {
+    pub(super) fn wait_for(&mut self, text: &[u8], deadline: Instant, stop: &Stop) -> bool {
         loop {
             if let Some(at) = place_of(text, &self.heard) {
                 self.heard.drain(..at + text.len());
                 return true;
             }
-            if Instant::now() > deadline || !self.hear() {
+            if Instant::now() > deadline || stop.is_set() || !self.hear() {
                 return false;
             }
         }
@@ -129,6 +129,7 @@ pub(super) fn run(
         let _ = fs::remove_file(place.line());
         match status {
             Ok(status) => return Ok(Done { status, log }),
+            Err(Trouble::Asleep) if job.stop.is_set() => return Ok(Done { status: None, log }),
             Err(Trouble::Asleep) => {}
             Err(Trouble::Other(why)) => {
                 return Err(format!("{why}; its last words:\n{}", last_lines(&log)));
@@ -156,7 +157,7 @@ impl From<String> for Trouble {
 fn wake(machine: &mut Child, place: &Place, job: &Job) -> Result<(Line, String), Trouble> {
     let resumed = Instant::now() + RESUME_MAX;
     let mut line = connect(place, machine, resumed)?;
-    if !line.wait_for(READY, resumed) {
+    if !line.wait_for(READY, resumed, &job.stop) {
         return Err(Trouble::Asleep);
     }
     let word = format!("{:016x}", RandomState::new().build_hasher().finish());
@@ -168,7 +169,7 @@ fn wake(machine: &mut Child, place: &Place, job: &Job) -> Result<(Line, String),
     let words = format!("{word} {now} {disks}\n");
     line.stream.write_all(words.as_bytes()).map_err(failed)?;
     let answered = Instant::now() + ANSWER_MAX;
-    if !line.wait_for(format!("{word}\n").as_bytes(), answered) {
+    if !line.wait_for(format!("{word}\n").as_bytes(), answered, &job.stop) {
         return Err(Trouble::Asleep);
     }
     line.stream.write_all(b"go\n").map_err(failed)?;
@@ -203,6 +204,9 @@ fn talk(
         if said.is_some() && line.heard.ends_with(b"\n") && line.heard.len() > end.len() {
             let status = String::from_utf8_lossy(&line.heard[end.len()..]);
             return Ok(status.trim().parse().ok());
+        }
+        if job.stop.is_set() {
+            return Ok(None);
         }
         if deadline.is_some_and(|deadline| Instant::now() > deadline) {
             return Err("the job took too long".to_owned().into());

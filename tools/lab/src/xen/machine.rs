@@ -117,7 +117,7 @@ pub(super) fn start(place: &Place, words: &[OsString], more: &[OsString]) -> Res
 pub(super) fn network(tap: Option<&str>) -> [OsString; 4] {
     let backend = match tap {
         Some(tap) => format!("tap,id=outside,ifname={tap},script=no,downscript=no"),
-        None => "user,id=outside,restrict=on".to_owned(),
+        None => "hubport,id=outside,hubid=0".to_owned(),
     };
     [
         "-netdev".into(),

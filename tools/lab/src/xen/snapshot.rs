@@ -1,7 +1,7 @@
 //! dom0 as it was when it had started: made once, kept in the cache.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -13,11 +13,14 @@ use sha2::{Digest, Sha256};
 use super::files::{Files, names_in};
 use super::line::{READY, connect};
 use super::machine::{self, Place, failed};
-use super::{dom0, line};
+use super::{Stop, dom0, line};
 use crate::machine::QEMU;
 
 /// Longer than a start takes on the busiest machine.
 const START_MAX: Duration = Duration::from_secs(180);
+
+/// What is said to who wants it no more.
+const NOT_WANTED: &str = "the machine is not wanted any more";
 
 /// How the names of what is kept begin.
 const PREFIX: &str = "kept-";
@@ -34,7 +37,7 @@ pub(super) struct Snapshot {
 }
 
 /// The snapshot of this QEMU and these files; it is made if it is not there.
-pub(super) fn ready(files: &Files) -> Result<Snapshot, String> {
+pub(super) fn ready(files: &Files, stop: &Stop) -> Result<Snapshot, String> {
     let archive = dom0::archive(files)?;
     let name = format!("{PREFIX}{}.cpio", hash(&[&archive]));
     let first_files = files.dir.join(name);
@@ -45,11 +48,17 @@ pub(super) fn ready(files: &Files) -> Result<Snapshot, String> {
     let state = dir.join("state");
     // One process makes it, others wait.
     let lock = File::create(files.dir.join("lock")).map_err(failed)?;
-    lock.lock().map_err(failed)?;
+    while let Err(error) = lock.try_lock() {
+        match error {
+            TryLockError::WouldBlock if !stop.is_set() => thread::sleep(line::STEP),
+            TryLockError::WouldBlock => return Err(NOT_WANTED.to_owned()),
+            TryLockError::Error(error) => return Err(failed(error)),
+        }
+    }
     if !state.is_file() || !first_files.is_file() {
         let scratch = tempfile::tempdir_in(&files.dir).map_err(failed)?;
         fs::write(&first_files, &archive).map_err(failed)?;
-        make(&words, &scratch.path().join("state"))?;
+        make(&words, &scratch.path().join("state"), stop)?;
         remove_old(&files.dir);
         // Half of one may be left.
         let _ = fs::remove_dir_all(&dir);
@@ -107,22 +116,25 @@ fn hash(parts: &[&[u8]]) -> String {
         .collect()
 }
 
-fn make(words: &[OsString], state: &Path) -> Result<(), String> {
+fn make(words: &[OsString], state: &Path, stop: &Stop) -> Result<(), String> {
     let place = Place::new()?;
     let mut more = vec!["-monitor".into(), "stdio".into()];
     more.extend(machine::network(None));
     let mut machine = machine::start(&place, words, &more)?;
-    let made = keep(&mut machine, &place, state);
+    let made = keep(&mut machine, &place, state, stop);
     let _ = machine.kill();
     let _ = machine.wait();
     made.map_err(|why| format!("{why}; its last words:\n{}", line::last_lines(&place.log())))
 }
 
 /// Waits until dom0 is up, and writes the machine's state.
-fn keep(machine: &mut Child, place: &Place, state: &Path) -> Result<(), String> {
+fn keep(machine: &mut Child, place: &Place, state: &Path, stop: &Stop) -> Result<(), String> {
     let deadline = Instant::now() + START_MAX;
     let mut line = connect(place, machine, deadline)?;
-    if !line.wait_for(READY, deadline) {
+    if !line.wait_for(READY, deadline, stop) {
+        if stop.is_set() {
+            return Err(NOT_WANTED.to_owned());
+        }
         return Err("dom0 did not come up".to_owned());
     }
     let mut monitor = machine.stdin.take().ok_or("QEMU has no monitor")?;

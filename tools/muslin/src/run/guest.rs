@@ -1,6 +1,6 @@
 //! Guests: images that the tender starts, and the command line by which a guest gets its words.
 
-mod directory;
+pub mod directory;
 pub mod net;
 mod process;
 

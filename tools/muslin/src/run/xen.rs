@@ -1,35 +1,27 @@
 //! Guests of Xen: by `xl` where there is a Xen, else in a real one in QEMU.
 
 mod config;
+mod devices;
+mod end;
+mod here;
+mod lab;
+mod signals;
 mod typed;
 
 use std::fs;
-use std::io::{self, Read, Write};
 use std::path::Path;
-use std::process::{self, Command, Stdio};
-use std::thread;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use muslin_lab::xen::{BRIDGE, Console, Done, GUEST_SCRIPT, GUESTS_MIB_MAX, Heard, Job, Lab};
+use muslin_lab::xen::BRIDGE;
 
-use super::guest::{GuestArgs, words_of};
-use super::{CANNOT_RUN, cannot_run};
+use super::cannot_run;
+use super::guest::{GuestArgs, directory, words_of};
 use crate::archive::Archive;
 use crate::check::image::{XenEntries, xen_entries};
 use crate::failure::{Failure, shown};
-use crate::output::{complain, print, print_error};
+use crate::output::print;
 use config::{Config, Kind};
-use typed::Typed;
-
-/// What a Linux says that has a Xen below it and may start guests.
-const CAPABILITIES: &str = "/proc/xen/capabilities";
-const CAN_CONTROL: &str = "control_d";
-
-/// The codes of reasons for a guest's end, and what the script says when it does not start.
-const REASON_CRASH: i32 = 3;
-const REASON_POWEROFF: i32 = 0;
-const NOT_STARTED: i32 = 125;
 
 /// What only guests of Xen get.
 #[derive(Debug, Default, Args)]
@@ -80,16 +72,27 @@ pub fn run(
     let command_line = words_of(image, bytes, arguments, args)?;
     let config = Config::new(kind, &command_line, args)?;
     let initrd = args.initrd.as_deref().map(Archive::new).transpose()?;
+    directory::check(args.cwd.as_deref(), initrd.as_ref(), bytes)?;
     let kernel = fs::canonicalize(image).map_err(|error| cannot_run(image, &error))?;
-    if xen.print_config {
-        print(&config.for_xl(&kernel, args.initrd.as_deref(), END_BY_ITSELF))?;
-        return Ok(0);
+    if let Some(initrd) = &initrd
+        && initrd.is_made()
+        && xen.print_config
+    {
+        return Err(Failure::usage(
+            format_args!("xl takes an archive, and --initrd names a directory"),
+            "make one: tar -cf root.tar -C DIRECTORY .",
+        ));
     }
     let initrd = initrd.as_ref().map(Archive::path);
-    if has_xen() {
-        run_here(image, &config.for_xl(&kernel, initrd, KEPT_AT_END))
+    if xen.print_config {
+        print(&config.for_xl(&kernel, initrd, END_BY_ITSELF)?)?;
+        return Ok(0);
+    }
+    if here::has_xen() {
+        config.nets.iter().try_for_each(devices::check_bridge)?;
+        here::run(image, &config.for_xl(&kernel, initrd, KEPT_AT_END)?)
     } else {
-        run_in_lab(image, bytes, initrd, &config)
+        lab::run(image, bytes, initrd, &config)
     }
 }
 
@@ -116,114 +119,4 @@ fn kind(image: &Path, entries: XenEntries, xen: &XenArgs) -> Result<Kind, Failur
         format_args!("{} has no entry for {}", shown(image), kind.name()),
         "give --xen-type the other one",
     ))
-}
-
-fn has_xen() -> bool {
-    fs::read_to_string(CAPABILITIES).is_ok_and(|text| text.contains(CAN_CONTROL))
-}
-
-/// Runs a guest by this machine's `xl`.
-fn run_here(image: &Path, config: &str) -> Result<u8, Failure> {
-    let failed = |error: io::Error| cannot_run(image, &error);
-    let dir = tempfile::tempdir().map_err(failed)?;
-    let file = dir.path().join("guest.cfg");
-    fs::write(&file, config).map_err(failed)?;
-    let mut script = Command::new("sh")
-        .args(["-c", GUEST_SCRIPT, "guest"])
-        .arg(&file)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut to) = script.stdin.take() {
-        // Ends with its input, or with this process.
-        thread::spawn(move || io::copy(&mut Typed::new(io::stdin()), &mut to));
-    }
-    let mut console = Console::default();
-    if let Some(mut output) = script.stdout.take() {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = output.read(&mut bytes) {
-            console.take(&bytes[..count], &mut write);
-        }
-    }
-    let reason = script.wait().map_err(failed)?.code();
-    Ok(ended(image, console, reason, ""))
-}
-
-/// Runs a guest in QEMU.
-fn run_in_lab(
-    image: &Path,
-    bytes: &[u8],
-    initrd: Option<&Path>,
-    config: &Config,
-) -> Result<u8, Failure> {
-    let not_here = |why: &str| {
-        Failure::new(
-            format_args!("cannot run {}: there is no Xen here", shown(image)),
-            format_args!("{why}"),
-        )
-        .with_code(CANNOT_RUN)
-    };
-    let lab = Lab::find().map_err(|why| not_here(&why))?;
-    if config.memory_mib > GUESTS_MIB_MAX {
-        let (asked, why) = (config.memory_mib, "give a smaller --mem");
-        return Err(not_here(&format!(
-            "in QEMU a guest can have {GUESTS_MIB_MAX} MiB, not {asked}: {why}"
-        )));
-    }
-    let mut files = vec![("image".to_owned(), bytes.to_vec())];
-    if let Some(initrd) = initrd {
-        let archive = fs::read(initrd).map_err(|error| Failure::file("read", initrd, &error))?;
-        files.push(("initrd".to_owned(), archive));
-    }
-    let place = initrd.map(|_| Path::new("initrd"));
-    let (config, disks) = config.in_lab()?;
-    let text = config.for_xl(Path::new("image"), place, KEPT_AT_END);
-    files.push(("guest.cfg".to_owned(), text.into_bytes()));
-    let job = Job {
-        // What xl says goes to the log.
-        script: "guest guest.cfg 2>/dev/console".to_owned(),
-        files,
-        disks,
-        tap: config.tap()?,
-        ..Job::default()
-    };
-    let mut console = Console::default();
-    let done = lab.run(
-        &job,
-        Some(Box::new(Typed::new(io::stdin()))),
-        &mut |bytes| {
-            console.take(bytes, &mut write);
-            Heard::More
-        },
-    );
-    let Done { status, log } = done.map_err(|why| not_here(&why))?;
-    Ok(ended(image, console, status, &log))
-}
-
-/// The exit status, and a word if it is not the guest's own.
-fn ended(image: &Path, console: Console, reason: Option<i32>, log: &str) -> u8 {
-    let status = console.end(&mut write);
-    let complaint = match (status, reason) {
-        (Some(status), _) => return status,
-        (None, Some(REASON_POWEROFF)) => return 0,
-        (None, Some(REASON_CRASH)) => "the guest crashed".to_owned(),
-        (None, Some(NOT_STARTED)) => "xl did not start the guest".to_owned(),
-        (None, Some(reason)) => format!("the guest ended for reason {reason}"),
-        (None, None) => "the guest was lost".to_owned(),
-    };
-    complain(&format!("{}: {complaint}", shown(image)));
-    print_error(log);
-    match reason {
-        Some(NOT_STARTED) => CANNOT_RUN,
-        _ => 1,
-    }
-}
-
-fn write(bytes: &[u8]) {
-    let mut out = io::stdout().lock();
-    if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
-        // Nobody reads any more.
-        process::exit(128 + 13);
-    }
 }

@@ -33,4 +33,5 @@ mod xen;
 mod xen_channels;
 mod xen_least;
 mod xen_requests;
+mod xen_run;
 mod xen_vsock;

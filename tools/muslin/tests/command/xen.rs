@@ -26,7 +26,7 @@ fn guest(test: &str) -> PathBuf {
 #[test]
 fn a_configuration_is_printed_for_xl() {
     let dir = guest("xen_config");
-    write(&dir, &[("disk", "")]);
+    write(&dir, &[("disk", &"x".repeat(512))]);
     let output = muslin()
         .current_dir(&dir)
         .args(["run", "--print-config", "--mem", "32", "--net", "vif0=br0"])
@@ -56,7 +56,7 @@ on_crash = \"destroy\"
 #[test]
 fn what_a_guest_of_xen_cannot_have_is_refused() {
     let dir = guest("xen_refused");
-    write(&dir, &[("disk", "")]);
+    write(&dir, &[("disk", ""), ("even", &"x".repeat(512))]);
     let long = "a".repeat(1024);
     for (words, line) in [
         (
@@ -65,7 +65,27 @@ fn what_a_guest_of_xen_cannot_have_is_refused() {
         ),
         (
             &["--block", "xvda=none"],
-            "cannot open none: no such file or directory; check the path",
+            "cannot open none for reading and writing: no such file or directory; name a file or a block device",
+        ),
+        (
+            &["--block", "xvda=."],
+            "cannot open . for reading and writing: is a directory; name a file or a block device",
+        ),
+        (
+            &["--block", "xvda=disk"],
+            "disk has 0 bytes, which is not a whole number of sectors; make it a multiple of 512 bytes",
+        ),
+        (
+            &["--block", "xvda=even", "--block", "xvda=even"],
+            "--block xvda is given twice; give each disk one file",
+        ),
+        (
+            &["--mem", "0"],
+            "--mem 0: a guest without memory cannot be; give it 2 or more",
+        ),
+        (
+            &["--net", "vif0=link:wire"],
+            "--net vif0: 'link:wire' is no interface; name a bridge",
         ),
         (
             &["--net", "service=br0"],

@@ -1,24 +1,19 @@
 //! The configuration of a guest, as `xl` reads it.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::super::guest::{GuestArgs, MEMORY_MIB, devices, mac};
+use super::super::guest::{GuestArgs, MEMORY_MIB};
 use super::BRIDGE;
+use super::devices::{Net, disks, nets};
 use crate::failure::{Failure, shown};
 
 /// The longest command line that a paravirtualised guest gets, with its end.
 const COMMAND_LINE_MAX: usize = 1024;
 
-/// Disks that there are letters for, which is also as many as there are.
-const DISKS: &str = "abcdefghijklmnop";
-/// How the name of a disk begins.
-const DISK_PREFIX: &str = "xvd";
-/// How the name of a network device begins.
-const NET_PREFIX: &str = "vif";
+/// With less not even a small program runs.
+const LEAST_MIB: u64 = 2;
 
 /// How a guest is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +44,8 @@ pub struct Config {
     pub memory_mib: u64,
     /// By name.
     disks: Vec<(String, PathBuf)>,
-    nets: Vec<Net>,
-}
-
-#[derive(Clone, Debug)]
-struct Net {
-    bridge: String,
-    mac: Option<String>,
+    /// In their order.
+    pub nets: Vec<Net>,
 }
 
 impl Config {
@@ -77,33 +67,45 @@ impl Config {
                 "give the guest others in a file: --initrd",
             ));
         };
+        let memory_mib = args.mem.unwrap_or(MEMORY_MIB);
+        if memory_mib == 0 {
+            return Err(Failure::usage(
+                "--mem 0: a guest without memory cannot be",
+                format_args!("give it {LEAST_MIB} or more"),
+            ));
+        }
         Ok(Self {
             kind,
             name: format!("muslin-{}", std::process::id()),
             command_line,
-            memory_mib: args.mem.unwrap_or(MEMORY_MIB),
+            memory_mib,
             disks: disks(args)?,
             nets: nets(args)?,
         })
     }
 
     /// The text for this kernel and this initrd, and what is done when the guest ends.
-    pub fn for_xl(&self, kernel: &Path, initrd: Option<&Path>, ends: &[(&str, &str)]) -> String {
+    pub fn for_xl(
+        &self,
+        kernel: &Path,
+        initrd: Option<&Path>,
+        ends: &[(&str, &str)],
+    ) -> Result<String, Failure> {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "{name} = {value}");
         };
         line("name", &quoted(&self.name));
         line("type", &quoted(self.kind.name()));
-        line("kernel", &quoted_path(kernel));
+        line("kernel", &quoted(text_of(kernel)?));
         if let Some(initrd) = initrd {
-            line("ramdisk", &quoted_path(initrd));
+            line("ramdisk", &quoted(text_of(initrd)?));
         }
         line("cmdline", &quoted(&self.command_line));
         line("memory", &self.memory_mib.to_string());
         line("vcpus", "1");
         if !self.disks.is_empty() {
-            let disks: Vec<String> = self.disks.iter().map(disk).collect();
+            let disks = self.disks.iter().map(disk).collect::<Result<Vec<_>, _>>()?;
             line("disk", &format!("[ {} ]", disks.join(", ")));
         }
         if !self.nets.is_empty() {
@@ -113,7 +115,7 @@ impl Config {
         for (name, value) in ends {
             line(name, &quoted(value));
         }
-        text
+        Ok(text)
     }
 
     /// The same for the lab, and the files of its disks.
@@ -147,77 +149,14 @@ impl Config {
     }
 }
 
-fn disks(args: &GuestArgs) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let disks = devices(&args.block, "--block NAME=FILE", |name, path| {
-        Some((name.to_owned(), PathBuf::from(path)))
-    })?;
-    for (name, path) in &disks {
-        let letter = name.strip_prefix(DISK_PREFIX).unwrap_or_default();
-        if letter.len() != 1 || !DISKS.contains(letter) {
-            return Err(Failure::usage(
-                format_args!("--block {name}: Xen's disks are xvda to xvdp"),
-                "name one of these",
-            ));
-        }
-        fs::metadata(path).map_err(|error| Failure::file("open", path, &error))?;
-        if path.as_os_str().as_bytes().contains(&b',') {
-            return Err(Failure::usage(
-                format_args!("--block {name}: xl takes no comma in {}", shown(path)),
-                "give the file another name",
-            ));
-        }
-    }
-    Ok(disks)
-}
-
-fn nets(args: &GuestArgs) -> Result<Vec<Net>, Failure> {
-    let given = devices(&args.net, "--net NAME=TAP", |name, bridge| {
-        Some((name.to_owned(), bridge.to_str()?.to_owned()))
-    })?;
-    let mut addresses = devices(&args.net_mac, "--net-mac NAME=ADDRESS", |name, address| {
-        let bytes = mac(address.to_str()?)?;
-        let text = bytes.map(|byte| format!("{byte:02x}")).join(":");
-        Some((name.to_owned(), text))
-    })?;
-    let mut nets = Vec::new();
-    for (number, (name, bridge)) in given.into_iter().enumerate() {
-        let expected = format!("{NET_PREFIX}{number}");
-        if name != expected {
-            return Err(Failure::usage(
-                format_args!(
-                    "--net {name}: Xen's network devices are vif0, vif1 and so on, in this order"
-                ),
-                format_args!("name it {expected}"),
-            ));
-        }
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if !bridge.bytes().all(is_plain) {
-            return Err(Failure::usage(
-                format_args!(
-                    "--net {name}: '{}' is no interface",
-                    crate::failure::one_line(&bridge)
-                ),
-                "name a bridge",
-            ));
-        }
-        let place = addresses.iter().position(|(of, _)| *of == name);
-        let mac = place.map(|place| addresses.swap_remove(place).1);
-        nets.push(Net { bridge, mac });
-    }
-    match addresses.first() {
-        Some((name, _)) => Err(Failure::usage(
-            format_args!("an address is given for '{name}', but no bridge"),
-            format_args!("give it one: --net {name}=BRIDGE"),
-        )),
-        None => Ok(nets),
-    }
-}
-
-fn disk((name, path): &(String, PathBuf)) -> String {
-    let mut word = format!("format=raw,vdev={name},access=rw,target=");
+fn disk((name, path): &(String, PathBuf)) -> Result<String, Failure> {
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-    word.push_str(&place.to_string_lossy());
-    quoted(&word)
+    // What is behind `target=` is the path, commas and all.
+    let word = format!(
+        "format=raw,vdev={name},access=rw,target={}",
+        text_of(&place)?
+    );
+    Ok(quoted(&word))
 }
 
 fn net(net: &Net) -> String {
@@ -229,8 +168,16 @@ fn net(net: &Net) -> String {
     quoted(&word)
 }
 
-fn quoted_path(path: &Path) -> String {
-    quoted(&OsStr::to_string_lossy(path.as_os_str()))
+fn text_of(path: &Path) -> Result<&str, Failure> {
+    path.to_str().ok_or_else(|| {
+        Failure::usage(
+            format_args!(
+                "xl takes names of files that are UTF-8 only, not {}",
+                shown(path)
+            ),
+            "give the file another name",
+        )
+    })
 }
 
 /// A string of the configuration's language.
