@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the Xen lab ready, in which guests of Xen run in QEMU on machines without Xen: puts Debian's
 # Xen, its tools with their libraries, and a Linux for dom0 into the cache. Nothing of it is installed.
-# What is there is left alone. Run by tools/setup.sh, after tools/setup-lab.sh, which installs QEMU;
+# What this script has made is left alone. Run by tools/setup.sh, after tools/setup-lab.sh, which installs QEMU;
 # without it everything works but these tests, which say so.
 set -euo pipefail
 cache=${MUSLIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/muslin}/xen-lab
@@ -21,15 +21,10 @@ give_up() {
     exit 1
 }
 
-# Is all that is wanted in a directory? One that was made before it was wanted is no use.
-has_all() {
-    [ -f "$1/xen" ] || return 1
-    for file in $(printf 'bin/%s ' $programs) $(printf 'modules/%s.ko ' $modules); do
-        [ -f "$1/$file" ] || return 1
-    done
-}
-for lab in "$cache"/*; do
-    if has_all "$lab"; then
+# A lab has the name of the script that made it, by which the tests know theirs.
+script=$(sha256sum <"$0" | cut -c 1-16)
+for xen in "$cache"/*-"$script"/xen; do
+    if [ -f "$xen" ]; then
         exit 0
     fi
 done
@@ -106,10 +101,7 @@ echo $modules | tr ' ' '\n' >"$lab/modules/order"
 cp "$tree"/boot/vmlinuz-* "$lab/vmlinuz"
 gzip -dc "$tree/boot/xen-$version-amd64.gz" >"$lab/xen" || give_up "$hypervisor has no Xen"
 
-sum=$(find "$lab" -type f | LC_ALL=C sort | xargs sha256sum | sed 's/ .*//' | sha256sum | cut -c 1-16)
-mv -T "$lab" "$cache/xen-$version-$sum" 2>/dev/null || true
-# Those that are no use go when nobody can be running them any more.
-for old in "$cache"/*; do
-    has_all "$old" || [ -n "$(find "$old" -maxdepth 0 -mtime -1)" ] || rm -rf "$old"
-done
+mv -T "$lab" "$cache/xen-$version-$script" 2>/dev/null || true
+# Labs of other copies of this script stay while they are used.
+find "$cache" -maxdepth 1 -name 'xen-*' -mtime +30 -exec rm -rf {} +
 echo "setup-xen-lab: $utils and $linux for the Xen lab" >&2

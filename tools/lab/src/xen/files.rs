@@ -3,29 +3,36 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::kernel;
 
-/// What every version has; one that was made before it was wanted does not.
-const NEEDED: [&str; 3] = ["xen", "bin/libxl-save-helper", "modules/loop.ko"];
+/// The script that makes labs; its hash is the end of a lab's name.
+const SCRIPT: &[u8] = include_bytes!("../../../setup-xen-lab.sh");
+/// So much of it.
+const HASH_BYTES: usize = 8;
 
-/// The directory of one version.
+/// The directory of one version, which has the name of what made it.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
-    /// Its name is a hash of what is in it.
     pub(super) dir: PathBuf,
 }
 
 impl Files {
-    /// The newest version.
+    /// That which this copy's script has made.
     pub(super) fn find() -> Result<Self, String> {
-        let all = kernel::cache().join("xen-lab");
-        let mut found: Vec<PathBuf> = names_in(&all)
-            .into_iter()
-            .map(|name| all.join(name))
-            .filter(|dir| NEEDED.iter().all(|name| dir.join(name).is_file()))
+        let hash = Sha256::digest(SCRIPT);
+        let script: String = hash[..HASH_BYTES]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
             .collect();
-        found.sort();
-        match found.pop() {
+        let all = kernel::cache().join("xen-lab");
+        let mut found = names_in(&all)
+            .into_iter()
+            .filter(|name| name.ends_with(&script))
+            .map(|name| all.join(name))
+            .filter(|dir| dir.join("xen").is_file());
+        match found.next() {
             Some(dir) => Ok(Self { dir }),
             None => Err("there is no Xen for QEMU; tools/setup-xen-lab.sh gets one".to_owned()),
         }
