@@ -73,8 +73,14 @@ pub fn add(job: &mut Job, guest: &Guest<'_>) -> Step<()> {
     if !job.files.iter().any(|(name, _)| *name == kernel) {
         job.files.push((kernel.clone(), stripped(guest)?));
     }
+    let initrd = guest.initrd.map(|name| copy(job, name)).transpose()?;
     let output = Command::new(repository().join("out/bin/muslin"))
         .args(["run", "--print-config", "--xen-type", guest.entry.name()])
+        .args(
+            initrd
+                .iter()
+                .flat_map(|file| [Path::new("--initrd"), file.path()]),
+        )
         .args(guest.options)
         .arg(format!("./{}", guest.image))
         .args(guest.arguments)
@@ -89,7 +95,7 @@ pub fn add(job: &mut Job, guest: &Guest<'_>) -> Step<()> {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut config = format!("name = \"{}\"\nkernel = \"{kernel}\"\n", guest.name);
     for line in text.lines() {
-        if !["name ", "kernel ", "on_"]
+        if !["name ", "kernel ", "ramdisk ", "on_"]
             .iter()
             .any(|it| line.starts_with(it))
         {
@@ -106,6 +112,16 @@ pub fn add(job: &mut Job, guest: &Guest<'_>) -> Step<()> {
     let name = format!("{}.cfg", guest.name);
     job.files.push((name, config.into_bytes()));
     Ok(())
+}
+
+/// One of a job's files, for `muslin` to look at.
+fn copy(job: &Job, name: &str) -> Step<NamedTempFile> {
+    let file = NamedTempFile::new().map_err(|why| Failure::new(format_args!("{why}")))?;
+    let Some((_, bytes)) = job.files.iter().find(|(its, _)| its == name) else {
+        return Err(Failure::new(format_args!("the job has no {name}")));
+    };
+    fs::write(&file, bytes).map_err(|why| Failure::io("writing", file.path(), &why))?;
+    Ok(file)
 }
 
 /// An image without symbols, which would be the larger part of what dom0 has to hold.
