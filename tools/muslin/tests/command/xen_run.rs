@@ -93,7 +93,7 @@ const OVER_A_TAP: &str = "\
     ip address add 10.0.0.1/24 dev tap7\n\
     exec 3>&1\n\
     { \"$0\" run --mem 16 --net vif0=tap7 --env MUSLIN_IPV4=10.0.0.2/24 says receive; echo \"status $?\" >&3; } >said &\n\
-    until grep -q receive said; do sleep 0.1; done\n\
+    until grep -q receive said || ! kill -0 $!; do sleep 0.1; done\n\
     for try in $(seq 100); do\n\
         echo 'over a tap' 2>/dev/null >/dev/udp/10.0.0.2/9 || true\n\
         sleep 0.2\n\

@@ -128,6 +128,9 @@ impl Config {
             files.push(file);
             *path = PathBuf::from(format!("/disks/{}", files.len()));
         }
+        for net in &mut config.nets {
+            BRIDGE.clone_into(&mut net.bridge);
+        }
         Ok((config, files))
     }
 

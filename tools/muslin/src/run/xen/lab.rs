@@ -87,11 +87,11 @@ fn job(bytes: &[u8], initrd: Option<&Path>, config: &Config) -> Result<Job, Fail
         files.push(("initrd".to_owned(), archive));
     }
     let place = initrd.map(|_| Path::new("initrd"));
+    let tap = config.tap()?;
+    tap.as_deref().map(check_tap).transpose()?;
     let (config, disks) = config.in_lab()?;
     let text = config.for_xl(Path::new("image"), place, KEPT_AT_END)?;
     files.push(("guest.cfg".to_owned(), text.into_bytes()));
-    let tap = config.tap()?;
-    tap.as_deref().map(check_tap).transpose()?;
     // What xl says goes to the log.
     let mut script = "guest guest.cfg 2>/dev/console".to_owned();
     if tap.is_some() {
