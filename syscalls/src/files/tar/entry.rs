@@ -47,13 +47,7 @@ impl New {
                 Err(What::Path)
             };
         };
-        let there = parent
-            .directory()
-            .map_err(What::Place)?
-            .lock()
-            .get(name)
-            .cloned();
-        if let Some(there) = there {
+        if let Some(there) = child(&parent, name)? {
             if self.kind == b'5' && there.is_directory() {
                 return self.finish(there);
             }
@@ -99,24 +93,12 @@ impl New {
     ) -> Result<Arc<Inode>, What> {
         let mut current = root.clone();
         for component in components(self.link)? {
-            let next = current
-                .directory()
-                .map_err(What::Place)?
-                .lock()
-                .get(component)
-                .cloned();
-            current = next.ok_or(What::Place(Errno::ENOENT))?;
+            current = child(&current, component)?.ok_or(What::Place(Errno::ENOENT))?;
         }
         if current.is_directory() {
             return Err(What::Place(Errno::EPERM));
         }
-        let there = parent
-            .directory()
-            .map_err(What::Place)?
-            .lock()
-            .get(name)
-            .cloned();
-        if let Some(there) = there {
+        if let Some(there) = child(parent, name)? {
             if Arc::ptr_eq(&there, &current) {
                 return Ok(current);
             }
@@ -156,17 +138,17 @@ fn components(path: &[u8]) -> Result<Vec<&[u8]>, What> {
     }
 }
 
+/// What a directory has by this name.
+fn child(directory: &Inode, name: &[u8]) -> Result<Option<Arc<Inode>>, What> {
+    let names = directory.directory().map_err(What::Place)?;
+    Ok(names.lock().get(name).cloned())
+}
+
 /// The directory at the end of these names; those that no entry made are made.
 fn directories(root: &Arc<Inode>, names: &[&[u8]], now: Time) -> Result<Arc<Inode>, What> {
     let mut current = root.clone();
     for name in names {
-        let there = current
-            .directory()
-            .map_err(What::Place)?
-            .lock()
-            .get(name)
-            .cloned();
-        current = match there {
+        current = match child(&current, name)? {
             Some(there) => there,
             None => {
                 let made = Inode::new_directory(Some(&current), 0o755, now);
