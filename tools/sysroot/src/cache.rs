@@ -91,7 +91,18 @@ impl Cache {
             .map_err(|why| Error::io("making a directory in", &self.dir, why))
     }
 
-    /// The directory `name`; if it is not there, `fill` makes its content.
+    /// The directory `name`, if it is there; it now counts as the newest, so no build that runs beside removes it.
+    pub(crate) fn kept(&self, name: &str) -> Option<PathBuf> {
+        let path = self.dir.join(name);
+        if !path.is_dir() {
+            return None;
+        }
+        // Only the order of removal depends on this time.
+        let _ = File::open(&path).and_then(|dir| dir.set_modified(SystemTime::now()));
+        Some(path)
+    }
+
+    /// The directory `name`; if it is not there, `fill` makes its content. For who holds the lock.
     ///
     /// # Errors
     /// What `fill` returns, or the disk is full. A failed build leaves nothing behind.
@@ -100,12 +111,10 @@ impl Cache {
         name: &str,
         fill: impl FnOnce(&Path) -> Result<(), Error>,
     ) -> Result<PathBuf, Error> {
-        let path = self.dir.join(name);
-        if path.is_dir() {
-            // Only the order of removal depends on this time.
-            let _ = File::open(&path).and_then(|dir| dir.set_modified(SystemTime::now()));
+        if let Some(path) = self.kept(name) {
             return Ok(path);
         }
+        let path = self.dir.join(name);
         let aside = self.scratch()?;
         fill(aside.path())?;
         fs::rename(aside.path(), &path).map_err(|why| Error::io("making", &path, why))?;

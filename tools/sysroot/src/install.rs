@@ -1,7 +1,7 @@
 //! Laying files out: copying trees, links to the kernel's headers, and putting a finished sysroot in
 //! its place.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -72,6 +72,10 @@ pub(crate) fn place(sysroot: &Path, key: &str, out: &Path, afresh: bool) -> Resu
         return Ok(());
     }
     fs::create_dir_all(out).map_err(|why| Error::io("making", out, why))?;
+    // Until it is dropped, other processes that place one here wait.
+    let _placing = File::open(out)
+        .and_then(|dir| dir.lock().map(|()| dir))
+        .map_err(|why| Error::io("locking", out, why))?;
     let aside = tempfile::Builder::new()
         .prefix(".new-")
         .tempdir_in(out)

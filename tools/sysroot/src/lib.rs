@@ -120,7 +120,7 @@ pub struct Sysroot {
 /// Builds the wanted sysroot, or takes it from the cache.
 ///
 /// The result depends on nothing but the tarball, the patches, the runtime's sources, for Xen its headers,
-/// and the tools' versions; those make the cache key. Several calls at once wait for each other.
+/// and the tools' versions; those make the cache key. Several calls at once that have to build wait for each other.
 ///
 /// # Errors
 /// No or a wrong tarball, a patch that does not apply, a missing or failing tool, a full disk. Each
@@ -184,27 +184,33 @@ fn make(request: &Request, afresh: bool) -> Result<Sysroot, Error> {
     }
     let name = format!("sysroot-{}-{}", request.flavour.name(), key.hex());
 
-    let _building = cache.lock()?;
-    if afresh {
-        cache.forget(&musl_name)?;
-        cache.forget(&name)?;
-    }
-    let sysroot = cache.entry(&name, |dir| {
-        let musl = cache.entry(&musl_name, |dir| {
-            let tree = source.unpack(&cache)?;
-            series::apply(&patches, tree.path())?;
-            headers::generate(tree.path(), source.version)?;
-            headers::install(tree.path(), &dir.join("include"))?;
-            compile::build(tree.path(), &dir.join("lib"), &toolchain)
-        })?;
-        install::copy_tree(&musl, dir)?;
-        install::link_kernel_headers(dir)?;
-        if let Some(feature) = feature {
-            runtime::add(&root, &cache, dir, feature, request.flavour.solo5_target())?;
-            install::name_platform(dir, request.flavour.name())?;
+    // What is there is taken without a wait for what others build.
+    let sysroot = match cache.kept(&name) {
+        Some(there) if !afresh => there,
+        _ => {
+            let _building = cache.lock()?;
+            if afresh {
+                cache.forget(&musl_name)?;
+                cache.forget(&name)?;
+            }
+            cache.entry(&name, |dir| {
+                let musl = cache.entry(&musl_name, |dir| {
+                    let tree = source.unpack(&cache)?;
+                    series::apply(&patches, tree.path())?;
+                    headers::generate(tree.path(), source.version)?;
+                    headers::install(tree.path(), &dir.join("include"))?;
+                    compile::build(tree.path(), &dir.join("lib"), &toolchain)
+                })?;
+                install::copy_tree(&musl, dir)?;
+                install::link_kernel_headers(dir)?;
+                if let Some(feature) = feature {
+                    runtime::add(&root, &cache, dir, feature, request.flavour.solo5_target())?;
+                    install::name_platform(dir, request.flavour.name())?;
+                }
+                Ok(())
+            })?
         }
-        Ok(())
-    })?;
+    };
     install::place(&sysroot, &name, &request.out, afresh)?;
     Ok(Sysroot {
         dir: request.out.clone(),

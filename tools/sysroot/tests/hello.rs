@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use muslin_sysroot::{Flavour, Request, build};
+use muslin_sysroot::{Flavour, Request, build, cache_dir};
 
 const HELLO: &str = r#"
 #include <errno.h>
@@ -54,6 +57,28 @@ fn stock_hello_runs_static_and_static_pie() {
         let kind = elf_type(&program);
         assert_eq!(kind, if mode == "-static" { 2 } else { 3 }, "{mode}");
     }
+}
+
+/// A build of another copy of the sources holds the cache's lock for minutes.
+#[test]
+fn what_the_cache_has_is_taken_beside_another_build() {
+    let dir = tempfile::tempdir().unwrap();
+    let request = |name: &str| Request {
+        flavour: Flavour::Stock,
+        out: dir.path().join(name),
+    };
+    build(&request("first")).unwrap_or_else(|error| panic!("{error}"));
+    let building = File::open(cache_dir().unwrap().join("lock")).unwrap();
+    building.lock().unwrap();
+    let (done, built) = mpsc::channel();
+    let second = request("second");
+    thread::spawn(move || done.send(build(&second).map(|sysroot| sysroot.dir)));
+    let placed = built
+        .recv_timeout(Duration::from_secs(60))
+        .unwrap()
+        .unwrap();
+    assert!(placed.join("lib/libc.a").is_file());
+    building.unlock().unwrap();
 }
 
 fn link(sysroot: &Path, mode: &str, startfile: &str, source: &Path, program: &Path) {
