@@ -5,9 +5,9 @@ mod sound;
 
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-
-use tempfile::TempDir;
+use std::process;
 
 use crate::failure::{Failure, reason, shown};
 use sound::Damage;
@@ -15,10 +15,11 @@ use sound::Damage;
 /// The section of an image that holds its own archive.
 pub const SECTION: &str = ".muslin.initrd";
 
-/// A tar archive. One that was made of a directory lives as long as this value.
+/// A tar archive. One that was made of a directory is a file without a name, which lives as long as this value, and
+/// no longer than this process, however that ends.
 pub struct Archive {
     path: PathBuf,
-    made_in: Option<TempDir>,
+    made: Option<fs::File>,
 }
 
 impl Archive {
@@ -38,7 +39,7 @@ impl Archive {
         match damage {
             None => Ok(Self {
                 path: fs::canonicalize(path).map_err(|error| failed(&error))?,
-                made_in: None,
+                made: None,
             }),
             Some(Damage::NotTar) => Err(Failure::new(
                 format_args!("--initrd {}: this is no tar archive", shown(path)),
@@ -52,37 +53,32 @@ impl Archive {
     }
 
     fn make(path: &Path) -> io::Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix("muslin-initrd-")
-            .tempdir()?;
-        let archive = dir.path().join("initrd.tar");
-        pack(path, &archive)?;
+        let made = pack(path, tempfile::tempfile()?)?;
         Ok(Self {
-            path: archive,
-            made_in: Some(dir),
+            path: format!("/proc/{}/fd/{}", process::id(), made.as_raw_fd()).into(),
+            made: Some(made),
         })
     }
 
     /// Was it made of a directory, to be gone with this value?
     pub fn is_made(&self) -> bool {
-        self.made_in.is_some()
+        self.made.is_some()
     }
 
-    /// Where it is.
+    /// Where it is, for this process and others.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
 /// Packs a directory, names sorted, so that equal directories make equal images.
-fn pack(from: &Path, to: &Path) -> io::Result<()> {
-    let mut archive = tar::Builder::new(io::BufWriter::new(fs::File::create(to)?));
+fn pack(from: &Path, to: fs::File) -> io::Result<fs::File> {
+    let mut archive = tar::Builder::new(io::BufWriter::new(to));
     archive.follow_symlinks(false);
     // Holes as zeros: a guest reads plain entries only.
     archive.sparse(false);
     pack_directory(&mut archive, from, Path::new(""))?;
-    archive.into_inner()?.into_inner()?;
-    Ok(())
+    Ok(archive.into_inner()?.into_inner()?)
 }
 
 fn pack_directory(
@@ -117,7 +113,7 @@ mod tests {
         std::os::unix::fs::symlink("b/c", dir.path().join("a")).unwrap();
         let to = tempfile::tempdir().unwrap();
         let tar = to.path().join("t.tar");
-        pack(dir.path(), &tar).unwrap();
+        pack(dir.path(), fs::File::create(&tar).unwrap()).unwrap();
         let mut archive = tar::Archive::new(fs::File::open(tar).unwrap());
         let names: Vec<_> = archive
             .entries()
@@ -141,7 +137,7 @@ mod tests {
         file.set_len(1 << 20).unwrap();
         let to = tempfile::tempdir().unwrap();
         let tar = to.path().join("t.tar");
-        pack(dir.path(), &tar).unwrap();
+        pack(dir.path(), fs::File::create(&tar).unwrap()).unwrap();
         let mut archive = tar::Archive::new(fs::File::open(tar).unwrap());
         let entry = archive.entries().unwrap().next().unwrap().unwrap();
         assert!(entry.header().entry_type().is_file());
@@ -154,7 +150,7 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "text ".repeat(200)).unwrap();
         let tar = dir.path().join("t.tar");
-        pack(dir.path(), &tar).unwrap();
+        pack(dir.path(), fs::File::create(&tar).unwrap()).unwrap();
         let whole = fs::read(&tar).unwrap();
         let line_of = |bytes: &[u8]| {
             fs::write(&file, bytes).unwrap();

@@ -1,7 +1,8 @@
 //! Programs as guests of spt: the library OS in the image, the built-in tender below.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use object::{Object, ObjectSymbol};
 
@@ -294,6 +295,43 @@ fn the_root_directory_may_be_given_when_the_guest_is_started() {
         ),
         "{line}"
     );
+}
+
+/// The archive that is made of a directory has no name, so that a run that is killed leaves none.
+#[test]
+fn a_run_that_is_killed_leaves_no_archive() {
+    let Some(guest) = Guest::new("solo5_killed") else {
+        return;
+    };
+    write(
+        &guest.dir,
+        &[("given/motto", "to wait\n"), ("scratch/.keep", "")],
+    );
+    guest.compile(
+        "#include <stdio.h>\n\
+         #include <unistd.h>\n\
+         int main(void) {\n\
+             puts(access(\"/motto\", R_OK) ? \"no motto\" : \"waits\");\n\
+             fflush(stdout);\n\
+             for (;;) sleep(1);\n\
+         }\n",
+        &[],
+    );
+    let mut run = with(["run", "--initrd", "given", "./guest"])
+        .current_dir(&guest.dir)
+        .env("TMPDIR", guest.dir.join("scratch"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(run.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "waits\n");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let left = std::fs::read_dir(guest.dir.join("scratch")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".keep"]);
 }
 
 #[test]
