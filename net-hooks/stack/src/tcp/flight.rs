@@ -14,6 +14,8 @@ use super::timing::Timing;
 const DUPLICATES: u32 = 3;
 /// How late a segment may be, at least, where segments are known to be late.
 const LATE_NS: u64 = 1_000_000;
+/// How often a tail is sent again before the timer runs out: a probe may be lost, and so may its answer.
+const PROBES_MAX: u32 = 3;
 /// A queue that is empty keeps no more memory than this while nothing is sent.
 const KEPT_BYTES: usize = 2048;
 
@@ -55,6 +57,24 @@ pub(crate) struct News {
     pub has_loss: bool,
 }
 
+/// What an acknowledgement tells of segments that were not known to have arrived.
+#[derive(Clone, Copy, Default, Debug)]
+struct Heard {
+    is_anything: bool,
+    /// One of them was sent more than once.
+    is_repeated: bool,
+    /// How long ago the last one was sent that was sent once.
+    took_ns: Option<u64>,
+}
+
+impl Heard {
+    /// How long the way there and back took. Where a repetition was what the peer answered, it may have had the
+    /// others for long, and said so to nobody who heard it.
+    fn sample_ns(&self) -> Option<u64> {
+        self.took_ns.filter(|_| !self.is_repeated)
+    }
+}
+
 /// What was sent and is not acknowledged.
 pub(crate) struct Flight {
     /// The bytes from the oldest one on.
@@ -82,8 +102,8 @@ pub(crate) struct Flight {
     sent_ns: u64,
     /// Since when an acknowledgement of something new is missing.
     since_ns: u64,
-    /// The tail was sent again to see whether it is lost.
-    is_probed: bool,
+    /// How often the tail was sent again to see whether it is lost, since anything was heard.
+    probes: u32,
     pub timing: Timing,
 }
 
@@ -117,7 +137,7 @@ impl Flight {
             doubt_ns: u64::MAX,
             sent_ns: 0,
             since_ns: 0,
-            is_probed: false,
+            probes: 0,
             timing,
         }
     }
@@ -192,7 +212,7 @@ impl Flight {
         });
         self.on_its_way += self.next.wrapping_sub(start);
         self.sent_ns = now_ns;
-        self.is_probed = false;
+        self.probes = 0;
     }
 
     /// Takes an acknowledgement: of all before `ack`, and of ranges behind. `is_duplicate`: it says
@@ -208,7 +228,7 @@ impl Flight {
         mss: u32,
     ) -> News {
         let mut news = News::default();
-        let mut sample_ns = None;
+        let mut heard = Heard::default();
         if is_before(self.oldest, ack) && !is_before(self.next, ack) {
             news.acknowledged = ack.wrapping_sub(self.oldest);
             while let Some(first) = self.segments.front_mut()
@@ -223,20 +243,23 @@ impl Flight {
                     self.segments.pop_front();
                 }
                 self.leave(&segment);
-                self.note_arrival(now_ns, &segment, &mut sample_ns);
+                self.note_arrival(now_ns, &segment, &mut heard);
             }
             let data = (news.acknowledged as usize).min(self.bytes.len());
             self.bytes.drain(..data);
             self.oldest = ack;
             self.duplicates = 0;
             self.since_ns = now_ns;
-            self.is_probed = false;
         }
         for &(start, end) in ranges {
-            self.mark_arrived(now_ns, start, end, &mut sample_ns);
+            self.mark_arrived(now_ns, start, end, &mut heard);
         }
-        if let Some(sample_ns) = sample_ns.or(echo_ns.filter(|_| news.acknowledged > 0)) {
+        let echo_ns = echo_ns.filter(|_| news.acknowledged > 0);
+        if let Some(sample_ns) = heard.sample_ns().or(echo_ns) {
             self.timing.sample(sample_ns);
+        }
+        if news.acknowledged > 0 || heard.is_anything {
+            self.probes = 0;
         }
         if news.acknowledged > 0 {
             self.timing.back_off = 0;
@@ -286,10 +309,12 @@ impl Flight {
     }
 
     /// A segment is known to have arrived.
-    fn note_arrival(&mut self, now_ns: u64, segment: &Sent, sample_ns: &mut Option<u64>) {
+    fn note_arrival(&mut self, now_ns: u64, segment: &Sent, heard: &mut Heard) {
         if segment.fate == Fate::Arrived {
             return;
         }
+        heard.is_anything = true;
+        heard.is_repeated |= segment.is_repeated;
         let took_ns = now_ns.saturating_sub(segment.sent_ns);
         if segment.is_repeated {
             // So soon, it was the one that had been sent before.
@@ -297,7 +322,7 @@ impl Flight {
                 return;
             }
         } else {
-            *sample_ns = Some(took_ns);
+            heard.took_ns = Some(took_ns);
             self.is_disordered |= is_before(segment.end, self.highest);
         }
         if is_before(self.highest, segment.end) {
@@ -309,7 +334,7 @@ impl Flight {
         }
     }
 
-    fn mark_arrived(&mut self, now_ns: u64, start: u32, end: u32, sample_ns: &mut Option<u64>) {
+    fn mark_arrived(&mut self, now_ns: u64, start: u32, end: u32, heard: &mut Heard) {
         // What was acknowledged already, or never sent, is no news.
         if !is_before(start, end) || is_before(start, self.oldest) || is_before(self.next, end) {
             return;
@@ -325,7 +350,7 @@ impl Flight {
             if segment.fate != Fate::Arrived {
                 self.leave(&segment);
                 self.arrived += segment.len();
-                self.note_arrival(now_ns, &segment, sample_ns);
+                self.note_arrival(now_ns, &segment, heard);
                 self.segments[place].fate = Fate::Arrived;
             }
         }
@@ -386,10 +411,10 @@ impl Flight {
 
     /// When the tail is sent again, to see whether it is lost.
     fn tail_ns(&self) -> u64 {
-        if self.is_probed || self.lost > 0 || self.arrived > 0 || self.timing.back_off > 0 {
+        if self.probes == PROBES_MAX || self.timing.back_off > 0 {
             return u64::MAX;
         }
-        match self.timing.tail_ns(self.segments.len() == 1) {
+        match self.timing.tail_ns(self.segments.len() == 1, self.probes) {
             Some(wait_ns) => self.sent_ns + wait_ns,
             None => u64::MAX,
         }
@@ -434,14 +459,7 @@ impl Flight {
 
     /// The segment that was pushed last did not leave: it is to be sent in other pieces.
     pub fn keep_back(&mut self) {
-        if let Some(last) = self.segments.back_mut()
-            && last.fate == Fate::OnItsWay
-        {
-            last.fate = Fate::Lost;
-            self.on_its_way -= last.len();
-            self.lost += last.len();
-            self.lost_from = earlier(self.lost_from, last.start);
-        }
+        self.lose(self.segments.len().saturating_sub(1));
     }
 
     /// All segments that are this count as lost.
@@ -460,11 +478,32 @@ impl Flight {
         self.lost_from = self.oldest;
     }
 
-    /// The tail is to be sent again: it counts as lost until then.
+    /// The tail is to be sent again: it counts as lost until then. Where something behind the first hole arrived,
+    /// or that was in vain, it is what the peer misses first.
     pub fn probe_tail(&mut self, now_ns: u64) {
-        self.is_probed = true;
+        let is_open = |it: &Sent| it.fate == Fate::OnItsWay;
+        let place = match (self.lost, self.arrived, self.probes) {
+            (0, 0, 0) => self.segments.iter().rposition(is_open),
+            (0, ..) => self.segments.iter().position(is_open),
+            _ => None,
+        };
+        self.probes += 1;
         self.since_ns = now_ns;
-        self.keep_back();
+        if let Some(place) = place {
+            self.lose(place);
+        }
+    }
+
+    /// A segment that is on its way counts as lost.
+    fn lose(&mut self, place: usize) {
+        if let Some(segment) = self.segments.get_mut(place)
+            && segment.fate == Fate::OnItsWay
+        {
+            segment.fate = Fate::Lost;
+            self.on_its_way -= segment.len();
+            self.lost += segment.len();
+            self.lost_from = earlier(self.lost_from, segment.start);
+        }
     }
 
     /// The next segment that is to be sent again, of at most `mss` bytes: its numbers.
@@ -528,6 +567,9 @@ impl Flight {
             let len = segment.len();
             self.lost -= len;
             self.on_its_way += len;
+            if start == self.oldest {
+                self.since_ns = now_ns;
+            }
         }
         self.sent_ns = now_ns;
     }
@@ -540,6 +582,8 @@ fn earlier(one: u32, other: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     /// A flight of so many segments of a byte each, from a number on.
@@ -579,5 +623,52 @@ mod tests {
         assert_eq!(flight.next_lost(1448), Some((11, 12)));
         flight.time_out(4);
         assert_eq!(flight.next_lost(1448), Some((10, 11)));
+    }
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn an_answer_to_a_repetition_says_nothing_of_how_long_others_took() {
+        let mut flight = of(0, 4);
+        flight.acknowledge(MS, 1, &[], false, None, 1);
+        assert_eq!(flight.timing.smooth_ns(), MS);
+        flight.time_out(200 * MS);
+        assert_eq!(flight.next_lost(1), Some((1, 2)));
+        flight.repeat(200 * MS, (1, 2));
+        // The others had arrived long before, and the answers were lost.
+        flight.acknowledge(201 * MS, 4, &[], false, None, 1);
+        assert_eq!(flight.timing.smooth_ns(), MS);
+        flight.push(300 * MS, b"x", false);
+        flight.acknowledge(309 * MS, 5, &[], false, None, 1);
+        assert_eq!(flight.timing.smooth_ns(), 2 * MS);
+    }
+
+    #[test]
+    fn a_repetition_of_the_oldest_has_its_whole_time() {
+        let mut flight = of(0, 10);
+        flight.acknowledge(500 * MS, 0, &[(1, 10)], false, None, 1);
+        flight.repeat(500 * MS, (0, 1));
+        // It is heard of after 500 ms: the timeout of 500 + 4 * 250 counts from it.
+        assert_eq!(flight.timeout_ns(), 2000 * MS);
+    }
+
+    #[test]
+    fn probes_come_later_each_time_and_end() {
+        let mut flight = of(0, 10);
+        flight.acknowledge(MS, 2, &[], false, None, 1);
+        let mut times = Vec::new();
+        while flight.tail_ns() < flight.timeout_ns() {
+            let now_ns = flight.tail_ns();
+            assert_eq!(flight.due(now_ns), Due::Tail);
+            times.push(now_ns / MS);
+            flight.probe_tail(now_ns);
+            let place = if times.len() == 1 { 9 } else { 2 };
+            assert_eq!(flight.next_lost(1), Some((place, place + 1)));
+            flight.repeat(now_ns, (place, place + 1));
+        }
+        assert_eq!(times, [10, 30, 70]);
+        // An answer, though it acknowledges nothing, allows them again: of the hole.
+        flight.acknowledge(71 * MS, 2, &[(9, 10)], false, None, 1);
+        assert!(flight.has_lost());
     }
 }

@@ -148,7 +148,10 @@ impl SmolStack {
             } else {
                 true
             };
+        // The transfer is silent about an end behind a hole.
+        let is_early_end = segment.has(FIN) && !had_data && is_before(receive_next, segment.seq);
         let is_question = has_old_end
+            || is_early_end
             || (is_repeated
                 && !segment.has(FIN)
                 && (had_data || (is_probe && !is_before(connection.flight.oldest(), segment.ack))));

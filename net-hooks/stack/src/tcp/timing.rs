@@ -70,10 +70,10 @@ impl Timing {
     }
 
     /// How long the answer to a tail is waited for; `is_alone`: it is one segment, whose answer may
-    /// be kept by the peer.
-    pub fn tail_ns(&self, is_alone: bool) -> Option<u64> {
+    /// be kept by the peer; `probes`: how often it was sent again in vain.
+    pub fn tail_ns(&self, is_alone: bool, probes: u32) -> Option<u64> {
         let kept_ns = if is_alone { ALONE_NS } else { 0 };
-        let wait_ns = (2 * self.smooth_ns + kept_ns).max(TAIL_NS_MIN);
+        let wait_ns = (2 * self.smooth_ns + kept_ns).max(TAIL_NS_MIN) << probes;
         (self.smooth_ns > 0 && wait_ns < self.timeout_ns()).then_some(wait_ns)
     }
 }
@@ -88,11 +88,11 @@ mod tests {
     fn a_timeout_follows_what_is_measured_and_doubles() {
         let mut timing = Timing::default();
         assert_eq!(timing.timeout_ns(), 1000 * MS);
-        assert_eq!(timing.tail_ns(false), None);
+        assert_eq!(timing.tail_ns(false, 0), None);
         timing.sample(MS);
         assert_eq!(timing.timeout_ns(), 201 * MS);
-        assert_eq!(timing.tail_ns(false), Some(10 * MS));
-        assert_eq!(timing.tail_ns(true), Some(52 * MS));
+        assert_eq!(timing.tail_ns(false, 0), Some(10 * MS));
+        assert_eq!(timing.tail_ns(true, 0), Some(52 * MS));
         timing.back_off();
         timing.back_off();
         assert_eq!(timing.timeout_ns(), 804 * MS);
