@@ -47,7 +47,7 @@ pub trait Scene {
 }
 
 /// What happened; `address` is what a page fault was about.
-pub fn cause(frame: &Frame, address: usize, scene: &impl Scene) -> Cause {
+fn cause(frame: &Frame, address: usize, scene: &impl Scene) -> Cause {
     match frame.vector {
         0 => Cause::DIVISION,
         1 | 3 => Cause::BREAKPOINT,
@@ -98,7 +98,7 @@ fn page_fault(frame: &Frame, address: usize, scene: &impl Scene) -> Cause {
 }
 
 /// All that is known of a fault.
-pub fn record(frame: &Frame, address: usize, scene: &impl Scene) -> FaultRecord {
+pub(crate) fn record(frame: &Frame, address: usize, scene: &impl Scene) -> FaultRecord {
     let is_about_address = frame.vector == PAGE_FAULT;
     let mut record = FaultRecord {
         magic: MAGIC,
@@ -150,7 +150,7 @@ fn is_behind_call(word: usize, scene: &impl Scene) -> bool {
 }
 
 /// Says what happened, by `print`. `remark` ends the first line.
-pub fn report(record: &FaultRecord, remark: &str, print: &mut dyn FnMut(&[u8])) {
+pub(crate) fn report(record: &FaultRecord, remark: &str, print: &mut dyn FnMut(&[u8])) {
     let cause = Cause(record.cause);
     let signal = SIGNALS.iter().find(|(number, _)| *number == cause.signal());
     print(b"muslin: the program was ended by ");

@@ -8,6 +8,7 @@ pub mod code;
 pub mod context;
 pub mod control;
 pub mod entropy;
+pub mod exceptions;
 pub mod fault;
 pub mod host;
 pub mod interrupted;

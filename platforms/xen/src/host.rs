@@ -6,8 +6,9 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use muslin_abi::Errno;
-use muslin_abi::fault::Cause;
-use muslin_arch::fault::{self, Scene};
+use muslin_abi::fault::FaultRecord;
+use muslin_arch::exceptions::{Exceptions, LastWords};
+use muslin_arch::fault::Scene;
 use muslin_arch::host::{Above, Entered, Host};
 use muslin_arch::places::Places;
 use muslin_arch::traps::Frame;
@@ -33,10 +34,7 @@ pub struct Xen {
     xenstore_port: AtomicU32,
     /// It is the machine's first guest.
     is_first: AtomicBool,
-    /// An exception is being handled.
-    is_handling: AtomicBool,
-    /// The last words are being said.
-    is_ending: AtomicBool,
+    exceptions: Exceptions,
 }
 
 /// The one platform of the guest.
@@ -46,33 +44,8 @@ static XEN: Xen = Xen {
     xenstore: AtomicUsize::new(0),
     xenstore_port: AtomicU32::new(0),
     is_first: AtomicBool::new(false),
-    is_handling: AtomicBool::new(false),
-    is_ending: AtomicBool::new(false),
+    exceptions: Exceptions::new(),
 };
-
-struct Stored(UnsafeCell<Above>);
-
-// SAFETY: written once, at the start, when nothing else runs.
-unsafe impl Sync for Stored {}
-
-static ABOVE: Stored = Stored(UnsafeCell::new(Above {
-    call: no_call,
-    repair: |_, _| false,
-    is_behind_file: |_| false,
-    is_inside: || true,
-}));
-
-unsafe extern "C" fn no_call(
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-) -> isize {
-    -(Errno::ENOSYS.raw() as isize)
-}
 
 struct Chosen(UnsafeCell<&'static dyn Machine>);
 
@@ -93,11 +66,6 @@ pub fn machine_frame(address: usize) -> u64 {
     machine().machine_frame(address)
 }
 
-fn above() -> &'static Above {
-    // SAFETY: nobody writes it any more.
-    unsafe { &*ABOVE.0.get() }
-}
-
 /// The host. [`enter`] must have been called.
 #[inline(always)]
 pub fn host() -> &'static dyn Host {
@@ -116,7 +84,7 @@ pub unsafe fn enter(
     _environment: *mut *const u8,
 ) -> Entered {
     // SAFETY: nothing else runs.
-    unsafe { *ABOVE.0.get() = above };
+    unsafe { XEN.exceptions.begin(above) };
     // SAFETY: the loader's, if the image was entered there; nothing has been written yet.
     let in_machine = pvh::entry::start_info().map(|info| unsafe { *info });
     let is_first = match &in_machine {
@@ -182,44 +150,9 @@ pub fn xenstore() -> Option<Ring> {
     })
 }
 
-impl Xen {
-    /// Ends the guest because of an exception that nothing repairs.
-    fn end(&self, frame: &Frame, address: usize, is_nested: bool) -> ! {
-        let is_first = self.is_first.load(Ordering::Relaxed);
-        if self.is_ending.swap(true, Ordering::Relaxed) {
-            self.write(b"muslin: and a fault while that was said\n");
-            power::end(EXIT_NESTED, true, is_first);
-        }
-        let mut record = fault::record(frame, address, self);
-        let remark = if is_nested {
-            ", inside the runtime while it handled a fault"
-        } else if (above().is_inside)() {
-            ", inside the runtime"
-        } else {
-            let is_wild = record.cause == Cause::WILD_POINTER.0;
-            if is_wild && (above().is_behind_file)(address) {
-                record.cause = Cause::BEHIND_FILE.0;
-            }
-            ""
-        };
-        fault::report(&record, remark, &mut |text| {
-            self.write(text);
-        });
-        let signal = Cause(record.cause).signal();
-        power::end(128 + i32::from(signal), true, is_first)
-    }
-}
-
-/// The status after a fault in the handling of a fault: that of SIGSEGV.
-const EXIT_NESTED: i32 = 139;
-
 /// Handles an exception; `address` is what a page fault was about.
 pub(crate) fn on_exception(frame: &mut Frame, address: usize) {
-    let is_nested = XEN.is_handling.swap(true, Ordering::Relaxed);
-    if is_nested || !(above().repair)(frame, address) {
-        XEN.end(frame, address, is_nested);
-    }
-    XEN.is_handling.store(false, Ordering::Relaxed);
+    XEN.exceptions.handle(frame, address, &XEN);
 }
 
 impl Scene for Xen {
@@ -232,6 +165,15 @@ impl Scene for Xen {
     fn word_at(&self, address: usize) -> u64 {
         // SAFETY: the caller has seen that it may be read.
         unsafe { (address as *const u64).read_unaligned() }
+    }
+}
+
+impl LastWords for Xen {
+    fn say(&self, text: &[u8]) {
+        self.write(text);
+    }
+    fn end(&self, status: i32, _record: Option<FaultRecord>) -> ! {
+        power::end(status, true, self.is_first.load(Ordering::Relaxed))
     }
 }
 

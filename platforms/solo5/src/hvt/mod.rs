@@ -15,15 +15,14 @@ mod ring;
 mod space;
 
 use core::arch::x86_64::_rdtsc;
-use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::Errno;
-use muslin_abi::fault::{Cause, FaultRecord};
+use muslin_abi::fault::FaultRecord;
 use muslin_abi::net_device::HEADER_BYTES;
-use muslin_arch::fault::{self, Scene};
+use muslin_arch::exceptions::{Exceptions, LastWords};
+use muslin_arch::fault::Scene;
 use muslin_arch::host::{Above, Host};
 use muslin_arch::paging::LARGE_BYTES;
 use muslin_arch::places::Places;
@@ -50,10 +49,7 @@ pub struct Hvt {
     space: Space,
     monotonic: Counter,
     realtime: Steady,
-    /// An exception is being handled.
-    is_handling: AtomicBool,
-    /// The last words are being said.
-    is_ending: AtomicBool,
+    exceptions: Exceptions,
 }
 
 /// The one platform of the guest.
@@ -62,38 +58,8 @@ pub static HVT: Hvt = Hvt {
     space: Space::new(),
     monotonic: Counter::new(),
     realtime: Steady::new(),
-    is_handling: AtomicBool::new(false),
-    is_ending: AtomicBool::new(false),
+    exceptions: Exceptions::new(),
 };
-
-struct Stored(UnsafeCell<Above>);
-
-// SAFETY: written once, at the start, when nothing else runs.
-unsafe impl Sync for Stored {}
-
-static ABOVE: Stored = Stored(UnsafeCell::new(Above {
-    call: no_call,
-    repair: |_, _| false,
-    is_behind_file: |_| false,
-    is_inside: || true,
-}));
-
-unsafe extern "C" fn no_call(
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-    _: usize,
-) -> isize {
-    -(Errno::ENOSYS.raw() as isize)
-}
-
-fn above() -> &'static Above {
-    // SAFETY: nobody writes it any more.
-    unsafe { &*ABOVE.0.get() }
-}
 
 impl Hvt {
     /// Takes over what the tender says, address translation and the exceptions; the command line.
@@ -118,7 +84,7 @@ impl Hvt {
         self.places
             .set(tables.end..end, space::STACK_START..image.start);
         // SAFETY: nothing else runs.
-        unsafe { *ABOVE.0.get() = above };
+        unsafe { self.exceptions.begin(above) };
         // SAFETY: as the caller promises; the functions are what they say.
         let is_done = unsafe {
             space::take_over(
@@ -141,48 +107,12 @@ impl Hvt {
             CStr::from_ptr(info.command_line as *const core::ffi::c_char)
         }
     }
-
-    /// Ends the guest because of an exception that nothing repairs.
-    fn end(&self, frame: &Frame, address: usize, is_nested: bool) -> ! {
-        if self.is_ending.swap(true, Ordering::Relaxed) {
-            self.write(b"muslin: and a fault while that was said\n");
-            calls::halt(EXIT_NESTED, 0);
-        }
-        let mut record = fault::record(frame, address, self);
-        let remark = if is_nested {
-            ", inside the runtime while it handled a fault"
-        } else if (above().is_inside)() {
-            ", inside the runtime"
-        } else {
-            let is_wild = record.cause == Cause::WILD_POINTER.0;
-            if is_wild && (above().is_behind_file)(address) {
-                record.cause = Cause::BEHIND_FILE.0;
-            }
-            ""
-        };
-        fault::report(&record, remark, &mut |text| {
-            self.write(text);
-        });
-        let cookie = space::LAST_WORDS as *mut FaultRecord;
-        // SAFETY: the lowest bytes of the stack that this runs on, far below what is in use.
-        unsafe { cookie.write(record) };
-        let signal = Cause(record.cause).signal();
-        calls::halt(128 + i32::from(signal), space::LAST_WORDS)
-    }
 }
-
-/// The status after a fault in the handling of a fault: that of SIGSEGV.
-const EXIT_NESTED: i32 = 139;
 
 /// # Safety
 /// The processor comes here, by way of `muslin_arch::traps`.
 unsafe extern "C" fn on_exception(frame: &mut Frame) {
-    let address = control::fault_address();
-    let is_nested = HVT.is_handling.swap(true, Ordering::Relaxed);
-    if is_nested || !(above().repair)(frame, address) {
-        HVT.end(frame, address, is_nested);
-    }
-    HVT.is_handling.store(false, Ordering::Relaxed);
+    HVT.exceptions.handle(frame, control::fault_address(), &HVT);
 }
 
 impl Scene for Hvt {
@@ -195,6 +125,21 @@ impl Scene for Hvt {
     fn word_at(&self, address: usize) -> u64 {
         // SAFETY: the caller has seen that it may be read.
         unsafe { (address as *const u64).read_unaligned() }
+    }
+}
+
+impl LastWords for Hvt {
+    fn say(&self, text: &[u8]) {
+        self.write(text);
+    }
+    fn end(&self, status: i32, record: Option<FaultRecord>) -> ! {
+        let Some(record) = record else {
+            calls::halt(status, 0)
+        };
+        let cookie = space::LAST_WORDS as *mut FaultRecord;
+        // SAFETY: the lowest bytes of the stack that this runs on, far below what is in use.
+        unsafe { cookie.write(record) };
+        calls::halt(status, space::LAST_WORDS)
     }
 }
 
