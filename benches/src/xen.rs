@@ -69,7 +69,7 @@ pub fn measure(places: &Places) -> Result<Xen> {
     add_calls(places, &mut job)?;
     add_there_and_back(places, &mut job)?;
     add_least(&mut job, &hello)?;
-    xen.read(&output(&lab, &job)?);
+    xen.read(&output(&lab, &job)?)?;
     Ok(xen)
 }
 
@@ -251,19 +251,26 @@ fn address(symbols: &str, name: &str) -> Option<u64> {
 }
 
 impl Xen {
-    /// Takes in what the script says.
-    fn read(&mut self, said: &str) {
+    /// Takes in what the script says. Nothing takes no time: who says so has a clock that stands still.
+    fn read(&mut self, said: &str) -> Result<()> {
         let mut who = "";
         for line in said.lines() {
             if let Some(name) = line.strip_prefix(HEADING) {
                 who = name;
             } else if let Some((what, time)) = printed::line(line) {
+                if time.fastest <= 0.0 {
+                    return Err(format!(
+                        "{who}: {what}: took {} ns, so its clock stood still: these figures are worth nothing",
+                        time.fastest
+                    ));
+                }
                 match what.as_str() {
                     "least" => self.least_mib.push((who.to_owned(), time.fastest as u32)),
                     _ => self.times.push((who.to_owned(), what, time)),
                 }
             }
         }
+        Ok(())
     }
 
     /// Prints the table and the targets.
@@ -339,7 +346,8 @@ mod tests {
     #[test]
     fn what_the_script_says_is_taken_by_who_says_it() {
         let mut xen = Xen::default();
-        xen.read("== pv\na=1.5 2.0\nmuslin: exit status 0\n== dom0\na=3 4\n== pv\nleast=2 2\n");
+        let said = "== pv\na=1.5 2.0\nmuslin: exit status 0\n== dom0\na=3 4\n== pv\nleast=2 2\n";
+        assert_eq!(xen.read(said), Ok(()));
         let times: Vec<(&str, f64)> = xen
             .times
             .iter()
@@ -347,6 +355,13 @@ mod tests {
             .collect();
         assert_eq!(times, [("pv", 1.5), ("dom0", 3.0)]);
         assert_eq!(xen.least_mib, [("pv".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn what_takes_no_time_is_refused() {
+        let why = Xen::default().read("== pvh\na=1.5 2.0\nb=0.00 7.25\n");
+        let is_clear = |why: &String| why.starts_with("pvh: b: took 0 ns, so");
+        assert!(why.as_ref().is_err_and(is_clear), "{why:?}");
     }
 
     #[test]

@@ -22,8 +22,12 @@ struct Reading {
 
 impl Reading {
     /// Nanoseconds when the counter stood at `now`.
+    ///
+    /// A counter that Xen emulates begins at 0 with the guest, and what Xen wrote may be of before that: then
+    /// `ticks` is below 0, and wraps.
     fn at(self, now: u64) -> u64 {
-        let ticks = now.saturating_sub(self.ticks);
+        let ticks = now.wrapping_sub(self.ticks);
+        let ticks = if ticks > i64::MAX as u64 { 0 } else { ticks };
         let ticks = match self.shift {
             shift @ 0.. => u128::from(ticks) << shift.min(63),
             shift => u128::from(ticks >> shift.unsigned_abs().min(63)),
@@ -101,6 +105,11 @@ mod tests {
         assert_eq!(Reading { shift: 1, ..half }.at(3000), 2007);
         assert_eq!(Reading { shift: -1, ..half }.at(3000), 507);
         assert_eq!(half.at(900), 7, "a counter that stepped back");
+        let before = Reading {
+            ticks: 0_u64.wrapping_sub(1000),
+            ..half
+        };
+        assert_eq!(before.at(3000), 2007, "written before the guest was there");
         let years = 10 * 365 * 86_400 * SECOND_NS;
         assert_eq!(half.at(1000 + 2 * years), 7 + years);
         let wild = Reading {
