@@ -214,44 +214,64 @@ unsafe extern "C" fn stubs() {
     )
 }
 
+/// The general registers of a [`Frame`], for `naked_asm!`: rax comes to lie lowest.
+#[macro_export]
+macro_rules! push_registers {
+    () => {
+        concat!(
+            "push r15\n",
+            "push r14\n",
+            "push r13\n",
+            "push r12\n",
+            "push r11\n",
+            "push r10\n",
+            "push r9\n",
+            "push r8\n",
+            "push rbp\n",
+            "push rdi\n",
+            "push rsi\n",
+            "push rdx\n",
+            "push rcx\n",
+            "push rbx\n",
+            "push rax\n",
+        )
+    };
+}
+
+/// Undoes [`push_registers!`](crate::push_registers).
+#[macro_export]
+macro_rules! pop_registers {
+    () => {
+        concat!(
+            "pop rax\n",
+            "pop rbx\n",
+            "pop rcx\n",
+            "pop rdx\n",
+            "pop rsi\n",
+            "pop rdi\n",
+            "pop rbp\n",
+            "pop r8\n",
+            "pop r9\n",
+            "pop r10\n",
+            "pop r11\n",
+            "pop r12\n",
+            "pop r13\n",
+            "pop r14\n",
+            "pop r15\n",
+        )
+    };
+}
+
 /// Makes a [`Frame`] of what is on the stack, and undoes it.
 #[unsafe(naked)]
 unsafe extern "C" fn common() {
     naked_asm!(
         // The words on the stack are vector, error code: the frame's order.
-        "push r15",
-        "push r14",
-        "push r13",
-        "push r12",
-        "push r11",
-        "push r10",
-        "push r9",
-        "push r8",
-        "push rbp",
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "push rcx",
-        "push rbx",
-        "push rax",
+        crate::push_registers!(),
         "cld",
         "mov rdi, rsp",
         "call [rip + {handler}]",
-        "pop rax",
-        "pop rbx",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
-        "pop rbp",
-        "pop r8",
-        "pop r9",
-        "pop r10",
-        "pop r11",
-        "pop r12",
-        "pop r13",
-        "pop r14",
-        "pop r15",
+        crate::pop_registers!(),
         "add rsp, 16",
         "iretq",
         handler = sym HANDLER,
