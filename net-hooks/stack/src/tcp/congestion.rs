@@ -40,9 +40,9 @@ impl Congestion {
         self.recovery.is_some()
     }
 
-    /// So many bytes, and all up to `ack`, are newly acknowledged; `on_its_way` were in the network
-    /// before.
-    pub fn on_ack(&mut self, ack: u32, bytes: u32, on_its_way: u32) {
+    /// So many bytes newly arrived, and all up to `ack` are acknowledged; `on_its_way` were in the network before.
+    /// One answer may stand for many segments, where the peer takes them together.
+    pub fn on_ack(&mut self, ack: u32, mut bytes: u32, on_its_way: u32) {
         if self.recovery.is_some_and(|end| !is_before(ack, end)) {
             self.recovery = None;
             self.is_timed_out = false;
@@ -55,8 +55,11 @@ impl Congestion {
             return;
         }
         if self.window < self.threshold {
-            self.window = self.window.saturating_add(bytes.min(2 * self.mss));
-        } else {
+            let more = bytes.min(self.threshold - self.window);
+            self.window = self.window.saturating_add(more);
+            bytes -= more;
+        }
+        if bytes > 0 {
             let more = u64::from(self.mss) * u64::from(bytes) / u64::from(self.window);
             self.window = self.window.saturating_add((more as u32).max(1));
         }

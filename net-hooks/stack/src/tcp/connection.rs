@@ -87,6 +87,8 @@ pub(crate) struct Connection {
     pub is_short: bool,
     /// There was less room than the peer filled.
     pub was_filled: bool,
+    /// Since when, and from which number on, the bytes of a round trip are counted.
+    round: (u64, u32),
     /// The program was told that it cannot write.
     pub was_full: bool,
     /// The peer's end was told to the program.
@@ -159,6 +161,7 @@ impl Connection {
             small_end: None,
             is_short: false,
             was_filled: false,
+            round: (now_ns, told.receive_next),
             was_full: false,
             was_end_seen: false,
             is_waiting: false,
@@ -508,6 +511,20 @@ impl Connection {
             }
             None => false,
         }
+    }
+
+    /// Bytes came, and there are `queue` now. Too small is a buffer that the peer filled to its half, before the
+    /// program read, or within a round trip: then it waits for our window, however soon that is read.
+    pub fn note_filling(&mut self, now_ns: u64, queue: usize) {
+        let half = self.transfer.receive_bytes() / 2;
+        let (since_ns, from) = self.round;
+        let smooth_ns = self.flight.timing.smooth_ns();
+        if smooth_ns > 0 && now_ns >= since_ns + smooth_ns {
+            let next = self.receive_next();
+            self.was_filled |= next.wrapping_sub(from) as usize > half;
+            self.round = (now_ns, next);
+        }
+        self.was_filled |= queue > half;
     }
 
     /// The size for a receive buffer that was too small.

@@ -53,6 +53,8 @@ pub(crate) type Range = (u32, u32);
 pub(crate) struct News {
     /// How many numbers are newly behind the oldest one that is not acknowledged.
     pub acknowledged: u32,
+    /// How many are newly known to have arrived, behind a hole or before it.
+    pub arrived: u32,
     /// Something was newly found lost.
     pub has_loss: bool,
 }
@@ -60,7 +62,7 @@ pub(crate) struct News {
 /// What an acknowledgement tells of segments that were not known to have arrived.
 #[derive(Clone, Copy, Default, Debug)]
 struct Heard {
-    is_anything: bool,
+    bytes: u32,
     /// One of them was sent more than once.
     is_repeated: bool,
     /// How long ago the last one was sent that was sent once.
@@ -258,7 +260,8 @@ impl Flight {
         if let Some(sample_ns) = heard.sample_ns().or(echo_ns) {
             self.timing.sample(sample_ns);
         }
-        if news.acknowledged > 0 || heard.is_anything {
+        news.arrived = heard.bytes;
+        if news.acknowledged > 0 || news.arrived > 0 {
             self.probes = 0;
         }
         if news.acknowledged > 0 {
@@ -313,7 +316,7 @@ impl Flight {
         if segment.fate == Fate::Arrived {
             return;
         }
-        heard.is_anything = true;
+        heard.bytes += segment.len();
         heard.is_repeated |= segment.is_repeated;
         let took_ns = now_ns.saturating_sub(segment.sent_ns);
         if segment.is_repeated {

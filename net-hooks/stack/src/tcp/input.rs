@@ -207,7 +207,9 @@ impl SmolStack {
             connection.heard_end = heard_end;
         }
         let new_queue = connection.transfer.receive_queue();
-        connection.was_filled |= new_queue * 2 > connection.transfer.receive_bytes();
+        if had_data {
+            connection.note_filling(now, new_queue);
+        }
         let is_ended = connection.has_ended() && !connection.was_end_seen;
         connection.was_end_seen |= is_ended;
         self.scratch = scratch;
@@ -256,9 +258,12 @@ impl SmolStack {
         let stamp = connection.stamps.zip(segment.stamp(frame));
         let echo_ns = stamp.and_then(|(stamps, stamp)| stamps.echo_ns(stamp, now));
         let mut news = flight.acknowledge(now, segment.ack, ranges, is_duplicate, echo_ns, mss);
+        if news.acknowledged > 0 || news.arrived > 0 {
+            connection
+                .congestion
+                .on_ack(segment.ack, news.arrived, on_its_way);
+        }
         if news.acknowledged > 0 {
-            let bytes = news.acknowledged;
-            connection.congestion.on_ack(segment.ack, bytes, on_its_way);
             if !connection.offer.sack && connection.congestion.is_recovering() {
                 // A part of what was on its way at the loss: the next hole.
                 news.has_loss |= flight.lose_first();

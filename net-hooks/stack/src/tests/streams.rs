@@ -168,6 +168,23 @@ fn what_is_lost_is_sent_again_soon() {
 }
 
 #[test]
+fn who_reads_at_once_gets_a_window_that_fits_a_long_way() {
+    let mut world = World::new(9);
+    let listener = world.listen(80, 5);
+    world.cable.lock().unwrap().latency_ns = SECOND / 100;
+    let (client, server) = world.connect(listener);
+    let mut direction = Direction::new(0, client, server, 1, 8_000_000);
+    let begin = world.now;
+    while direction.received < direction.total {
+        direction.go(&mut world.hosts);
+        world.step(world.now + SECOND);
+    }
+    // A round trip is 20 ms, and the window 2 MiB in the end.
+    let took = world.now - begin;
+    assert!(took < SECOND * 6 / 10, "{took}");
+}
+
+#[test]
 fn transfers_with_other_frame_sizes() {
     for mtu in [576, 1280, 9000, 65_535] {
         transfer(&mut World::with_mtu(7, mtu), 300_000, 300_000);

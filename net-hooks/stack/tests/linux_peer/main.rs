@@ -10,6 +10,7 @@
 
 mod engine;
 mod linux;
+mod losses;
 mod parts;
 mod plan;
 mod runs;
@@ -75,4 +76,10 @@ fn long_datagrams_and_addresses_of_others() {
 #[ignore = "minutes"]
 fn linux_is_the_peer_a_thousand_times() {
     run("linux_is_the_peer_a_thousand_times", 1000);
+}
+
+#[test]
+#[ignore = "a measurement: a table, minutes"]
+fn losses_beside_linux() {
+    in_network("losses_beside_linux", losses::all);
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use muslin_net_stack::{Address, AddressSource, SmolStack, Stack};
+use muslin_net_stack::{Address, AddressSource, Link, SmolStack, Stack};
 
 use crate::engine::{Side, Step};
 use crate::linux::{self, Gate, Way};
@@ -102,7 +102,7 @@ pub fn all(interface: &str, first: u64, count: u64) {
 }
 
 /// The engine on a wire to Linux.
-pub fn with_addresses(plug: Plug) -> SmolStack {
+pub fn with_addresses(plug: impl Link + Send + 'static) -> SmolStack {
     let mut stack = SmolStack::new(*b"0123456789abcdef");
     let link = stack.add_link(Box::new(plug));
     for (address, prefix_bits) in [("10.77.0.2", 24), ("fd77::2", 64)] {

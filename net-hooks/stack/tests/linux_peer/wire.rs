@@ -10,8 +10,8 @@ use muslin_net_stack::Link;
 /// Ports of runs: each has one, and its own faults.
 pub const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
-const FRAME_BYTES_MAX: usize = 2048;
-const MAC: [u8; 6] = [0x02, 0x77, 0, 0, 0, 2];
+pub const FRAME_BYTES_MAX: usize = 2048;
+pub const MAC: [u8; 6] = [0x02, 0x77, 0, 0, 0, 2];
 
 /// The frames of one run.
 struct Lane {
@@ -47,12 +47,22 @@ unsafe fn call(number: Sysno, words: [usize; 6]) -> isize {
     answer as isize
 }
 
+/// Opens a tap interface.
+pub fn open(interface: &str) -> i32 {
+    let tap = muslin_tap::open(call, interface.as_bytes());
+    let tap = tap.unwrap_or_else(|problem| panic!("{interface}: {}", problem.text()));
+    tap.fd
+}
+
+/// Takes a frame that Linux sent.
+pub fn receive(fd: i32, frame: &mut [u8]) -> Result<usize, Errno> {
+    muslin_tap::receive_bare(call, fd, frame)
+}
+
 impl Wire {
     pub fn open(interface: &str) -> Self {
-        let tap = muslin_tap::open(call, interface.as_bytes());
-        let tap = tap.unwrap_or_else(|problem| panic!("{interface}: {}", problem.text()));
         Self {
-            fd: tap.fd,
+            fd: open(interface),
             now_ns: 0,
             lanes: BTreeMap::new(),
             incoming: VecDeque::new(),
@@ -104,7 +114,7 @@ impl Wire {
         let mut frame = [0; FRAME_BYTES_MAX];
         let mut has_moved = false;
         for _ in 0..256 {
-            let Ok(len) = muslin_tap::receive_bare(call, self.fd, &mut frame) else {
+            let Ok(len) = receive(self.fd, &mut frame) else {
                 break;
             };
             has_moved = true;
@@ -159,12 +169,12 @@ impl Lane {
     }
 }
 
-fn send(fd: i32, frame: &[u8]) -> Result<(), Errno> {
+pub fn send(fd: i32, frame: &[u8]) -> Result<(), Errno> {
     muslin_tap::send_bare(call, fd, frame)
 }
 
 /// The port of the run that a segment of TCP is of. All else arrives as it is.
-fn port(frame: &[u8]) -> Option<u16> {
+pub fn port(frame: &[u8]) -> Option<u16> {
     let packet = frame.get(14..)?;
     let tcp = match *frame.get(12..14)? {
         [0x08, 0x00] if *packet.get(9)? == 6 => {
