@@ -83,6 +83,9 @@ mod fd_numbers;
 #[path = "linux/fd_pieces.rs"]
 mod fd_pieces;
 #[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/fd_splice.rs"]
+mod fd_splice;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
 #[path = "linux/fd_table.rs"]
 mod fd_table;
 #[cfg(all(target_os = "none", feature = "platform-linux"))]

@@ -89,8 +89,8 @@ pub fn sys_copy_file_range(context: &Context<'_>, args: &SyscallArgs) -> Syscall
 /// `splice(fd_in, off_in, fd_out, off_out, len, flags)` — copies from or to a pipe.
 ///
 /// # Errors
-/// `EINVAL` neither is a pipe, or unknown flags · `ESPIPE` a place for a pipe · `EAGAIN` the pipe is
-/// empty or full, and waiting is forbidden · `EBADF` · `EFAULT`.
+/// `EINVAL` neither is a pipe, a place for what has none, or unknown flags · `ESPIPE` a place for a pipe ·
+/// `EAGAIN` the pipe is empty or full, and waiting is forbidden · `EBADF` · `EFAULT`.
 /// # Source
 /// splice(2)
 pub fn sys_splice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
@@ -123,6 +123,11 @@ pub fn sys_splice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         return Err(Errno::EINVAL);
     }
     let never_waits = flags & SPLICE_F_NONBLOCK != 0;
+    if let (Some(pipe), None) = pipes
+        && !to.ops.has_places()
+    {
+        return out_of_pipe(context, pipe, &both, args.size(4), never_waits);
+    }
     source.never_waits = never_waits;
     target.never_waits = never_waits;
     // One piece: a pipe gives what it has.
@@ -134,6 +139,55 @@ pub fn sys_splice(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
     source.finish(context)?;
     target.finish(context)?;
     Ok(written)
+}
+
+/// From a pipe to what has no places: what it does not take stays in the pipe. Takes what is there, up to
+/// `len` bytes, and waits for the first of them and for room, unless that is forbidden there.
+fn out_of_pipe(
+    context: &Context<'_>,
+    pipe: &PipeEnd,
+    both: &[Looked; 2],
+    len: usize,
+    never_waits: bool,
+) -> SyscallResult {
+    let ([(from, _), (to, _)], (first, second)) = (both, both.split_at(1));
+    let mut bytes = vec![0; len.min(PIECE_BYTES)];
+    let mut done = 0;
+    let result = loop {
+        let wanted = bytes.len().min(len - done);
+        let drained = pipe.drain(wanted, true, |at, piece| {
+            bytes[at..at + piece.len()].copy_from_slice(piece);
+        });
+        let taken = match drained {
+            Ok(0) => break Ok(0),
+            Ok(got) => to.ops.write(context, &UserBuf::from_slice(&bytes[..got])),
+            Err(errno) => Err(errno),
+        };
+        let waited = match taken {
+            Ok(written) => {
+                pipe.drain(written, false, |_, _| ())?;
+                done += written;
+                if done == len || written == 0 {
+                    break Ok(0);
+                }
+                continue;
+            }
+            Err(Errno::EAGAIN) if drained.is_ok() && !to.is_nonblocking() => second,
+            Err(Errno::EAGAIN)
+                if drained.is_err() && done == 0 && !never_waits && !from.is_nonblocking() =>
+            {
+                first
+            }
+            Err(errno) => break Err(errno),
+        };
+        if let Err(errno) = wait_for_files(context, waited, None) {
+            break Err(errno);
+        }
+    };
+    match result {
+        Err(errno) if done == 0 => Err(errno),
+        _ => Ok(done),
+    }
 }
 
 /// `tee(fd_in, fd_out, len, flags)` — copies from a pipe to a pipe; the first keeps it.
@@ -255,7 +309,7 @@ impl<'a> Side<'a> {
             // It goes back there: say so before anything is copied.
             UserBufMut::new(context, address, size_of::<u64>())?;
             if !file.ops.has_places() {
-                return Err(Errno::ESPIPE);
+                return Err(Errno::EINVAL);
             }
             u64::try_from(place).map_err(|_| Errno::EINVAL)?
         };

@@ -18,6 +18,7 @@ use crate::chain::{self, Handler};
 use crate::ending;
 use crate::fd_numbers as numbers;
 use crate::fd_pieces as pieces;
+use crate::fd_splice as splice;
 use crate::fd_table::{self, Entry, Held, World};
 use crate::fd_watch as watch;
 use crate::lead_waits;
@@ -51,7 +52,7 @@ handlers! {
     writev => pieces::writev;
     pwritev2 => pieces::pwritev2;
     sendfile => pieces::sendfile;
-    splice => pieces::splice;
+    splice => splice::splice;
     close => numbers::close;
     close_range => numbers::close_range;
     dup => numbers::dup;

@@ -22,18 +22,20 @@ const BYTES_MAX: usize = 0x7fff_f000;
 const PIECES_AT_ONCE: usize = 16;
 
 /// A way in or out of an object.
-struct Way<'a> {
+pub struct Way<'a> {
     call: &'a Call,
     file: &'a Held,
     function: MoveFn,
     timeout_ns: Option<TimeoutFn>,
     /// When a wait is over, once there was one.
     deadline_ns: Option<u64>,
-    may_wait: bool,
+    /// May it wait? Not in a file that is said never to.
+    pub may_wait: bool,
 }
 
 impl<'a> Way<'a> {
-    fn in_of(call: &'a Call, file: &'a Held, may_wait: bool) -> Result<Self, Errno> {
+    /// The way in, for those who read.
+    pub fn in_of(call: &'a Call, file: &'a Held, may_wait: bool) -> Result<Self, Errno> {
         let ops = file.ops();
         let function = ops.read.ok_or(Errno::EINVAL)?;
         Ok(Self::new(
@@ -45,7 +47,8 @@ impl<'a> Way<'a> {
         ))
     }
 
-    fn out_of(call: &'a Call, file: &'a Held, may_wait: bool) -> Result<Self, Errno> {
+    /// The way out, for those who write.
+    pub fn out_of(call: &'a Call, file: &'a Held, may_wait: bool) -> Result<Self, Errno> {
         let ops = file.ops();
         let function = ops.write.ok_or(Errno::EINVAL)?;
         Ok(Self::new(
@@ -75,7 +78,7 @@ impl<'a> Way<'a> {
     }
 
     /// Has the object move bytes, and waits for it where it may.
-    fn go(&mut self, pieces: &[Piece]) -> SyscallResult {
+    pub fn go(&mut self, pieces: &[Piece]) -> SyscallResult {
         loop {
             let seen = self.file.happened.load(Ordering::SeqCst);
             // SAFETY: the pieces are the program's, which answers for them.
@@ -117,7 +120,7 @@ impl<'a> Way<'a> {
         let all: usize = pieces.iter().map(|piece| piece.len_bytes).sum();
         let mut done = match self.go(pieces) {
             Ok(done) => done,
-            Err(errno) => return Err(self.refused(errno)),
+            Err(errno) => return Err(Self::refused(errno)),
         };
         while done < all && self.may_wait {
             let mut rest = [Piece {
@@ -134,7 +137,7 @@ impl<'a> Way<'a> {
     }
 
     /// A write to what nobody reads any more raises SIGPIPE.
-    fn refused(&self, errno: Errno) -> Errno {
+    pub fn refused(errno: Errno) -> Errno {
         const SIGPIPE: usize = 13;
         if errno == Errno::EPIPE {
             let (process, thread) = raw::identity();
@@ -279,23 +282,15 @@ pub fn pwritev2(call: &Call) -> SyscallResult {
     Way::out_of(call, &file, may_wait)?.write_all(many(start, count)?)
 }
 
-/// `splice(fd_in, off_in, fd_out, …)`: not with these.
-pub fn splice(call: &Call) -> SyscallResult {
-    for fd in [call.args[0], call.args[2]] {
-        if minted(fd)?.is_some() {
-            return Err(Errno::EINVAL);
-        }
-    }
-    next(call)
-}
-
-/// Memory that `sendfile` goes through.
-struct Buffer(*mut u8);
+/// Memory that `sendfile` and `splice` go through.
+pub struct Buffer(pub *mut u8);
 
 impl Buffer {
-    const BYTES: usize = 32 * 1024 - 64;
+    /// Its size.
+    pub const BYTES: usize = 32 * 1024 - 64;
 
-    fn new() -> Result<Self, Errno> {
+    /// Takes it from the runtime's heap.
+    pub fn new() -> Result<Self, Errno> {
         let memory = heap::allocate(Self::BYTES, size_of::<usize>());
         memory.map(Self).ok_or(Errno::ENOMEM)
     }
