@@ -3,19 +3,17 @@
  *   xen_calls ADDRESS
  *
  * ADDRESS is that of the code by which the image makes hypercalls, as `nm` knows it. */
-#include "measure.h"
+#include "xen_measure.h"
 #include <errno.h>
 #include <stdint.h>
 #include <unistd.h>
 
-enum { XEN_VERSION = 17, VCPU_OP = 24, SCHED_OP = 29, EVENT_CHANNEL_OP = 32 };
+enum { VCPU_OP = 24, SCHED_OP = 29, EVENT_CHANNEL_OP = 32 };
 enum { GET_RUNSTATE = 4, POLL = 3, BIND_INTERDOMAIN = 0, SEND = 4, ALLOC_UNBOUND = 6 };
 enum { SELF = 0x7ff0, RUNNING = 0 };
 
 /* The page that Xen shares with the guest: the words with a bit for each channel that has an event. */
 #define PENDING ((volatile uint64_t *)(0x10000 + 2048))
-
-#define BATCHES 40
 
 static uintptr_t code;
 static uint32_t sender, receiver;
@@ -67,28 +65,6 @@ static void call_waited_event(void)
 	must("send", hypercall(EVENT_CHANNEL_OP, SEND, &sender, 0));
 	must("poll", hypercall(SCHED_OP, POLL, &wait, 0));
 	__atomic_fetch_and(&PENDING[receiver / 64], ~(1UL << receiver % 64), __ATOMIC_SEQ_CST);
-}
-
-static void call_sleep(void)
-{
-	struct timespec time = { 0, 1000000 };
-
-	if (nanosleep(&time, 0))
-		fail("nanosleep");
-}
-
-static void measure(const char *name, void (*call)(void), int batch)
-{
-	double took[BATCHES];
-
-	for (int i = 0; i < BATCHES; i++) {
-		double start = now();
-
-		for (int j = 0; j < batch; j++)
-			call();
-		took[i] = (now() - start) / batch;
-	}
-	print(name, took, BATCHES);
 }
 
 int main(int argc, char **argv)

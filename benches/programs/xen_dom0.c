@@ -1,6 +1,6 @@
 /* The same of a Linux that is dom0, by its devices: one line each, its name, the quickest batch and the one in the
  * middle, in ns. */
-#include "measure.h"
+#include "xen_measure.h"
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -14,10 +14,6 @@ struct other_end { uint32_t domain, port; };
 #define BIND_INTERDOMAIN _IOC(_IOC_NONE, 'E', 1, sizeof(struct other_end))
 #define BIND_UNBOUND _IOC(_IOC_NONE, 'E', 2, sizeof(uint32_t))
 #define NOTIFY _IOC(_IOC_NONE, 'E', 4, sizeof(uint32_t))
-
-enum { XEN_VERSION = 17 };
-
-#define BATCHES 40
 
 static int privcmd, events;
 static uint32_t sender;
@@ -42,28 +38,6 @@ static void call_event(void)
 	if (ioctl(events, NOTIFY, &sender) < 0 || read(events, &port, sizeof port) != sizeof port
 		|| write(events, &port, sizeof port) != sizeof port)
 		fail("an event");
-}
-
-static void call_sleep(void)
-{
-	struct timespec time = { 0, 1000000 };
-
-	if (nanosleep(&time, 0))
-		fail("nanosleep");
-}
-
-static void measure(const char *name, void (*call)(void), int batch)
-{
-	double took[BATCHES];
-
-	for (int i = 0; i < BATCHES; i++) {
-		double start = now();
-
-		for (int j = 0; j < batch; j++)
-			call();
-		took[i] = (now() - start) / batch;
-	}
-	print(name, took, BATCHES);
 }
 
 int main(void)

@@ -12,6 +12,9 @@ use super::{Entry, Guest, add};
 use crate::failure::{Failure, Step};
 use crate::same::completion;
 
+/// The guests' program.
+const IMAGE: &str = "faults";
+
 /// The test.
 pub fn trials() -> Vec<Trial> {
     vec![Trial::ignorable_test("xen::faults::xen-both", || {
@@ -20,7 +23,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A guest stands still before it begins, so that dom0 can spoil what it is going to find.
-const SCRIPT: &str = r#"
+pub const BEGINNING: &str = r#"
     exec 2>/dev/console
     # made NAME: a guest that stands still.
     made() {
@@ -37,13 +40,17 @@ const SCRIPT: &str = r#"
         done
         echo "$1 never said: $2"
     }
-    # told NAME: all that it said.
+    # told NAME [COMMAND]: all that it said, by way of the command.
     told() {
         said "$1" 'exit status'
         echo "$1:"
-        tr -d '\r' <"$1.log" | grep -v 'wants to reach another machine'
+        tr -d '\r' <"$1.log" | grep -v 'wants to reach another machine' | ${2:-cat}
         xl destroy "$1"
     }
+"#;
+
+/// What is spoiled.
+const SCRIPT: &str = r#"
     made denied
     # The first who is named is the owner; what is said of it is for all others.
     for kind in vbd vif; do
@@ -96,40 +103,57 @@ muslin: exit status 0
 
 fn faults() -> Step<()> {
     Lab::find().map_err(Failure::skip)?;
-    let failed = |why: std::io::Error| Failure::new(format_args!("laying out a disk: {why}"));
-    let scratch = TempDir::new().map_err(failed)?;
-    compile("faults.c", &scratch.path().join("faults"))?;
-    let disk = scratch.path().join("disk");
-    let file = File::create(&disk).map_err(failed)?;
-    file.set_len(65_536).map_err(failed)?;
-    let mut job = Job {
-        script: SCRIPT.to_owned(),
-        disks: vec![disk],
-        ..Job::default()
-    };
+    let (scratch, mut job) = begun(SCRIPT)?;
     for (name, entry, arguments) in [
         ("denied", Entry::Pv, &[][..]),
         ("grants", Entry::Pvh, &[]),
         ("gone", Entry::Pv, &["wait"]),
     ] {
-        add(
-            &mut job,
-            &Guest {
-                name,
-                entry,
-                images: scratch.path(),
-                image: "faults",
-                options: &[
-                    "--mem=24",
-                    "--net=vif0=br0",
-                    "--env=MUSLIN_IPV4=10.0.0.2/24",
-                    "--env=MUSLIN_IPV6=none",
-                ],
-                arguments,
-                initrd: None,
-                disks: "\"format=raw,vdev=xvda,access=rw,target=/disks/1\"",
-            },
-        )?;
+        add_guest(&mut job, &scratch, name, entry, arguments)?;
     }
     says(job, SAID)
+}
+
+/// A job whose guests' program is compiled, with a disk for them.
+pub fn begun(script: &str) -> Step<(TempDir, Job)> {
+    let failed = |why: std::io::Error| Failure::new(format_args!("laying out a disk: {why}"));
+    let scratch = TempDir::new().map_err(failed)?;
+    compile("faults.c", &scratch.path().join(IMAGE))?;
+    let disk = scratch.path().join("disk");
+    let file = File::create(&disk).map_err(failed)?;
+    file.set_len(65_536).map_err(failed)?;
+    let job = Job {
+        script: format!("{BEGINNING}{script}"),
+        disks: vec![disk],
+        ..Job::default()
+    };
+    Ok((scratch, job))
+}
+
+/// Adds a guest with that disk and a network.
+pub fn add_guest(
+    job: &mut Job,
+    scratch: &TempDir,
+    name: &str,
+    entry: Entry,
+    arguments: &[&str],
+) -> Step<()> {
+    add(
+        job,
+        &Guest {
+            name,
+            entry,
+            images: scratch.path(),
+            image: IMAGE,
+            options: &[
+                "--mem=24",
+                "--net=vif0=br0",
+                "--env=MUSLIN_IPV4=10.0.0.2/24",
+                "--env=MUSLIN_IPV6=none",
+            ],
+            arguments,
+            initrd: None,
+            disks: "\"format=raw,vdev=xvda,access=rw,target=/disks/1\"",
+        },
+    )
 }

@@ -3,6 +3,7 @@
 mod alone;
 mod disks;
 mod faults;
+mod hostile;
 mod http;
 mod servers;
 
@@ -48,6 +49,7 @@ pub fn trials() -> Vec<Trial> {
     all.extend(http::trials());
     all.extend(disks::trials());
     all.extend(faults::trials());
+    all.extend(hostile::trials());
     all
 }
 

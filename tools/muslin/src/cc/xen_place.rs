@@ -10,10 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use object::elf::PT_LOAD;
-use object::read::elf::ProgramHeader;
-
-use crate::check::image::{Elf, XEN_NOTE_ENTRY, XEN_NOTE_VIRT_BASE, xen_note};
+use crate::check::image::{Elf, XEN_NOTE_ENTRY, XEN_NOTE_VIRT_BASE, end_in_memory, xen_note};
 use crate::failure::Failure;
 
 /// What one table of pages maps: an image is loaded so much higher, or not at all.
@@ -59,18 +56,7 @@ fn changes(bytes: &[u8]) -> Vec<(u64, u64)> {
     else {
         return Vec::new();
     };
-    let endian = elf.endian();
-    let end = elf
-        .elf_program_headers()
-        .iter()
-        .filter(|segment| segment.p_type(endian) == PT_LOAD)
-        .map(|segment| {
-            let start: u64 = segment.p_vaddr(endian);
-            start.saturating_add(segment.p_memsz(endian))
-        })
-        .max()
-        .unwrap_or(0);
-    if end.saturating_add(BEHIND_BYTES) > TABLE_BYTES {
+    if end_in_memory(&elf).saturating_add(BEHIND_BYTES) > TABLE_BYTES {
         return Vec::new();
     }
     vec![(base_at, TABLE_BYTES), (entry_at, entry + TABLE_BYTES)]

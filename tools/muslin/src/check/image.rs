@@ -140,6 +140,21 @@ pub fn xen_note<'data, R: ReadRef<'data>>(elf: &Elf<'data, R>, kind: u32) -> Opt
     None
 }
 
+/// Where an image ends in memory, by its own addresses.
+pub fn end_in_memory<'data, R: ReadRef<'data>>(image: &Elf<'data, R>) -> u64 {
+    let endian = image.endian();
+    image
+        .elf_program_headers()
+        .iter()
+        .filter(|segment| segment.p_type(endian) == elf::PT_LOAD)
+        .map(|segment| {
+            let start: u64 = segment.p_vaddr(endian);
+            start.saturating_add(segment.p_memsz(endian))
+        })
+        .max()
+        .unwrap_or(0)
+}
+
 /// Counts the runtimes in an image; 0 if the bytes are not an image.
 pub fn runtime_notes_in(bytes: &[u8]) -> usize {
     match Elf::parse(bytes) {

@@ -5,6 +5,7 @@ mod devices;
 mod end;
 mod here;
 mod lab;
+mod least;
 mod signals;
 mod typed;
 
@@ -84,6 +85,8 @@ pub fn run(
         ));
     }
     let initrd = initrd.as_ref().map(Archive::path);
+    let archive_bytes = initrd.and_then(|path| Some(fs::metadata(path).ok()?.len()));
+    least::check(image, bytes, kind, archive_bytes, config.memory_mib)?;
     if xen.print_config {
         print(&config.for_xl(&kernel, initrd, END_BY_ITSELF)?)?;
         return Ok(0);

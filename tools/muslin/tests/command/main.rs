@@ -31,6 +31,7 @@ mod watchdog;
 mod wrong_input;
 mod xen;
 mod xen_channels;
+mod xen_lab;
 mod xen_least;
 mod xen_requests;
 mod xen_run;

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use muslin_lab::xen::{Job, Lab};
+use muslin_lab::xen::Lab;
 
-use crate::lab::{directory, driver, muslin, skip, succeed, write, xen};
+use crate::lab::{directory, muslin, skip, succeed, write};
+use crate::xen_lab::XenLab;
 
 /// A guest that says hello and its command line, and ends with status 42.
 const GUEST: &str = include_str!("../../../lab/tests/xen_guest.s");
@@ -191,9 +191,6 @@ const WITH_DEVICES: &str = r#"
     cmp sent back && echo the same
 "#;
 
-/// Far more than the guest takes, even on a busy machine.
-const LIMIT: Duration = Duration::from_secs(180);
-
 #[test]
 fn a_pv_guest_has_a_console_a_disk_and_a_network() {
     has_devices("xen_devices_pv", "pv");
@@ -205,45 +202,28 @@ fn a_pvh_guest_has_a_console_a_disk_and_a_network() {
 }
 
 fn has_devices(test: &str, kind: &str) {
-    let lab = match Lab::find() {
-        Ok(lab) => lab,
-        Err(why) => return skip(test, &why),
-    };
-    let Some(sysroot) = xen(test) else {
+    let Some(xen) = XenLab::find(test) else {
         return;
     };
-    let dir = directory(test);
-    write(&dir, &[("devices.c", include_str!("xen_devices.c"))]);
-    succeed(driver(sysroot, &dir).args(["-O2", "devices.c", "-o", "image"]));
-    fs::write(dir.join("disk"), vec![0; 512 << 10]).unwrap();
+    let image = xen.for_guests("image", include_str!("xen_devices.c"), &[]);
+    let disk = xen.dir.join("disk");
+    fs::write(&disk, vec![0; 512 << 10]).unwrap();
     let config = format!(
         "name = \"g\"\ntype = \"{kind}\"\nkernel = \"image\"\nmemory = 24\n\
         cmdline = \"MUSLIN_ARGV0=image MUSLIN_IPV4=10.0.0.2/24 --\"\n\
         disk = [ \"format=raw,vdev=xvda,access=rw,target=/disks/1\" ]\n\
         vif = [ \"bridge=br0\" ]\non_poweroff = \"preserve\"\non_crash = \"preserve\"\n"
     );
-    let job = Job {
-        script: WITH_DEVICES.to_owned(),
-        files: vec![
-            ("image".to_owned(), fs::read(dir.join("image")).unwrap()),
-            ("guest.cfg".to_owned(), config.as_bytes().to_vec()),
-        ],
-        disks: vec![dir.join("disk")],
-        limit: Some(LIMIT),
-        ..Job::default()
-    };
-    let mut output = Vec::new();
-    let done = lab.run_for_output(&job, &mut output);
-    let done = done.unwrap();
+    let files = vec![image, ("guest.cfg".to_owned(), config.into_bytes())];
+    let (said, done) = xen.run(WITH_DEVICES.to_owned(), files, vec![disk.clone()]);
     assert_eq!(
-        String::from_utf8_lossy(&output),
-        "disk 0, heard there\nnetwork 0\nmuslin: exit status 42\nthe same\n",
+        said, "disk 0, heard there\nnetwork 0\nmuslin: exit status 42\nthe same\n",
         "{}",
         done.log
     );
     assert_eq!(done.status, Some(0));
     // What the guest wrote is in the file.
-    let disk = fs::read(dir.join("disk")).unwrap();
+    let disk = fs::read(disk).unwrap();
     assert_eq!(disk.len(), 512 << 10);
     assert!(disk[..700].iter().all(|&byte| byte == 0));
     assert_eq!(disk[700..704], [0, 7, 14, 21]);

@@ -1,16 +1,13 @@
 //! Guests of one Xen that talk to each other and to a program of dom0's, by channels.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
-
-use muslin_lab::xen::{Job, Lab};
 
 use crate::lab::{directory, driver, has, refuse, skip, succeed, sysroot, write, xen};
+use crate::xen_lab::XenLab;
 
-/// Far more than the guests take, even on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(240);
+/// The example of guests that talk.
+pub const TALK_TEXT: &str = include_str!("../../../../examples/xen/talk.c");
 
 /// Starts a guest whose console goes to a file, and says its number.
 pub const START: &str = r#"
@@ -108,64 +105,27 @@ pub fn config(name: &str, kind: &str, words: &str) -> (String, Vec<u8>) {
     (format!("{name}.cfg"), text.into_bytes())
 }
 
-/// The program of dom0's; `None`: it cannot be built here.
-fn channel(test: &str, dir: &Path) -> Option<PathBuf> {
-    let headers = Path::new("/usr/include/libxenvchan.h");
-    if !headers.exists() {
-        skip(test, "there is no libxenvchan.h (package libxen-dev)");
-        return None;
-    }
-    write(dir, &[("channel.c", include_str!("xen_channel.c"))]);
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-O2", "channel.c", "-lxenvchan", "-o", "channel"]);
-    succeed(gcc.current_dir(dir));
-    Some(dir.join("channel"))
-}
-
 /// Guests of these kinds: who serves, and who comes.
 fn guests_talk(test: &str, server: &str, client: &str) {
-    let lab = match Lab::find() {
-        Ok(lab) => lab,
-        Err(why) => return skip(test, &why),
-    };
-    let Some(sysroot) = xen(test) else {
+    if !Path::new("/usr/include/libxenvchan.h").exists() {
+        return skip(test, "there is no libxenvchan.h (package libxen-dev)");
+    }
+    let Some(xen) = XenLab::find(test) else {
         return;
     };
-    let dir = directory(test);
-    let Some(channel) = channel(test, &dir) else {
-        return;
-    };
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/xen/talk.c");
-    let mut cc = driver(sysroot, &dir);
-    succeed(
-        cc.args(["--vsock", "-O2"])
-            .arg(example)
-            .args(["-o", "talk"]),
-    );
-    write(&dir, &[("calls.c", include_str!("xen_vsock_calls.c"))]);
-    let mut cc = driver(sysroot, &dir);
-    succeed(cc.args(["--vsock", "-O2", "calls.c", "-o", "calls"]));
     let by_name = "MUSLIN_VSOCK_PEERS=100=server -- send 100 7";
-    let job = Job {
-        script: format!("{START}{TALK}"),
-        files: vec![
-            ("talk".to_owned(), fs::read(dir.join("talk")).unwrap()),
-            ("calls".to_owned(), fs::read(dir.join("calls")).unwrap()),
-            ("channel".to_owned(), fs::read(channel).unwrap()),
-            config("calls", client, "--"),
-            config("server", server, "MUSLIN_VSOCK_NAME=server -- serve 7 100"),
-            config("one", client, &format!("{by_name} 100000")),
-            config("two", client, &format!("{by_name} 70000")),
-            config("waiter", client, &format!("{by_name} 0")),
-            config("outward", client, "-- send 0 8 30000"),
-        ],
-        limit: Some(LIMIT),
-        ..Job::default()
-    };
-    let mut output = Vec::new();
-    let done = lab.run_for_output(&job, &mut output);
-    let done = done.unwrap();
-    let said = String::from_utf8_lossy(&output);
+    let files = vec![
+        xen.for_guests("talk", TALK_TEXT, &["--vsock"]),
+        xen.for_guests("calls", include_str!("xen_vsock_calls.c"), &["--vsock"]),
+        xen.for_dom0("channel", include_str!("xen_channel.c"), &["-lxenvchan"]),
+        config("calls", client, "--"),
+        config("server", server, "MUSLIN_VSOCK_NAME=server -- serve 7 100"),
+        config("one", client, &format!("{by_name} 100000")),
+        config("two", client, &format!("{by_name} 70000")),
+        config("waiter", client, &format!("{by_name} 0")),
+        config("outward", client, "-- send 0 8 30000"),
+    ];
+    let (said, done) = xen.run(format!("{START}{TALK}"), files, Vec::new());
     assert!(said.starts_with(SAID), "{said}\n{}", done.log);
     // Who is destroyed goes away, whoever talked to it.
     let list = said.strip_prefix(SAID).unwrap_or_default();

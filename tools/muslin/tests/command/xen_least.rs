@@ -3,21 +3,16 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use muslin_lab::xen::{Job, Lab};
+use crate::lab::{refuse, succeed, with, write};
+use crate::xen_lab::XenLab;
 
-use crate::lab::{directory, driver, skip, succeed, write, xen};
-
-/// Far more than the guests take, even on a busy machine.
-const LIMIT: Duration = Duration::from_secs(180);
-
-/// Lines of the large file, each of this many bytes.
-const LINES: usize = 30_000;
+/// Lines of the large file, and of the smaller one, each of this many bytes.
+const LINES: [usize; 2] = [30_000, 10_000];
 const LINE_BYTES: usize = 100;
 
 /// The guests: the configuration's lines that differ.
-const GUESTS: [(&str, &str); 5] = [
+const GUESTS: [(&str, &str); 6] = [
     ("pv", "type = \"pv\"\nmemory = 2\ncmdline = \"--\"\n"),
     ("pvh", "type = \"pvh\"\nmemory = 2\ncmdline = \"--\"\n"),
     // An archive of 3 MiB is one of the things that the loader maps, by two tables more. If it mapped from
@@ -26,6 +21,11 @@ const GUESTS: [(&str, &str); 5] = [
         "pv-file",
         "type = \"pv\"\nmemory = 6\nramdisk = \"root.tar\"\ncmdline = \"-- /file\"\n",
     ),
+    // A larger image is mapped from address 0 on, and needs 4 MiB in any case.
+    (
+        "pv-large",
+        "type = \"pv\"\nkernel = \"large\"\nmemory = 4\nramdisk = \"part.tar\"\ncmdline = \"-- /file\"\n",
+    ),
     (
         "pvh-file",
         "type = \"pvh\"\nmemory = 6\nramdisk = \"root.tar\"\ncmdline = \"-- /file\"\n",
@@ -33,7 +33,7 @@ const GUESTS: [(&str, &str); 5] = [
     // The archive is all that there is room for.
     (
         "pvh-little",
-        "type = \"pvh\"\nmemory = 5\nramdisk = \"large.tar\"\ncmdline = \"-- /file\"\n",
+        "type = \"pvh\"\nmemory = 5\nramdisk = \"full.tar\"\ncmdline = \"-- /file\"\n",
     ),
 ];
 
@@ -44,6 +44,8 @@ pvh: hello
 pvh: muslin: exit status 0
 pv-file: the last line
 pv-file: muslin: exit status 0
+pv-large: the last line
+pv-large: muslin: exit status 0
 pvh-file: the last line
 pvh-file: muslin: exit status 0
 pvh-little: muslin: too little memory: give the guest more (--mem, or memory= in its configuration)
@@ -52,51 +54,78 @@ pvh-little: muslin: exit status 1
 
 #[test]
 fn hello_runs_in_2_mib() {
-    let test = "xen_least";
-    let lab = match Lab::find() {
-        Ok(lab) => lab,
-        Err(why) => return skip(test, &why),
-    };
-    let Some(sysroot) = xen(test) else {
+    let Some(xen) = XenLab::find("xen_least") else {
         return;
     };
-    let dir = directory(test);
-    write(&dir, &[("least.c", include_str!("xen_least.c"))]);
-    succeed(driver(sysroot, &dir).args(["-O2", "-s", "least.c", "-o", "image"]));
-    let line = format!("{}\n", "x".repeat(LINE_BYTES - 1));
-    write(&dir, &[("file", &(line.repeat(LINES) + "the last line\n"))]);
+    let dir = &xen.dir;
+    let text = include_str!("xen_least.c");
+    let mut files = vec![
+        xen.for_guests("image", text, &["-s"]),
+        xen.for_guests("large", text, &["-s", "-DROOM=300000"]),
+    ];
     let tar = |archive: &str, files: &[&str]| {
         let mut tar = Command::new("tar");
-        succeed(tar.current_dir(&dir).args(["-cf", archive]).args(files));
+        succeed(tar.current_dir(dir).args(["-cf", archive]).args(files));
     };
-    tar("root.tar", &["file"]);
+    let line = format!("{}\n", "x".repeat(LINE_BYTES - 1));
+    for (archive, lines) in ["root.tar", "part.tar"].into_iter().zip(LINES) {
+        write(dir, &[("file", &(line.repeat(lines) + "the last line\n"))]);
+        tar(archive, &["file"]);
+    }
     // Up to the last pages, of which the loader has a few.
     let image = memory_bytes(&dir.join("image"));
     let file = fs::File::create(dir.join("padding")).unwrap();
-    let root = fs::metadata(dir.join("root.tar")).unwrap().len();
-    file.set_len((5 << 20) - image - root - (32 << 10)).unwrap();
-    tar("large.tar", &["file", "padding"]);
-    let content = |name: &str| fs::read(dir.join(name)).unwrap();
-    let mut job = Job {
-        limit: Some(LIMIT),
-        ..Job::default()
-    };
-    for name in ["image", "root.tar", "large.tar"] {
-        job.files.push((name.to_owned(), content(name)));
-    }
+    let part = fs::metadata(dir.join("part.tar")).unwrap().len();
+    file.set_len((5 << 20) - image - part - (32 << 10)).unwrap();
+    tar("full.tar", &["file", "padding"]);
+    files.extend(["root.tar", "part.tar", "full.tar"].map(|name| xen.file(name)));
+    what_is_less_is_refused(dir);
+    let mut script = String::new();
     for (name, lines) in GUESTS {
         // Without the number of processors xl has no memory for the tables of a virtual machine below 18 MiB.
+        let kernel = match lines.contains("kernel") {
+            true => "",
+            false => "kernel = \"image\"\n",
+        };
         let config = format!(
-            "name = \"{name}\"\nkernel = \"image\"\nvcpus = 1\n{lines}\
+            "name = \"{name}\"\nvcpus = 1\n{kernel}{lines}\
              on_poweroff = \"preserve\"\non_crash = \"preserve\"\n"
         );
-        job.files.push((format!("{name}.cfg"), config.into_bytes()));
-        job.script += &format!("guest {name}.cfg </dev/null | sed 's/^/{name}: /'\n");
+        files.push((format!("{name}.cfg"), config.into_bytes()));
+        script += &format!("guest {name}.cfg </dev/null | sed 's/^/{name}: /'\n");
     }
-    let mut output = Vec::new();
-    let done = lab.run_for_output(&job, &mut output).unwrap();
-    let said = String::from_utf8_lossy(&output).replace('\r', "");
-    assert_eq!(said, SAID, "{}", done.log);
+    let (said, done) = xen.run(script, files, Vec::new());
+    assert_eq!(said.replace('\r', ""), SAID, "{}", done.log);
+}
+
+/// With a MiB less than these guests have xl says no word of memory: `muslin run` does.
+fn what_is_less_is_refused(dir: &Path) {
+    for (kind, image, archive, least) in [
+        ("pv", "image", None, 2),
+        ("pv", "image", Some("root.tar"), 6),
+        ("pv", "large", Some("part.tar"), 4),
+        ("pvh", "image", None, 2),
+        ("pvh", "image", Some("root.tar"), 5),
+    ] {
+        let run = |mib: u64| {
+            let mut run = with(["run", "--print-config", "--xen-type", kind]);
+            run.current_dir(dir).arg("--mem").arg(mib.to_string());
+            run.args(archive.iter().flat_map(|name| ["--initrd", name]));
+            run.arg(image);
+            run
+        };
+        let how = match kind {
+            "pv" => "paravirtualised",
+            _ => "in a virtual machine",
+        };
+        let with = archive.map_or("", |_| " with this archive");
+        let line = format!(
+            "{image}{with} needs {least} MiB to be started {how}, and would have {}; give it --mem {least} or more",
+            least - 1
+        );
+        refuse(&mut run(least - 1), 2, &line);
+        assert!(succeed(&mut run(least)).contains(&format!("memory = {least}\n")));
+    }
 }
 
 /// Where an image ends in memory.

@@ -1,14 +1,6 @@
 //! Guests of Xen that dom0 asks for something, and that wait for their console beside other things.
 
-use std::fs;
-use std::time::Duration;
-
-use muslin_lab::xen::{Job, Lab};
-
-use crate::lab::{directory, driver, skip, succeed, write, xen};
-
-/// Far more than the guests take, even on a busy machine.
-const LIMIT: Duration = Duration::from_secs(300);
+use crate::xen_lab::XenLab;
 
 /// Runs guests; what is said to them and asked of them depends on what they have written.
 const SCRIPT: &str = r#"
@@ -100,33 +92,12 @@ reason 0
 
 #[test]
 fn a_guest_of_xen_is_asked_to_end_and_waits_for_input_beside_other_things() {
-    let test = "xen_requests";
-    let lab = match Lab::find() {
-        Ok(lab) => lab,
-        Err(why) => return skip(test, &why),
-    };
-    let Some(sysroot) = xen(test) else {
+    let Some(xen) = XenLab::find("xen_requests") else {
         return;
     };
-    let dir = directory(test);
-    write(&dir, &[("requests.c", include_str!("xen_requests.c"))]);
-    succeed(driver(sysroot, &dir).args(["-O2", "requests.c", "-o", "image"]));
-    let job = Job {
-        script: SCRIPT.to_owned(),
-        files: vec![
-            ("image".to_owned(), fs::read(dir.join("image")).unwrap()),
-            ("guest.cfg".to_owned(), CONFIG.as_bytes().to_vec()),
-        ],
-        limit: Some(LIMIT),
-        ..Job::default()
-    };
-    let mut output = Vec::new();
-    let done = lab.run_for_output(&job, &mut output);
-    let done = done.unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&output),
-        [FUNCTION, DEFAULT, FUNCTION, DEFAULT, SIGNAL].concat(),
-        "{}",
-        done.log
-    );
+    let image = xen.for_guests("image", include_str!("xen_requests.c"), &[]);
+    let config = ("guest.cfg".to_owned(), CONFIG.as_bytes().to_vec());
+    let (said, done) = xen.run(SCRIPT.to_owned(), vec![image, config], Vec::new());
+    let expected = [FUNCTION, DEFAULT, FUNCTION, DEFAULT, SIGNAL].concat();
+    assert_eq!(said, expected, "{}", done.log);
 }

@@ -175,6 +175,7 @@ const WORDS: &str = r#"
     try ./muslin run --mem 16 --initrd root.tar --cwd /sub --hostname h --env 'A=é"' says 'b c' 5 '"\' ''
     try ./muslin run --mem 24 --xen-type pvh says pvh
     try ./muslin run --mem 1 says
+    try ./muslin run --mem 4000 says
     try ./muslin run --mem 16 --net vif0=nosuch says
     try ./muslin run --mem 16 --net vif0=eth0 says
     truncate=$(head -c 65536 /dev/zero | tee disk,a | wc -c)
@@ -193,7 +194,10 @@ $ ./muslin run --mem 24 --xen-type pvh says pvh
 <pvh> on muslin in /
 status 42
 $ ./muslin run --mem 1 says
-muslin: cannot run says: xl does not start it: xc_dom_chk_alloc_pages: @: Out of memory; --print-config shows what xl is given
+muslin: says needs 4 MiB to be started paravirtualised, and would have 1; give it --mem 4 or more
+status 2
+$ ./muslin run --mem 4000 says
+muslin: cannot run says: xl does not start it: xc_dom_boot_mem_init: @: Out of memory; --print-config shows what xl is given
 status 126
 $ ./muslin run --mem 16 --net vif0=nosuch says
 muslin: there is no bridge 'nosuch' here, and by a bridge a guest of Xen has a network; name one, or make it: ip link add nosuch type bridge

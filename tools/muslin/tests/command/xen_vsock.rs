@@ -1,13 +1,12 @@
 //! Streams between guests of one Xen, beside those of Linux; and what one guest can do to another by them.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use muslin_lab::xen::{Job, Lab};
+use muslin_lab::xen::Done;
 
-use crate::lab::{directory, driver, skip, succeed, write, xen};
-use crate::xen_channels::{LIMIT, START, config};
+use crate::lab::skip;
+use crate::xen_channels::{START, TALK_TEXT, config};
+use crate::xen_lab::XenLab;
 
 /// The rounds of `xen_vsock_streams.c`: by Linux itself where this dom0 can, and by two guests; then two guests that
 /// come to a third, each several times at once.
@@ -126,47 +125,15 @@ muslin: others cannot find this guest as orphan: a guest had the name that is no
 /rendezvous in xenstore
 ";
 
-/// Builds two programs, of these sources and under these names: one for guests, and one for dom0.
-fn built(
-    dir: &Path,
-    sysroot: &Path,
-    [guest, linux]: [(&str, &str); 2],
-    libraries: &[&str],
-) -> Vec<(String, Vec<u8>)> {
-    let mut cc = driver(sysroot, dir);
-    succeed(cc.args(["--vsock", "-O2", guest.0, "-o", guest.1]));
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-O2", linux.0, "-o", linux.1]).args(libraries);
-    succeed(gcc.current_dir(dir));
-    [guest, linux]
-        .map(|(_, name)| (name.to_owned(), fs::read(dir.join(name)).unwrap()))
-        .to_vec()
-}
-
-fn run(lab: &Lab, script: &str, files: Vec<(String, Vec<u8>)>) -> (String, String) {
-    let job = Job {
-        script: format!("{START}{script}"),
-        files,
-        limit: Some(LIMIT),
-        ..Job::default()
-    };
-    let mut said = Vec::new();
-    let done = lab.run_for_output(&job, &mut said).unwrap();
-    (String::from_utf8_lossy(&said).into_owned(), done.log)
-}
-
 fn streams(test: &str, answer: &str, ask: &str) {
-    let lab = match Lab::find() {
-        Ok(lab) => lab,
-        Err(why) => return skip(test, &why),
-    };
-    let Some(sysroot) = xen(test) else {
+    let Some(xen) = XenLab::find(test) else {
         return;
     };
-    let dir = directory(test);
-    write(&dir, &[("streams.c", include_str!("xen_vsock_streams.c"))]);
-    let programs = [("streams.c", "talk"), ("streams.c", "streams-linux")];
-    let mut files = built(&dir, sysroot, programs, &[]);
+    let text = include_str!("xen_vsock_streams.c");
+    let mut files = vec![
+        xen.for_guests("talk", text, &["--vsock"]),
+        xen.for_dom0("streams-linux", text, &[]),
+    ];
     for (name, kind, words) in [
         ("answer", answer, "MUSLIN_VSOCK_NAME=answer -- answer 9"),
         ("ask", ask, "MUSLIN_VSOCK_PEERS=100=answer -- ask 100 9"),
@@ -176,7 +143,7 @@ fn streams(test: &str, answer: &str, ask: &str) {
     ] {
         files.push(config(name, kind, words));
     }
-    let (said, log) = run(&lab, STREAMS, files);
+    let (said, Done { log, .. }) = xen.run(format!("{START}{STREAMS}"), files, Vec::new());
     let parts = said.split_once("by Linux:\n").and_then(|(guests, rest)| {
         let (linux, three) = rest.split_once("three guests:\n")?;
         Some((guests, linux, three))
@@ -209,21 +176,20 @@ fn streams_between_virtual_machines_are_those_of_linux() {
 #[test]
 fn a_guest_cannot_shut_others_out() {
     let test = "xen_vsock_hostile";
-    let lab = match Lab::find() {
-        Ok(lab) => lab,
-        Err(why) => return skip(test, &why),
-    };
     if !Path::new("/usr/include/libxenvchan.h").exists() {
         return skip(test, "there is no libxenvchan.h (package libxen-dev)");
     }
-    let Some(sysroot) = xen(test) else {
+    let Some(xen) = XenLab::find(test) else {
         return;
     };
-    let dir = directory(test);
-    write(&dir, &[("keeper.c", include_str!("xen_channel_keeper.c"))]);
-    let talk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/xen/talk.c");
-    let programs = [(talk.to_str().unwrap(), "talk"), ("keeper.c", "keeper")];
-    let mut files = built(&dir, sysroot, programs, &["-lxenvchan", "-lxenevtchn"]);
+    let mut files = vec![
+        xen.for_guests("talk", TALK_TEXT, &["--vsock"]),
+        xen.for_dom0(
+            "keeper",
+            include_str!("xen_channel_keeper.c"),
+            &["-lxenvchan", "-lxenevtchn"],
+        ),
+    ];
     files.push(config(
         "server",
         "pv",
@@ -239,6 +205,6 @@ fn a_guest_cannot_shut_others_out() {
         "pv",
         "MUSLIN_VSOCK_NAME=orphan -- serve 8 1",
     ));
-    let (said, log) = run(&lab, HOSTILE, files);
-    assert_eq!(said, WITHSTOOD, "{log}");
+    let (said, done) = xen.run(format!("{START}{HOSTILE}"), files, Vec::new());
+    assert_eq!(said, WITHSTOOD, "{}", done.log);
 }
