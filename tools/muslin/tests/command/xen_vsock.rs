@@ -208,3 +208,42 @@ fn a_guest_cannot_shut_others_out() {
     let (said, done) = xen.run(format!("{START}{HOSTILE}"), files, Vec::new());
     assert_eq!(said, WITHSTOOD, "{}", done.log);
 }
+
+/// A guest to which another one comes until it has nothing left to be reached by.
+const MANY: &str = r#"
+start server
+until_said server listens
+start client
+until_said client 'exit status'
+until_said server 'exit status'
+for guest in client server; do tr -d '\r' <"$guest.log" | sed "s/^/$guest: /;s/guest [0-9]* gets/a guest gets/" | uniq; done
+"#;
+
+const NOTHING_LEFT: &str = "\
+client: many connected, then: Operation timed out
+client: connected again
+client: muslin: exit status 0
+server: listens
+server: muslin: a guest gets no channel at port 7 for now: this guest has no memory, grants or event channels left
+server: muslin: exit status 0
+";
+
+#[test]
+#[ignore = "takes half a minute: `make test-long` runs it"]
+fn a_guest_without_grants_left_says_so_and_goes_on() {
+    let Some(xen) = XenLab::find("xen_vsock_many") else {
+        return;
+    };
+    let text = include_str!("xen_vsock_many.c");
+    let files = vec![
+        xen.for_guests("talk", text, &["--vsock"]),
+        config("server", "pv", "MUSLIN_VSOCK_NAME=server -- serve 7"),
+        config(
+            "client",
+            "pv",
+            "MUSLIN_VSOCK_PEERS=100=server -- come 100 7",
+        ),
+    ];
+    let (said, done) = xen.run(format!("{START}{MANY}"), files, Vec::new());
+    assert_eq!(said, NOTHING_LEFT, "{}", done.log);
+}
