@@ -52,7 +52,8 @@ impl XenLab {
 
     fn compiled(&self, mut compiler: Command, name: &str, text: &str, words: &[&str]) -> File {
         let source = format!("{name}.c");
-        write(&self.dir, &[(&source, text)]);
+        let header = ("xen_vsock.h", include_str!("xen_vsock.h"));
+        write(&self.dir, &[(&source, text), header]);
         succeed(compiler.args(["-O2", &source, "-o", name]).args(words));
         self.file(name)
     }

@@ -7,18 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-struct sockaddr_vm {
-	sa_family_t svm_family;
-	unsigned short svm_reserved1;
-	unsigned svm_port, svm_cid;
-	unsigned char svm_flags, svm_zero[3];
-};
-#define ANY -1U
+#include "xen_vsock.h"
 
 static int wrong;
 

@@ -5,16 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-struct sockaddr_vm {
-	sa_family_t svm_family;
-	unsigned short svm_reserved1;
-	unsigned svm_port, svm_cid;
-	unsigned char svm_flags, svm_zero[3];
-};
-#define ANY -1U
+#include "xen_vsock.h"
 
 /* More than there can be, and how many are closed. */
 enum { MOST = 1100, SOME = 4 };

@@ -9,17 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "xen_vsock.h"
 
-struct sockaddr_vm {
-	sa_family_t svm_family;
-	unsigned short svm_reserved1;
-	unsigned svm_port, svm_cid;
-	unsigned char svm_flags, svm_zero[3];
-};
-#define ANY -1U
 #define WAIT_MS 20000
 
 static const char *who;
