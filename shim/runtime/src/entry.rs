@@ -63,6 +63,8 @@ pub fn begin_without_thread() {
 #[unsafe(no_mangle)]
 extern "C" fn __muslin_thread_exit() {
     own_stack::drop_own();
+    #[cfg(feature = "platform-linux")]
+    crate::stays::leave_frames(|_| true);
 }
 
 /// A thread came to malloc while it was inside malloc; musl calls it instead of waiting for ever.

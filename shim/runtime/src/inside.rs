@@ -63,6 +63,12 @@ extern "C" fn __muslin_leave_frames(target: usize) {
     let thread = Thread::current();
     // SAFETY: fields of this thread's own block.
     let (mark, cp_stack) = unsafe { (*thread.inside(), *thread.cp_stack()) };
+    #[cfg(feature = "platform-linux")]
+    if !own_stack::holds(target) {
+        crate::stays::leave_frames(|frame| {
+            own_stack::holds(frame) || AlternateStack::current().leaves(frame, target)
+        });
+    }
     if mark == 0 && cp_stack == 0 || own_stack::holds(target) {
         return;
     }

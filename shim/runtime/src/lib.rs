@@ -53,6 +53,9 @@ mod answer;
 mod boot;
 #[cfg(target_os = "none")]
 mod chain;
+#[cfg(all(target_os = "none", feature = "bare"))]
+#[path = "bare/clock.rs"]
+mod clock;
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(any(test, all(target_os = "none", feature = "bare")))]
@@ -169,6 +172,9 @@ mod sorted;
 #[cfg(all(target_os = "none", feature = "bare"))]
 #[path = "bare/start.rs"]
 mod start;
+#[cfg(all(target_os = "none", feature = "platform-linux"))]
+#[path = "linux/stays.rs"]
+mod stays;
 #[cfg(target_os = "none")]
 mod thread;
 #[cfg(all(target_os = "none", feature = "bare"))]

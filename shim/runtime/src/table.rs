@@ -85,6 +85,11 @@ macro_rules! bare_symbol {
             code = sym crate::missing::missing,
         );
     };
+    // Its code answers most questions itself, and hands the others to the handler.
+    (clock_gettime, $module:ident::$function:ident) => {
+        use crate::clock as clock_gettime;
+        bare_code_symbol!(clock_gettime);
+    };
     ($name:ident, $module:ident::$function:ident) => {
         mod $name {
             /// The code of this call's slot: the shared answer, with the handler in rax. There are many of
@@ -110,6 +115,14 @@ macro_rules! bare_symbol {
                 )
             }
         }
+        bare_code_symbol!($name);
+    };
+}
+
+/// The name by which slots know a code.
+#[cfg(all(target_os = "none", feature = "bare"))]
+macro_rules! bare_code_symbol {
+    ($name:ident) => {
         core::arch::global_asm!(
             ".globl __muslin_sys_{nr}",
             ".set __muslin_sys_{nr}, {code}",

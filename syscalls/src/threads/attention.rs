@@ -1,5 +1,6 @@
 //! What is to be done at the end of calls, if anything is: signals are delivered there.
 
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use muslin_abi::{SyscallArgs, SyscallResult};
@@ -48,6 +49,9 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// Where the word is that is 0 while no signals are to be delivered, for code that looks at it itself.
+    pub const DELIVERY_OFFSET: usize = offset_of!(Self, delivery);
+
     /// Nothing is done.
     pub const fn new() -> Self {
         Self {

@@ -56,13 +56,18 @@ muslin_syscalls::answer_stub! {
     reason = "only the stub above calls it, with two words"
 )]
 extern "C" fn answer(handler: HandlerFn, args: &SyscallArgs) -> isize {
-    let Some(context) = process::context() else {
-        console::fatal(&[b"muslin: a call came before the process was made"]);
-    };
+    let context = context();
     IS_INSIDE.store(true, Ordering::Relaxed);
     let answer = to_raw(handler(context, args));
     IS_INSIDE.store(false, Ordering::Relaxed);
     answer
+}
+
+/// What handlers are given.
+pub fn context() -> &'static Context<'static> {
+    process::context().unwrap_or_else(|| {
+        console::fatal(&[b"muslin: a call came before the process was made"]);
+    })
 }
 
 /// Does what is to be done at the end of a call; whether the call is made again.

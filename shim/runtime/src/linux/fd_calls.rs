@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize};
 use muslin_abi::args::to_raw;
 use muslin_abi::flags::{S_IFMT, S_IFSOCK};
 use muslin_abi::handler::{Call, REENTRANT};
+use muslin_abi::layout::{Mmsghdr, Msghdr, Pod};
 use muslin_abi::{Errno, SyscallResult, Sysno};
 
 use crate::chain::{self, Handler};
@@ -23,6 +24,7 @@ use crate::fd_table::{self, Entry, Held, World};
 use crate::fd_watch as watch;
 use crate::lead_waits;
 use crate::lock;
+use crate::mirror;
 use crate::register;
 use crate::restarts;
 
@@ -145,13 +147,38 @@ pub fn minted(fd: usize) -> Result<Option<Held>, Errno> {
 /// Calls of sockets: whoever has minted a socket answers them above.
 fn socket(call: &Call) -> SyscallResult {
     match minted(call.args[0])? {
-        None => next(call),
+        None => {
+            if may_pass_descriptors(call) {
+                mirror::show_at_once();
+            }
+            next(call)
+        }
         Some(file) if file.ops().mode & S_IFMT == S_IFSOCK => Err(Errno::EOPNOTSUPP),
         Some(_) => Err(Errno::ENOTSOCK),
     }
 }
 
+/// Whether another process may get descriptors by this call: a message has more than bytes.
+fn may_pass_descriptors(call: &Call) -> bool {
+    let is = |nr: Sysno| call.nr == nr.0 as usize;
+    let [_, messages, count, ..] = call.args;
+    let count = if is(Sysno::sendmsg) {
+        1
+    } else if is(Sysno::sendmmsg) {
+        count as u32 as usize
+    } else {
+        return false;
+    };
+    let mut headers = (0..count).map(|at| messages.wrapping_add(at * Mmsghdr::BYTES));
+    messages != 0
+        && headers.any(|header| {
+            // SAFETY: the program says that there are as many; a bad address is its own fault.
+            unsafe { (*(header as *const Msghdr)).msg_controllen != 0 }
+        })
+}
+
 fn fork(call: &Call) -> SyscallResult {
+    mirror::show_late();
     lock::while_none_is_held(|| next(call))
 }
 

@@ -259,12 +259,12 @@ pub fn fcntl(call: &Call) -> SyscallResult {
             let is_nonblocking = argument & O_NONBLOCK as usize != 0;
             file.is_nonblocking.store(is_nonblocking, Ordering::Relaxed);
             if argument & O_ASYNC as usize != 0 {
-                file.mirror.watch(true);
+                file.mirror.watch_by_signals();
             }
             Ok(done)
         }
         F_SETOWN | F_SETSIG => {
-            file.mirror.watch(true);
+            file.mirror.watch_by_signals();
             next(call)
         }
         _ => next(call),
@@ -294,7 +294,7 @@ pub fn ioctl(call: &Call) -> SyscallResult {
             Ok(done)
         }
         FIOASYNC => {
-            file.mirror.watch(true);
+            file.mirror.watch_by_signals();
             next(call)
         }
         _ => match file.ops().ioctl {

@@ -5,7 +5,7 @@
 //! (see `service`): it sees to what comes while the program does something else.
 
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
 use muslin_abi::flags::POLLIN;
 use muslin_abi::handler::Call;
@@ -16,14 +16,14 @@ use crate::chain;
 use crate::ending;
 use crate::fd_table::{self, File, World};
 use crate::kernel;
+use crate::mirror::looking;
 use crate::net_device;
 use crate::raw;
 use crate::service::{self, Pollfd};
+use crate::stays::FOLLOWERS;
 
 /// The thread pointer of the thread that moves frames where it waits; 0: none does.
 static LEADER: AtomicUsize = AtomicUsize::new(0);
-/// How many others wait.
-static FOLLOWERS: AtomicU32 = AtomicU32::new(0);
 /// The file that the leader sleeps for.
 static WANTED: AtomicPtr<File> = AtomicPtr::new(ptr::null_mut());
 /// An eventfd that ends its sleep.
@@ -47,18 +47,17 @@ pub fn begin(kick: i32) {
 
 /// Waits for something of the network that others have to move.
 pub fn follow<T>(wait: impl FnOnce() -> T) -> T {
-    FOLLOWERS.fetch_add(1, Ordering::SeqCst);
-    if LEADER.load(Ordering::SeqCst) == 0 {
-        service::attend();
-    }
-    let result = wait();
-    FOLLOWERS.fetch_sub(1, Ordering::SeqCst);
-    result
+    FOLLOWERS.during(|| {
+        if LEADER.load(Ordering::SeqCst) == 0 {
+            service::attend();
+        }
+        wait()
+    })
 }
 
 /// Whether somebody waits for what others have to move.
 pub fn has_followers() -> bool {
-    FOLLOWERS.load(Ordering::SeqCst) != 0
+    FOLLOWERS.are_any()
 }
 
 /// Waits as the thread that moves frames. `None`: others have to.
@@ -179,7 +178,12 @@ impl Sleep<'_> {
             0,
         ];
         // SAFETY: the structures are alive; the mask is the program's.
-        let raw = unsafe { chain::wait(self.call, Sysno::ppoll, &args) };
+        let wait = || unsafe { chain::wait(self.call, Sysno::ppoll, &args) };
+        let raw = if self.descriptors.is_empty() {
+            wait()
+        } else {
+            looking(wait)
+        };
         muslin_abi::args::from_raw(raw).map(|_| ())
     }
 }

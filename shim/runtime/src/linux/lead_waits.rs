@@ -11,9 +11,10 @@ use muslin_abi::{Errno, SyscallResult, Sysno};
 use crate::fd_calls::{next, wait_below};
 use crate::fd_table::{self, Entry, File};
 use crate::kernel;
-use crate::lead::{self, DESCRIPTORS_MAX, NOTHING, Sleep, follow};
+use crate::lead::{self, DESCRIPTORS_MAX, NOTHING, Sleep};
+use crate::mirror::looking;
 use crate::restarts;
-use crate::service::Pollfd;
+use crate::service::{self, Pollfd};
 
 /// The mask stays as it is.
 const SAME_MASK: [usize; 2] = [0; 2];
@@ -78,15 +79,22 @@ fn until_told(
         mask,
     };
     lead::lead(|| {
+        // What has come meanwhile is told together with what the kernel has.
+        service::look_here();
         // What is wrong with the call is found out before the wait.
-        let mut told = take();
+        let mut told = looking(&mut take);
         let mut is_over = false;
         while told == Ok(0) && !is_over {
             is_over = sleep.round()?;
-            told = take();
+            told = looking(&mut take);
         }
         told
     })
+}
+
+/// Waits as the kernel does, and others move frames.
+fn follow(call: &Call) -> SyscallResult {
+    lead::follow(|| looking(|| wait_below(call)))
 }
 
 /// When a wait of so many milliseconds is over; less than 0 is never.
@@ -121,7 +129,7 @@ fn end_of_time(place: usize, parts: u64) -> Option<u64> {
 
 /// `epoll_pwait2(epfd, events, maxevents, timeout, sigmask, …)`
 pub fn epoll_pwait2(call: &Call) -> SyscallResult {
-    follow(|| wait_below(call))
+    follow(call)
 }
 
 /// `epoll_wait(epfd, events, maxevents, timeout)`
@@ -139,7 +147,7 @@ fn epoll(call: &Call, mask: [usize; 2]) -> SyscallResult {
     let [set, events, max, timeout, ..] = call.args;
     let ends_at_ns = end_of_milliseconds(timeout);
     if ends_at_ns == NOW {
-        return next(call);
+        return looking(|| next(call));
     }
     let told = match fd_table::look_up(set as i32) {
         Entry::Host => {
@@ -153,7 +161,7 @@ fn epoll(call: &Call, mask: [usize; 2]) -> SyscallResult {
         }
         _ => None,
     };
-    told.unwrap_or_else(|| follow(|| wait_below(call)))
+    told.unwrap_or_else(|| follow(call))
 }
 
 /// `poll(fds, nfds, timeout)`
@@ -169,7 +177,7 @@ pub fn ppoll(call: &Call) -> SyscallResult {
 
 fn polled(call: &Call, ends_at_ns: Option<u64>, mask: [usize; 2]) -> SyscallResult {
     if ends_at_ns == Some(NOW) {
-        return next(call);
+        return looking(|| next(call));
     }
     let [fds, count, ..] = call.args;
     let mut own = [NOTHING; DESCRIPTORS_MAX];
@@ -185,7 +193,7 @@ fn polled(call: &Call, ends_at_ns: Option<u64>, mask: [usize; 2]) -> SyscallResu
         }
         _ => None,
     };
-    told.unwrap_or_else(|| follow(|| wait_below(call)))
+    told.unwrap_or_else(|| follow(call))
 }
 
 /// `select(nfds, readfds, writefds, exceptfds, timeout)`
@@ -209,7 +217,7 @@ type Set = [u64; NUMBERS / WORD_BITS];
 
 fn selected(call: &Call, ends_at_ns: Option<u64>, mask: [usize; 2]) -> SyscallResult {
     if ends_at_ns == Some(NOW) {
-        return next(call);
+        return looking(|| next(call));
     }
     let [end, places @ .., _, _] = call.args;
     let count = usize::try_from(end as i32).ok().filter(|&it| it <= NUMBERS);
@@ -237,7 +245,7 @@ fn selected(call: &Call, ends_at_ns: Option<u64>, mask: [usize; 2]) -> SyscallRe
         }
         _ => None,
     };
-    told.unwrap_or_else(|| follow(|| wait_below(call)))
+    told.unwrap_or_else(|| follow(call))
 }
 
 /// # Safety

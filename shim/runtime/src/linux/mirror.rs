@@ -10,14 +10,16 @@
 //! | POLLRDHUP, POLLHUP | it is shut down for reading, or altogether: for ever |
 //! | POLLERR | its peer has left it with a message unread, which Linux tells once |
 //!
-//! Only changes cost calls, and none while nobody has asked the kernel about the descriptor. POLLHUP of an
+//! Only changes cost calls, and none while nobody has asked the kernel about the descriptor. They are made late: when
+//! a thread looks at the kernel (see [`looking`]), so what came and went in between costs none. POLLHUP of an
 //! object that can be written and has nothing to read (a socket that was never connected) is not
 //! shown, as it may come to life. POLLPRI is not shown.
 //!
 //! Whoever comes while another thread is at it leaves the work to that one. Signals are held back
 //! meanwhile, so this lock is never a thread's own.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use muslin_abi::flags::{
     POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, SHUT_RD, SHUT_RDWR, SO_ERROR, SO_SNDBUF,
@@ -25,10 +27,11 @@ use muslin_abi::flags::{
 };
 use muslin_abi::{Errno, Sysno};
 
-use crate::fd_table::{self, File};
+use crate::fd_table::{self, File, World};
 use crate::hidden::{self, Address, HUBS_MAX, Sink};
 use crate::kernel;
 use crate::lock;
+use crate::stays::LOOKERS;
 
 const IN: u32 = POLLIN as u32;
 const OUT: u32 = POLLOUT as u32;
@@ -70,6 +73,48 @@ pub struct Mirror {
     sink: AtomicU64,
     /// Whether its send buffer is the smallest.
     is_small: AtomicBool,
+    /// It is among the late ones.
+    is_late: AtomicBool,
+    /// The next one of these.
+    next_late: AtomicPtr<Mirror>,
+}
+
+/// What has changed since it was shown, and maybe other mirrors. Mirrors are parts of files, which are never freed.
+static LATE: AtomicPtr<Mirror> = AtomicPtr::new(ptr::null_mut());
+
+/// Asks the kernel about descriptors, or waits there for some, once it shows what has changed.
+pub fn looking<T>(look: impl FnOnce() -> T) -> T {
+    // Of a copy of the process nobody here changes anything.
+    if fd_table::world(false) == World::Copy {
+        return look();
+    }
+    LOOKERS.during(|| {
+        show_late();
+        look()
+    })
+}
+
+/// Others than calls of this process may look at the kernel from now on: nothing is shown late any more.
+pub fn show_at_once() {
+    LOOKERS.stay_for_ever();
+    show_late();
+}
+
+/// Has the kernel show what has changed.
+pub fn show_late() {
+    if LATE.load(Ordering::SeqCst).is_null() {
+        return;
+    }
+    lock::without_signals(|| {
+        let mut next = LATE.swap(ptr::null_mut(), Ordering::SeqCst);
+        // SAFETY: null, or a mirror, and these are never freed.
+        while let Some(mirror) = unsafe { next.as_ref() } {
+            // Behind the next line it may be put elsewhere.
+            next = mirror.next_late.load(Ordering::Relaxed);
+            mirror.is_late.store(false, Ordering::SeqCst);
+            mirror.catch_up();
+        }
+    });
 }
 
 const FREE: u32 = 0;
@@ -78,7 +123,7 @@ const BUSY: u32 = 1;
 const MORE: u32 = 2;
 
 impl Mirror {
-    /// As of a file that has no descriptor yet.
+    /// As of a file that has no descriptor yet. It may still be among the late ones, from its life before.
     pub fn reset(&self) {
         self.wanted.store(OUT, Ordering::Relaxed);
         self.anew.store(0, Ordering::Relaxed);
@@ -121,9 +166,14 @@ impl Mirror {
 
     /// The object is ready for this; `anew` of it happened once more.
     pub fn set(&self, readiness: u32, anew: u32) {
-        self.wanted.store(shape(readiness), Ordering::SeqCst);
-        if anew & readiness & IN != 0 && self.has_edges.load(Ordering::Relaxed) {
-            self.anew.fetch_or(IN, Ordering::SeqCst);
+        let wanted = shape(readiness);
+        let before = self.wanted.swap(wanted, Ordering::SeqCst);
+        if self.has_edges.load(Ordering::Relaxed) {
+            // Room that was away is an edge, though nobody saw that it was.
+            let anew = anew & readiness & IN | wanted & !before & OUT;
+            if anew != 0 {
+                self.anew.fetch_or(anew, Ordering::SeqCst);
+            }
         }
         self.follow();
     }
@@ -138,20 +188,41 @@ impl Mirror {
         }
     }
 
+    /// The kernel is to send signals of it, whoever looks.
+    pub fn watch_by_signals(&self) {
+        show_at_once();
+        self.watch(true);
+    }
+
     fn is_behind(&self) -> bool {
         self.is_watched.load(Ordering::SeqCst)
             && (self.shown.load(Ordering::SeqCst) != self.wanted.load(Ordering::SeqCst)
                 || self.anew.load(Ordering::SeqCst) != 0)
     }
 
-    /// Has the kernel show what is wanted.
+    /// Has the kernel show what is wanted: now if somebody looks at it, else before somebody does.
     fn follow(&self) {
-        if self.state.load(Ordering::SeqCst) != FREE || self.is_behind() {
-            lock::without_signals(|| {
-                if self.try_own() {
-                    self.disown();
-                }
-            });
+        if self.state.load(Ordering::SeqCst) == FREE && !self.is_behind() {
+            return;
+        }
+        if !self.is_late.swap(true, Ordering::SeqCst) {
+            let me = ptr::from_ref(self).cast_mut();
+            let put = |first| {
+                self.next_late.store(first, Ordering::Relaxed);
+                Some(me)
+            };
+            let _first = LATE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, put);
+        }
+        // Who begins to look behind this finds it in the list.
+        if LOOKERS.are_any() {
+            show_late();
+        }
+    }
+
+    /// Does what there is to do, if nobody else does.
+    fn catch_up(&self) {
+        if self.try_own() {
+            self.disown();
         }
     }
 
@@ -228,6 +299,9 @@ impl Mirror {
         }
         if needs(OUT) {
             self.show_room(fd, wanted & OUT != 0)?;
+        } else if anew & wanted & OUT != 0 {
+            self.show_room(fd, false)?;
+            self.show_room(fd, true)?;
         }
         if wanted & !shown & ERR != 0 {
             self.raise_error(fd)?;

@@ -52,6 +52,8 @@ const STAND_BY_NS: u64 = 2_000_000;
 static ROUNDS: AtomicU32 = AtomicU32::new(0);
 /// When there is something to do, as whoever ran last was told.
 static DEADLINE_NS: AtomicU64 = AtomicU64::new(FOR_EVER_NS);
+/// When it ran last.
+static LAST_NS: AtomicU64 = AtomicU64::new(0);
 
 /// Whether this thread pointer is the service's.
 pub fn is_thread(thread_pointer: usize) -> bool {
@@ -122,6 +124,17 @@ pub fn run_here() {
     run();
 }
 
+/// Runs the service on a thread of the program that is about to wait, if it did not run just now: a look at a device is a
+/// call.
+pub fn look_here() {
+    const PAUSE_NS: u64 = 20_000;
+    let now_ns = kernel::now_ns();
+    let last_ns = LAST_NS.load(Ordering::Relaxed);
+    if now_ns.saturating_sub(last_ns) >= PAUSE_NS {
+        run_here();
+    }
+}
+
 /// Nobody else looks at the devices from now on: the thread does not only stand by.
 pub fn attend() {
     // It may have been kicked while it stood by, which woke nobody.
@@ -139,8 +152,10 @@ fn run() -> u64 {
     // SAFETY: it was stored as one.
     let run = unsafe { core::mem::transmute::<usize, ServiceFn>(run) };
     IS_RUN.locked(|| {
+        let now_ns = kernel::now_ns();
+        LAST_NS.store(now_ns, Ordering::Relaxed);
         // SAFETY: what it was started with.
-        let deadline_ns = unsafe { run(CONTEXT.load(Ordering::Acquire), kernel::now_ns()) };
+        let deadline_ns = unsafe { run(CONTEXT.load(Ordering::Acquire), now_ns) };
         DEADLINE_NS.store(deadline_ns, Ordering::Relaxed);
         deadline_ns
     })
