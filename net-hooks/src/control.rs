@@ -88,6 +88,9 @@ pub fn apply(bytes: &[u8], family: Family, to: &mut SendTo) -> Result<(), Errno>
             }
             (IPPROTO_IPV6, IPV6_HOPLIMIT) => to.hop_limit = optional(data)?.or(to.hop_limit),
             (IPPROTO_IPV6, IPV6_TCLASS) => to.traffic_class = optional(data)?.or(to.traffic_class),
+            (IPPROTO_UDP, UDP_SEGMENT) if data.len() == u16::BYTES => {
+                to.segment_bytes = Some(u16::from_bytes(data));
+            }
             (SOL_SOCKET | IPPROTO_IP | IPPROTO_IPV6 | IPPROTO_UDP, _) => return Err(Errno::EINVAL),
             _ => {}
         }

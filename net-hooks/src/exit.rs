@@ -3,7 +3,7 @@
 use muslin::{Context, SyscallArgs, SyscallResult, clock};
 use muslin_net_stack::{Family, Kind};
 
-use crate::options::Kept;
+use crate::kept::Kept;
 use crate::socket::Socket;
 use crate::{make, net};
 

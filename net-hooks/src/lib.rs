@@ -33,6 +33,7 @@ mod exit;
 mod failures;
 mod groups;
 mod interfaces;
+mod kept;
 mod make;
 mod missing;
 mod names;

@@ -9,11 +9,11 @@ use muslin_net_stack::{Family, Kind, SocketId};
 
 use crate::address;
 use crate::configure;
+use crate::kept::Kept;
 use crate::missing;
 use crate::names;
 use crate::net;
 use crate::netlink;
-use crate::options::Kept;
 use crate::socket::{self, SOCKETS, Socket};
 use crate::wait::{self, Patience};
 

@@ -10,7 +10,7 @@ use muslin::{Errno, Lock, clock, service};
 use muslin_net_stack::{Failure, Kind, ReceiveHow, Received, SendTo, SocketId, Stack};
 
 use crate::configure;
-use crate::options::Kept;
+use crate::kept::Kept;
 use crate::socket::Socket;
 
 /// Bytes that are copied at once; the longest datagram has less.
@@ -236,7 +236,12 @@ impl Net {
             return Err(Errno::EMSGSIZE);
         }
         let mut sent = 0;
-        let more = more || self.kept(socket.id)?.is_corked;
+        let kept = self.kept(socket.id)?;
+        let more = more || kept.is_corked;
+        let to = &SendTo {
+            segment_bytes: to.segment_bytes.or(kept.segment_bytes),
+            ..*to
+        };
         loop {
             let mut ahead = from.clone();
             let len = ahead.take(&mut self.bounce);

@@ -14,9 +14,9 @@ use muslin_net_stack::{Kind, SendTo};
 
 use crate::address;
 use crate::control;
+use crate::kept;
 use crate::names;
 use crate::netlink;
-use crate::options;
 use crate::socket::{self, Socket};
 use crate::wait::{self, Patience};
 
@@ -147,7 +147,7 @@ fn send(
         let result = wait::until(context, socket, POLLOUT, patience, |net| {
             let more = flags & MSG_MORE != 0;
             if more {
-                options::more_follows(net, socket)?;
+                kept::more_follows(net, socket)?;
             }
             net.send(socket, &mut input, &to, more)
         });

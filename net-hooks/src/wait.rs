@@ -6,8 +6,8 @@ use muslin::fd;
 use muslin::{Context, Errno, clock};
 use muslin_abi::flags::{MSG_DONTWAIT, O_NONBLOCK};
 
+use crate::kept::Kept;
 use crate::net::{self, Net};
-use crate::options::Kept;
 use crate::socket::Socket;
 
 /// How long a call may wait.

@@ -426,7 +426,8 @@ impl Stack for SmolStack {
             index: LO,
             name: "lo".into(),
             mac: [0; 6],
-            mtu_bytes: crate::links::LO_MTU as u32,
+            // As Linux tells it: one more than a packet can have.
+            mtu_bytes: crate::links::LO_MTU as u32 + 1,
             is_loopback: true,
             traffic: self.lo.traffic,
         };

@@ -30,6 +30,8 @@ const HEADER_BYTES: usize = 8;
 const OVERHEAD_BYTES: usize = 256;
 /// The largest message.
 const MESSAGE_MAX: usize = 65_535;
+/// The most datagrams of one call, as on Linux.
+const SEGMENTS_MAX: usize = 128;
 
 /// What is special about a socket of messages.
 #[derive(Default)]
@@ -391,18 +393,18 @@ impl SmolStack {
         } else {
             options.hop_limit.unwrap_or(ip::HOP_LIMIT)
         };
-        let mut packet = match kind {
-            Kind::Echo => echo(pieces, total, local_port, way.source, to)?,
-            Kind::Raw(protocol) => raw::packet(pieces, total, protocol, (way.source, to))?,
-            _ => udp(
-                pieces,
-                total,
-                (way.source, local_port),
-                (to, to_port),
-                way.link == LO,
-            )
-            .ok_or(Errno::ENOBUFS)?,
-        };
+        let segment = usize::from(how.segment_bytes.unwrap_or(0));
+        let is_cut = kind == Kind::Datagram && segment > 0;
+        if is_cut {
+            // Such a datagram is not taken apart once more.
+            let headers = ip::header_bytes(to) + HEADER_BYTES;
+            if headers + segment.min(total) > self.path_mtu(way.link, to) {
+                return Err(Errno::EMSGSIZE);
+            }
+            if total > segment * SEGMENTS_MAX {
+                return Err(Errno::EINVAL);
+            }
+        }
         let head = Head {
             from: way.source,
             to,
@@ -419,11 +421,35 @@ impl SmolStack {
             self.block_messages(name, way.link);
             return Err(Errno::EAGAIN);
         }
-        if is_for_many && way.link != LO && (way.cast == Cast::Broadcast || options.multicast_loop)
-        {
-            self.loop_back(way.link, &head, &packet);
+        let is_heard_here = is_for_many
+            && way.link != LO
+            && (way.cast == Cast::Broadcast || options.multicast_loop);
+        let each = if is_cut { segment } else { total.max(1) };
+        for start in (0..total.max(1)).step_by(each) {
+            let cut;
+            let (pieces, len) = if total > each {
+                cut = part(pieces, start, each)?;
+                (&cut[..], each.min(total - start))
+            } else {
+                (pieces, total)
+            };
+            let mut packet = match kind {
+                Kind::Echo => echo(pieces, len, local_port, way.source, to)?,
+                Kind::Raw(protocol) => raw::packet(pieces, len, protocol, (way.source, to))?,
+                _ => udp(
+                    pieces,
+                    len,
+                    (way.source, local_port),
+                    (to, to_port),
+                    way.link == LO,
+                )
+                .ok_or(Errno::ENOBUFS)?,
+            };
+            if is_heard_here {
+                self.loop_back(way.link, &head, &packet);
+            }
+            self.output_by(&way, &head, &mut packet);
         }
-        self.output_by(&way, &head, &mut packet);
         self.settle();
         Ok(total)
     }
@@ -534,6 +560,22 @@ pub(crate) fn udp(
         bytes[6..8].copy_from_slice(&sum.to_be_bytes());
     }
     Some(packet)
+}
+
+/// The pieces of so many bytes from a place on.
+fn part<'a>(pieces: &[&'a [u8]], start: usize, most: usize) -> Result<Vec<&'a [u8]>, Errno> {
+    let (mut skip, mut left) = (start, most);
+    let mut part = Vec::new();
+    let room = part.try_reserve_exact(pieces.len());
+    room.map_err(|_| Errno::ENOBUFS)?;
+    for piece in pieces {
+        let from = skip.min(piece.len());
+        let len = left.min(piece.len() - from);
+        skip -= from;
+        left -= len;
+        part.extend(piece.get(from..from + len));
+    }
+    Ok(part)
 }
 
 /// A request for an echo, with our identifier.

@@ -129,6 +129,14 @@ impl Socket {
         }
     }
 
+    /// Likewise, beside what is set on it.
+    pub fn connection_set(&mut self) -> Option<(&mut Connection, &Options)> {
+        match &mut self.body {
+            Body::Connected(connection) => Some((connection, &self.options)),
+            _ => None,
+        }
+    }
+
     /// Its descriptor was closed; it lives on for its peer.
     pub fn is_orphan(&self) -> bool {
         matches!(&self.body, Body::Connected(connection) if connection.orphaned_ns.is_some())
@@ -139,6 +147,11 @@ impl Slots<Socket> {
     /// The connection of a socket that has one.
     pub fn connection(&mut self, name: Name) -> Option<&mut Connection> {
         self.get_mut(name)?.connection()
+    }
+
+    /// Likewise, beside what is set on it.
+    pub fn connection_set(&mut self, name: Name) -> Option<(&mut Connection, &Options)> {
+        self.get_mut(name)?.connection_set()
     }
 }
 

@@ -52,6 +52,8 @@ pub struct SendTo {
     pub hop_limit: Option<u8>,
     /// The traffic class of this datagram.
     pub traffic_class: Option<u8>,
+    /// The bytes are many datagrams, of so many bytes each but for the last (`UDP_SEGMENT`); `None` and 0: they are one.
+    pub segment_bytes: Option<u16>,
 }
 
 /// How to receive.

@@ -321,6 +321,7 @@ numbers! {
         TCP_FASTOPEN = 23,
         TCP_NOTSENT_LOWAT = 25,
         UDP_CORK = 1,
+        UDP_SEGMENT = 103,
     }
     // ioctls of interfaces
     u32 {

@@ -360,14 +360,10 @@ impl SmolStack {
     /// The program read: a larger buffer where this one was too small, and a word to the peer.
     fn after_reading(&mut self, name: Name) {
         let now = self.now;
-        let Some(socket) = self.sockets.get_mut(name) else {
+        let Some((connection, options)) = self.sockets.connection_set(name) else {
             return;
         };
-        let options = socket.options;
-        let Some(connection) = socket.connection() else {
-            return;
-        };
-        let wish = connection.receive_wish(&options);
+        let wish = connection.receive_wish(options);
         let is_larger = connection.was_filled && connection.is_still();
         let rests = connection.rest_ns() < connection.armed_ns;
         if !is_larger && !rests && !connection.is_window_due() {

@@ -140,11 +140,7 @@ impl SmolStack {
     /// Sends the segment that a transfer made, which is in `scratch`.
     pub(super) fn emit(&mut self, name: Name) {
         let now = self.now;
-        let Some(socket) = self.sockets.get_mut(name) else {
-            return;
-        };
-        let options = socket.options;
-        let Some(connection) = socket.connection() else {
+        let Some((connection, options)) = self.sockets.connection_set(name) else {
             return;
         };
         let mss = connection.offer.mss.max(1);

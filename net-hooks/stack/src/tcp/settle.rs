@@ -28,11 +28,7 @@ impl SmolStack {
     /// transfer has something to say, if that is known.
     pub(super) fn settle_connection(&mut self, name: Name, mut says_ns: Option<u64>) {
         let now = self.now;
-        let Some(socket) = self.sockets.get_mut(name) else {
-            return;
-        };
-        let options = socket.options;
-        let Some(connection) = socket.connection() else {
+        let Some((connection, options)) = self.sockets.connection_set(name) else {
             return;
         };
         match connection.transfer.state() {
@@ -53,7 +49,7 @@ impl SmolStack {
         }
         if connection.is_short && connection.is_all_sent() {
             connection.is_short = false;
-            let bytes = connection.send_wish(&options, 0);
+            let bytes = connection.send_wish(options, 0);
             if connection.is_still() && bytes > connection.transfer.send_bytes() {
                 let receive_bytes = connection.transfer.receive_bytes();
                 let engine = &mut self.tcp.engine;
@@ -84,7 +80,7 @@ impl SmolStack {
         at = at
             .min(connection.flight.deadline())
             .min(connection.ask_ns())
-            .min(deadline_of_peer(connection, &options))
+            .min(deadline_of_peer(connection, options))
             .min(connection.rest_ns());
         at = if connection.is_blocked {
             // It is looked at when there is room.
@@ -104,11 +100,7 @@ impl SmolStack {
     /// A connection's timer is due.
     pub(crate) fn run_connection(&mut self, name: Name, at_ns: u64) {
         let now = self.now;
-        let Some(socket) = self.sockets.get_mut(name) else {
-            return;
-        };
-        let options = socket.options;
-        let Some(connection) = socket.connection() else {
+        let Some((connection, options)) = self.sockets.connection_set(name) else {
             return;
         };
         if connection.armed_ns != at_ns {
@@ -118,7 +110,7 @@ impl SmolStack {
         if connection.rest_ns() <= now {
             connection.rest(&mut self.tcp.engine, now, &mut self.scratch);
         }
-        if deadline_of_peer(connection, &options) <= now {
+        if deadline_of_peer(connection, options) <= now {
             let is_waiting_for_end =
                 connection.orphaned_ns.is_some() && connection.transfer.state() == State::FinWait2;
             if is_waiting_for_end {

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use muslin_abi::Errno;
 use muslin_abi::flags::{POLLERR, POLLIN, POLLOUT};
 
-use super::world::{A, B, SECOND, World, receive, receive_all, send};
+use super::world::{A, B, SECOND, World, byte_at, receive, receive_all, send};
 use crate::ip;
 use crate::options::Setting;
 use crate::smol::SmolStack;
@@ -436,4 +436,47 @@ fn listeners_of_one_port_take_turns_by_flow() {
         let count = stack.info(listener).unwrap().receive_queue;
         assert!((10..60).contains(&count), "{count}");
     }
+}
+
+#[test]
+fn one_call_sends_many_datagrams() {
+    let mut world = World::new(1);
+    world.greet();
+    let taker = world.hosts[1].socket(Family::V4, Kind::Datagram).unwrap();
+    world.hosts[1].bind(taker, SocketAddr::new(B, 7)).unwrap();
+    let giver = world.hosts[0].socket(Family::V4, Kind::Datagram).unwrap();
+    let give = |world: &mut World, pieces: &[&[u8]], segment: u16| {
+        let how = SendTo {
+            to: Some(SocketAddr::new(B, 7)),
+            segment_bytes: Some(segment),
+            ..SendTo::default()
+        };
+        world.hosts[0].send(giver, pieces, &how, false)
+    };
+    let bytes: Vec<u8> = (0..5000).map(|place| byte_at(1, place)).collect();
+    let pieces = [&bytes[..999], &[], &bytes[999..2000], &bytes[2000..]];
+    assert_eq!(give(&mut world, &pieces, 1472), Ok(5000));
+    world.run(SECOND);
+    let mut got = Vec::new();
+    for len in [1472, 1472, 1472, 584] {
+        let datagram = receive(&mut world.hosts[1], taker).unwrap();
+        assert_eq!(datagram.len(), len);
+        got.extend(datagram);
+    }
+    assert_eq!(got, bytes);
+    // None is taken apart again: of those that need not be cut either.
+    assert_eq!(give(&mut world, &pieces, 1473), Err(Errno::EMSGSIZE));
+    assert_eq!(give(&mut world, &[&bytes[..1400]], 9000), Ok(1400));
+    assert_eq!(
+        give(&mut world, &[&bytes[..1500]], 9000),
+        Err(Errno::EMSGSIZE)
+    );
+    assert_eq!(give(&mut world, &[&bytes[..129]], 1), Err(Errno::EINVAL));
+    assert_eq!(give(&mut world, &[], 10), Ok(0));
+    assert_eq!(give(&mut world, &[&bytes], 0), Ok(5000));
+    world.run(SECOND);
+    for len in [1400, 0, 5000] {
+        assert_eq!(receive(&mut world.hosts[1], taker).unwrap().len(), len);
+    }
+    assert_eq!(receive(&mut world.hosts[1], taker), Err(Errno::EAGAIN));
 }

@@ -542,6 +542,25 @@ fn a_user_timeout_ends_it() {
 }
 
 #[test]
+fn a_peer_that_reads_nothing_bounds_what_is_written() {
+    let mut stack = SmolStack::new([1; 16]);
+    let listener = stack.socket(Family::V4, Kind::Stream).unwrap();
+    stack.listen(listener, 5).unwrap();
+    let port = stack.local(listener).unwrap().port();
+    let client = stack.socket(Family::V4, Kind::Stream).unwrap();
+    let to = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    assert_eq!(stack.connect(client, to), Err(Errno::EINPROGRESS));
+    let mut written = 0;
+    for now in 1..10_000 {
+        stack.poll(now * 1_000_000);
+        while let Ok(len) = send(&mut stack, client, &[1; 1000]) {
+            written += len;
+        }
+    }
+    assert!((135 * 1024..=136 * 1024).contains(&written), "{written}");
+}
+
+#[test]
 fn the_loopback_and_both_families() {
     let mut stack = SmolStack::new([1; 16]);
     for (family, bound, to) in [

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use muslin_abi::Errno;
-use muslin_net_stack::{Setting, Shutdown, Stack};
+use muslin_net_stack::{Setting, Shutdown, SocketId, Stack};
 use rustix::net::sockopt;
 
 use crate::guest::{Guest, HOST, bytes_at, take};
@@ -33,6 +33,18 @@ fn a_guest_has_what_others_lease() {
     assert!(gateways.iter().any(IpAddr::is_ipv6), "{gateways:?}");
 }
 
+/// Sends all of the bytes, as there is room.
+fn give_all(guest: &mut Guest, socket: SocketId, bytes: &[u8]) {
+    let mut sent = 0;
+    guest.until("all is sent", |stack| {
+        let rest = &bytes[sent..];
+        if let Ok(len) = stack.send(socket, &[rest], &Default::default(), false) {
+            sent += len;
+        }
+        sent == bytes.len()
+    });
+}
+
 #[test]
 fn much_goes_both_ways_and_each_way_ends_for_itself() {
     const BYTES: usize = 12 << 20;
@@ -46,15 +58,7 @@ fn much_goes_both_ways_and_each_way_ends_for_itself() {
     });
     let mut guest = Guest::new();
     let socket = guest.connect(to);
-    let up = bytes_at(1, BYTES);
-    let mut sent = 0;
-    guest.until("all is sent", |stack| {
-        let rest = &up[sent..];
-        if let Ok(len) = stack.send(socket, &[rest], &Default::default(), false) {
-            sent += len;
-        }
-        sent == BYTES
-    });
+    give_all(&mut guest, socket, &bytes_at(1, BYTES));
     guest.stack.shutdown(socket, Shutdown::Write).unwrap();
     let mut down = Vec::new();
     guest.until("all is received", |stack| match take(stack, socket) {
@@ -183,14 +187,7 @@ fn what_a_guest_has_sent_arrives_though_it_ends() {
     let mut guest = Guest::new();
     let socket = guest.connect(to);
     let all = bytes_at(0, BYTES);
-    let mut sent = 0;
-    guest.until("all is sent", |stack| {
-        let rest = &all[sent..];
-        if let Ok(len) = stack.send(socket, &[rest], &Default::default(), false) {
-            sent += len;
-        }
-        sent == BYTES
-    });
+    give_all(&mut guest, socket, &all);
     guest.stack.close(socket);
     guest.until("all is acknowledged", |stack| stack.unfinished() == 0);
     guest.end();
@@ -214,14 +211,9 @@ fn what_a_guest_has_sent_arrives_though_it_did_not_read() {
     let mut guest = Guest::new();
     let socket = guest.connect(to);
     let all = bytes_at(0, BYTES);
-    let mut sent = 0;
-    guest.until("all is sent", |stack| {
-        let rest = &all[sent..];
-        if let Ok(len) = stack.send(socket, &[rest], &Default::default(), false) {
-            sent += len;
-        }
-        let is_acknowledged = stack.info(socket).unwrap().send_queue == 0;
-        sent == BYTES && is_acknowledged
+    give_all(&mut guest, socket, &all);
+    guest.until("all is acknowledged", |stack| {
+        stack.info(socket).unwrap().send_queue == 0
     });
     guest.until("its peer has written", |_| told.try_recv().is_ok());
     guest.end();
