@@ -351,7 +351,13 @@ fn mtu_to(net: &Net, peer: IpAddr) -> u32 {
     let is_own = net.stack.addresses().iter().any(|it| it.address == peer);
     let is_near = is_own || peer.is_loopback();
     let of = links.iter().filter(|link| link.is_loopback == is_near);
-    of.map(|link| link.mtu_bytes).min().unwrap_or(1500)
+    let mtu = of.map(|link| link.mtu_bytes).min().unwrap_or(1500);
+    // In IPv4 the header counts, and there the loopback's is more than the field can say.
+    if peer.is_ipv4() {
+        mtu.min(u16::MAX.into())
+    } else {
+        mtu
+    }
 }
 
 /// `struct tcp_info`, as far as the stack tells.
