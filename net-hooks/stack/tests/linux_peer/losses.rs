@@ -198,7 +198,9 @@ fn use_congestion(socket: &impl AsRawFd) {
             CONGESTION.len() as u32,
         )
     };
-    assert_eq!(answer, 0, "Linux has no {CONGESTION:?} here");
+    if answer != 0 {
+        println!("Linux has no CUBIC here: it sends as it is set up to");
+    }
 }
 
 /// Linux takes a transfer.
