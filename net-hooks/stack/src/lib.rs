@@ -17,7 +17,8 @@
 //! # Differs from Linux
 //!
 //! TCP: no urgent data, no ECN. Acknowledgements wait 10 ms. A lost tail is probed three times before
-//! the timer runs out, also while something else is missing. Congestion: NewReno's window, not CUBIC; a
+//! the timer runs out, also while something else is missing; where that repairs it, the window stays as
+//! it is. Congestion: NewReno's window, not CUBIC; a
 //! timeout that was for nothing is not taken back. A connection that began with a cookie has
 //! neither ranges nor timestamps nor larger windows. Path MTU: routers are heard, but IPv4 packets
 //! may be taken apart on their way. A buffer holds at most 4 MiB; it begins with 8 KiB (4 KiB to
