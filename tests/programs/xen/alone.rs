@@ -34,7 +34,7 @@ impl Group {
 /// The core.
 const CORE: &[&str] = &["alone-lua", "alone-sqlite"];
 
-/// The least memory that `xl` builds a virtual machine with.
+/// What a guest gets at the least: besides what it has on Solo5, a PV guest keeps page tables of all, and both have rings.
 const MIB_MIN: u32 = 18;
 
 /// How many runs of a program there are, the first ones.
