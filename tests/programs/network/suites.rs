@@ -1,5 +1,5 @@
 //! The own tests of crates that are about sockets and readiness, in a network of their own: over Linux's stack with
-//! stock musl, and then over Muslin's. What fails there alone is in `net-suites.txt`, as rust_tests.rs reads it.
+//! stock musl, and then over Muslin's. What fails there alone is in the group's list, as rust_tests.rs reads it.
 
 use std::fs;
 use std::process::Command;
@@ -13,54 +13,94 @@ use crate::start::without_reports;
 
 use super::place::{Place, Test, World};
 
-/// The recipe, and the list.
-const NAME: &str = "net-suites";
-
-/// Memory of a guest, in MiB: threads take it in the end.
-const MEMORY_MIB: u32 = 512;
-
-/// Images, and words that choose those of their tests that are about sockets.
-const IMAGES: &[(&str, &[&str])] = &[
-    ("async-io", &[]),
-    ("mio", &[]),
-    (
-        "nix",
-        &[
-            "test_epoll",
-            "test_net",
-            "test_poll",
-            "test_select",
-            "test_sendfile",
-            "test_socket",
-            "test_sockopt",
-        ],
-    ),
-    ("polling", &[]),
-    ("quinn-udp", &[]),
-    ("quinn-udp-inside", &[]),
-];
-
-/// The tests.
-pub fn trials() -> Vec<Trial> {
-    let test = Test {
-        programs: &[NAME],
-        peers: &[NAME],
-        is_long: false,
-        body: suites,
-    };
-    test.trials_of(&[World::Spt, World::Linux], "suites")
+/// Images of one recipe.
+struct Group {
+    /// The recipe, and the list in the directory above.
+    name: &'static str,
+    /// Images, and words that choose those of their tests that are about sockets.
+    images: &'static [(&'static str, &'static [&'static str])],
+    /// Memory of a guest, in MiB: threads take it in the end, and some tests much for their bytes.
+    memory_mib: u32,
 }
 
-fn suites(place: &Place) -> Step<()> {
+/// What is about sockets and readiness itself.
+const NET: Group = Group {
+    name: "net-suites",
+    images: &[
+        ("async-io", &[]),
+        ("mio", &[]),
+        (
+            "nix",
+            &[
+                "test_epoll",
+                "test_net",
+                "test_poll",
+                "test_select",
+                "test_sendfile",
+                "test_socket",
+                "test_sockopt",
+            ],
+        ),
+        ("polling", &[]),
+        ("quinn-udp", &[]),
+        ("quinn-udp-inside", &[]),
+    ],
+    memory_mib: 512,
+};
+
+/// Servers and clients above that.
+const SERVERS: Group = Group {
+    name: "server-suites",
+    images: &[
+        ("async-std", &["addr::", "tcp::", "udp::", "uds::"]),
+        ("hyper-util", &[]),
+        ("hyper-util-inside", &[]),
+        ("socket2-inside", &[]),
+        // Those of its promptness look at the time.
+        (
+            "tiny_http",
+            &[
+                "input_tests",
+                "network",
+                "buffering",
+                "simple_test",
+                "unblock_test",
+                "unix_test",
+            ],
+        ),
+    ],
+    memory_mib: 1024,
+};
+
+/// The tests; the servers' crates take minutes to be compiled.
+pub fn trials() -> Vec<Trial> {
+    let net = Test {
+        programs: &[NET.name],
+        peers: &[NET.name],
+        is_long: false,
+        body: |place| suites(place, &NET),
+    };
+    let servers = Test {
+        programs: &[SERVERS.name],
+        peers: &[SERVERS.name],
+        is_long: true,
+        body: |place| suites(place, &SERVERS),
+    };
+    let mut all = net.trials_of(&[World::Spt, World::Linux], "suites");
+    all.extend(servers.trials_of(&[World::Spt, World::Linux], "server_suites"));
+    all
+}
+
+fn suites(place: &Place, group: &Group) -> Step<()> {
     // Groups are joined on the interface to which their addresses lead.
     let mut route = place.tool("ip")?;
     route.args(["route", "add", "default", "dev", "tap7"]);
     place.succeed(route)?;
-    let path = repository().join(format!("tests/programs/{NAME}.txt"));
+    let path = repository().join(format!("tests/programs/{}.txt", group.name));
     let text = fs::read_to_string(&path).map_err(|why| Failure::io("reading", &path, &why))?;
     let mut complaints = String::new();
-    for (image, words) in IMAGES {
-        if let Err(complaint) = suite(place, &text, image, words)? {
+    for (image, words) in group.images {
+        if let Err(complaint) = suite(place, group, &text, image, words)? {
             complaints += &complaint;
         }
     }
@@ -71,14 +111,20 @@ fn suites(place: &Place) -> Step<()> {
 }
 
 /// What is to be said against an image.
-fn suite(place: &Place, text: &str, image: &str, words: &[&str]) -> Step<Result<(), String>> {
+fn suite(
+    place: &Place,
+    group: &Group,
+    text: &str,
+    image: &str,
+    words: &[&str],
+) -> Step<Result<(), String>> {
     let here = format!("{image}:{}", place.world.name());
     let known = Known::of(text, &[image, &here]);
     let root = place.directory(image, &[("tmp/empty", b"")])?;
     let mut arguments = vec!["--test-threads=1"];
     arguments.extend(words);
 
-    let mut stock = place.peer(NAME, image)?;
+    let mut stock = place.peer(group.name, image)?;
     stock.args(&arguments).current_dir(&root);
     let stock = counts(place, stock)?;
 
@@ -90,8 +136,8 @@ fn suite(place: &Place, text: &str, image: &str, words: &[&str]) -> Step<Result<
             .flat_map(|test| ["--skip", test.as_str()]),
     );
     let mut ours = match place.world {
-        World::Spt => place.guest_in(MEMORY_MIB, &place.image(NAME, image)?, &root),
-        _ => place.program(NAME, image, &root)?,
+        World::Spt => place.guest_in(group.memory_mib, &place.image(group.name, image)?, &root),
+        _ => place.program(group.name, image, &root)?,
     };
     ours.args(&arguments);
     if !known.endless.is_empty() {
@@ -103,7 +149,7 @@ fn suite(place: &Place, text: &str, image: &str, words: &[&str]) -> Step<Result<
         place.world.name(),
         known.reasons()
     );
-    Ok(verdict(&known, &stock, &ours, NAME).map_err(|why| format!("{image}: {why}")))
+    Ok(verdict(&known, &stock, &ours, group.name).map_err(|why| format!("{image}: {why}")))
 }
 
 /// What a run of an image said of its tests.
