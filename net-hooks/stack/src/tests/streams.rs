@@ -160,11 +160,11 @@ fn what_is_lost_is_sent_again_soon() {
     let at = |place: usize| runs[place].0;
     // A timeout is 200 ms, and doubles. Few wait for it: what is lost is seen by what arrives, and else by probes.
     assert!(
-        at(500) < SECOND / 20 && at(900) < SECOND / 10 && at(999) < 2 * SECOND,
+        at(500) < SECOND / 20 && at(900) < SECOND / 20 && at(999) < SECOND,
         "{:?}",
         [runs[500], runs[900], runs[999]]
     );
-    assert!(runs.iter().all(|&(_, all)| all < 2 * SECOND), "{runs:?}");
+    assert!(runs.iter().all(|&(_, all)| all < SECOND), "{runs:?}");
 }
 
 #[test]
