@@ -58,7 +58,8 @@ impl NetDevice {
     /// Takes a frame that has come; its length in bytes.
     ///
     /// # Errors
-    /// `EAGAIN` none is there · `EINVAL` `frame` is shorter than the header and the MTU · `EIO`.
+    /// `EAGAIN` none is there · `EINVAL` `frame` is shorter than the header and the MTU · `EIO` · `ENODEV` the device is gone
+    /// for good.
     pub fn receive(&self, frame: &mut [u8]) -> Result<usize, Errno> {
         // SAFETY: a slice that is ours alone.
         from_raw(unsafe { ffi::muslin_net_receive(self.index, frame.as_mut_ptr(), frame.len()) })
@@ -67,7 +68,7 @@ impl NetDevice {
     /// Sends a frame.
     ///
     /// # Errors
-    /// `EAGAIN` the device takes no more now · `EINVAL` it is too long or has no header · `EIO`.
+    /// `EAGAIN` the device takes no more now · `EINVAL` it is too long or has no header · `EIO` · `ENODEV` as above.
     pub fn send(&self, frame: &[u8]) -> Result<(), Errno> {
         // SAFETY: a slice that is alive.
         from_raw(unsafe { ffi::muslin_net_send(self.index, frame.as_ptr(), frame.len()) })

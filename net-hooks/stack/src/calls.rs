@@ -89,7 +89,7 @@ impl SmolStack {
     }
 
     fn has_link(&self, link: u32) -> bool {
-        link == LO || self.link_numbers().contains(&link)
+        link == LO || self.port(link).is_some_and(|port| !port.is_gone)
     }
 
     /// Puts one setting into the options of a socket.
@@ -432,6 +432,7 @@ impl Stack for SmolStack {
             traffic: self.lo.traffic,
         };
         let others = self.link_numbers().zip(&self.links);
+        let others = others.filter(|(_, port)| !port.is_gone);
         core::iter::once(lo)
             .chain(others.map(|(index, port)| LinkInfo {
                 index,
@@ -447,7 +448,10 @@ impl Stack for SmolStack {
     fn set_automatic(&mut self, link: u32, automatic: Automatic) -> Result<(), Errno> {
         let now = self.now;
         let xid = self.secret.number() as u32;
-        let port = self.port_mut(link).ok_or(Errno::ENODEV)?;
+        let port = self
+            .port_mut(link)
+            .filter(|port| !port.is_gone)
+            .ok_or(Errno::ENODEV)?;
         port.automatic = automatic;
         port.dhcp.set(automatic.dhcpv4, now, xid);
         port.slaac.set(automatic.slaac, now);

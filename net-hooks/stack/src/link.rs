@@ -22,13 +22,14 @@ pub trait Link {
     /// Takes the next frame that arrived. A frame that is longer than `frame` is cut.
     ///
     /// # Errors
-    /// `EAGAIN` none is there; any other: the device is broken, and is asked again later.
+    /// `EAGAIN` none is there; `ENODEV` the device is gone for good, and its addresses and routes go with it; any
+    /// other: the device is broken, and is asked again later.
     fn receive(&mut self, frame: &mut [u8]) -> Result<usize, Errno>;
 
     /// Hands a frame to the device.
     ///
     /// # Errors
-    /// `EAGAIN` it takes no more now: the stack keeps the frame and tries again; any other: the
+    /// `EAGAIN` it takes no more now: the stack keeps the frame and tries again; `ENODEV` as above; any other: the
     /// frame is lost, as on a wire.
     fn send(&mut self, frame: &[u8]) -> Result<(), Errno>;
 }

@@ -31,6 +31,8 @@ pub(crate) struct Port {
     pub mtu: usize,
     /// Frames have something in front: see [`offload`].
     pub has_offload: bool,
+    /// The device is not there any more, and never will be.
+    pub is_gone: bool,
     queue: VecDeque<Vec<u8>>,
     pub traffic: Traffic,
     pub automatic: Automatic,
@@ -45,6 +47,7 @@ impl Port {
             mac: device.mac(),
             mtu: usize::from(device.mtu_bytes().max(68)),
             has_offload: device.has_offload(),
+            is_gone: false,
             queue: VecDeque::new(),
             traffic: Traffic::default(),
             automatic: Automatic::default(),
@@ -68,8 +71,9 @@ impl Port {
         let len = match self.device.receive(frame) {
             Ok(len) => len.min(frame.len()),
             Err(Errno::EAGAIN) => return None,
-            Err(_) => {
+            Err(errno) => {
                 self.traffic.received_errors += 1;
+                self.is_gone |= errno == Errno::ENODEV;
                 return None;
             }
         };
@@ -97,8 +101,9 @@ impl Port {
             match self.device.send(frame) {
                 Ok(()) => return self.count_sent(frame.len()),
                 Err(Errno::EAGAIN) => {}
-                Err(_) => {
+                Err(errno) => {
                     self.traffic.sent_errors += 1;
+                    self.is_gone |= errno == Errno::ENODEV;
                     return;
                 }
             }
@@ -125,7 +130,10 @@ impl Port {
                     self.count_sent(len);
                 }
                 Err(Errno::EAGAIN) => return,
-                Err(_) => self.traffic.sent_errors += 1,
+                Err(errno) => {
+                    self.traffic.sent_errors += 1;
+                    self.is_gone |= errno == Errno::ENODEV;
+                }
             }
             self.queue.pop_front();
         }

@@ -5,21 +5,24 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
+use crate::dhcp::Dhcp;
 use crate::duplicates::Trials;
 use crate::gateway::Gateway;
 use crate::icmp::ErrorLimit;
 use crate::link::Link;
 use crate::links::{Loopback, Port};
 use crate::neighbours::Neighbours;
-use crate::network::{Address, AddressSource};
+use crate::network::{Address, AddressSource, Automatic};
 use crate::offload;
 use crate::packet::Packet;
 use crate::path::Paths;
 use crate::ports::Ports;
 use crate::reassembly::Reassembly;
 use crate::secret::Secret;
+use crate::slaac::Slaac;
 use crate::slots::{Name, Slots};
 use crate::socket::{Body, Socket};
+use crate::stack::Stack;
 use crate::tcp::Tcp;
 use crate::timers::{Timer, Timers};
 use crate::topology::{LO, Topology};
@@ -246,6 +249,9 @@ impl SmolStack {
         for index in 0..self.links.len() {
             self.links[index].flush();
             self.receive(index);
+            if self.links[index].is_gone {
+                self.lose(index);
+            }
         }
         while let Some((at_ns, timer)) = self.timers.due(self.now) {
             match timer {
@@ -280,6 +286,25 @@ impl SmolStack {
         }
         self.frame = frame;
         self.drive_waiting();
+    }
+
+    /// A link whose device is gone has no addresses, and no routes lead over it.
+    fn lose(&mut self, index: usize) {
+        let number = LO + 1 + index as u32;
+        let port = &mut self.links[index];
+        port.automatic = Automatic::default();
+        port.dhcp = Dhcp::default();
+        port.slaac = Slaac::default();
+        self.topology.routes.retain(|route| route.link != number);
+        let addresses = self.topology.addresses.iter();
+        let own: Vec<IpAddr> = addresses
+            .filter(|own| own.link == number)
+            .map(|own| own.address)
+            .collect();
+        for address in own {
+            // It was there just now.
+            let _ = self.remove_address(number, address);
+        }
     }
 
     /// When [`SmolStack::run`] has something to do.

@@ -22,6 +22,8 @@ pub enum Role {
     Listening {
         /// How many have, and wait to be asked in.
         waiting: usize,
+        /// Connections that were, and got no descriptor.
+        returned: VecDeque<Entry>,
     },
     /// It is on its way to another guest.
     Coming {
@@ -197,7 +199,10 @@ impl Entry {
         error
             | match &self.role {
                 Role::Fresh => POLLOUT | POLLHUP,
-                Role::Listening { waiting: 0 } => 0,
+                Role::Listening {
+                    waiting: 0,
+                    returned,
+                } if returned.is_empty() => 0,
                 Role::Listening { .. } => POLLIN,
                 Role::Coming { .. } => 0,
                 Role::Open(open) => open.readiness(),
@@ -220,7 +225,7 @@ impl Entry {
     pub fn go_on(&mut self, channels: &dyn Channels, now_ns: u64, is_thorough: bool) -> bool {
         match &mut self.role {
             Role::Fresh | Role::Shut | Role::Over => false,
-            Role::Listening { waiting } => {
+            Role::Listening { waiting, .. } => {
                 let Some(local) = self.local else {
                     return false;
                 };

@@ -44,7 +44,14 @@ pub fn socket(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         connect_timeout_ns: CONNECT_NS,
         buffer_bytes: BUFFER_BYTES,
     };
-    give_descriptor(Entry::new(Role::Fresh, settings), flags)
+    let id = keep(Entry::new(Role::Fresh, settings))?;
+    give_descriptor(id, flags).inspect_err(|_| {
+        // Nobody could close it later.
+        let _ = sockets::with(|sockets| {
+            sockets.leave(id);
+            Ok(())
+        });
+    })
 }
 
 /// `accept(sockfd, addr, addrlen)`
@@ -73,9 +80,13 @@ fn accept_with(context: &Context<'_>, args: &SyscallArgs, flags: u32) -> Syscall
     let accepted = wait::until(context, id, POLLIN, deadline, |entry, channels| {
         // Somebody may have come just now.
         entry.go_on(channels, 0, false);
-        let (Role::Listening { waiting }, Some(local)) = (&mut entry.role, entry.local) else {
+        let (Role::Listening { waiting, returned }, Some(local)) = (&mut entry.role, entry.local)
+        else {
             return Err(Errno::EINVAL);
         };
+        if let Some(accepted) = returned.pop_front() {
+            return Ok(accepted);
+        }
         let (guest, channel) = match channels.accept(local.port) {
             Err(Errno::EAGAIN) => {
                 entry.take_error()?;
@@ -94,12 +105,18 @@ fn accept_with(context: &Context<'_>, args: &SyscallArgs, flags: u32) -> Syscall
     // Channels have no number at the client's end: any will do that no other connection has.
     let port = sockets::with(|sockets| Ok(sockets.free_port()))?;
     if let Some(peer) = &mut accepted.peer {
-        peer.port = port;
+        if peer.port == 0 {
+            peer.port = port;
+        }
         if args.addr(1) != 0 {
             peer.give(args.addr(1), args.addr(2))?;
         }
     }
-    give_descriptor(accepted, flags)
+    let id = keep(accepted)?;
+    give_descriptor(id, flags).inspect_err(|_| {
+        // Whoever asks next may have a descriptor for it.
+        let _ = sockets::with(|sockets| sockets.put_back(listener.id, id));
+    })
 }
 
 /// `socketpair(domain, …)`: pairs are within a guest only.
@@ -121,20 +138,16 @@ fn descriptor_flags(flags: u32) -> Result<u32, Errno> {
     Ok(flags | O_RDWR)
 }
 
-fn give_descriptor(entry: Entry, flags: u32) -> SyscallResult {
-    let readiness = entry.readiness();
-    let id: Id = sockets::with(|sockets| {
+fn keep(entry: Entry) -> Result<Id, Errno> {
+    sockets::with(|sockets| {
         sockets.channels.own_number()?;
         sockets.add(entry)
-    })?;
-    let minted = KIND.mint(Arc::new(Socket { id }), flags, readiness);
-    let (fd, file) = minted.inspect_err(|_| {
-        // Nobody could close it later.
-        let _ = sockets::with(|sockets| {
-            sockets.leave(id);
-            Ok(())
-        });
-    })?;
+    })
+}
+
+fn give_descriptor(id: Id, flags: u32) -> SyscallResult {
+    let readiness = sockets::with_one(id, |entry, _| Ok(entry.readiness()))?;
+    let (fd, file) = KIND.mint(Arc::new(Socket { id }), flags, readiness)?;
     sockets::with(|sockets| sockets.enter(id, Arc::new(file)))?;
     sockets::begin()?;
     Ok(fd as usize)

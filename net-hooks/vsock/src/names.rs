@@ -1,5 +1,7 @@
 //! bind, listen, shutdown, getsockname, getpeername.
 
+use alloc::collections::VecDeque;
+
 use muslin::{Context, Errno, SyscallArgs, SyscallResult};
 use muslin_abi::flags::{SHUT_RD, SHUT_RDWR, SHUT_WR};
 
@@ -61,7 +63,10 @@ pub fn listen(context: &Context<'_>, args: &SyscallArgs) -> SyscallResult {
         }
         let [bytes, ..] = entry.settings.buffer_bytes;
         channels.listen(local.port, bytes as usize, wanted)?;
-        entry.role = Role::Listening { waiting: 0 };
+        entry.role = Role::Listening {
+            waiting: 0,
+            returned: VecDeque::new(),
+        };
         peers::publish(channels);
         Ok(())
     })?;

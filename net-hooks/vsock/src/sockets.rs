@@ -221,6 +221,24 @@ impl Sockets {
         }
     }
 
+    /// A connection that gets no descriptor waits again at the socket where it came, for whoever asks next.
+    ///
+    /// # Errors
+    /// `EBADF` that is closed, and so is the connection · `EINVAL` it listens no more · `ENOBUFS`.
+    pub fn put_back(&mut self, listener: Id, id: Id) -> Result<(), Errno> {
+        self.place(id)?;
+        let place = self.places.get_mut(id.index).and_then(Option::take);
+        let entry = place.ok_or(Errno::EBADF)?.entry;
+        let listener = self.place(listener)?;
+        let Role::Listening { returned, .. } = &mut listener.entry.role else {
+            return Err(Errno::EINVAL);
+        };
+        returned.try_reserve(1).map_err(|_| Errno::ENOBUFS)?;
+        returned.push_front(entry);
+        listener.tell(true);
+        Ok(())
+    }
+
     /// The program is over: closes all that it has open.
     pub fn leave_all(&mut self) {
         for index in 0..self.places.len() {

@@ -254,11 +254,11 @@ pub trait NetDevice: Sync {
     /// Takes a frame that has come; its length in bytes. `frame` has room for the longest.
     ///
     /// # Errors
-    /// `EAGAIN` none is there · `EINVAL` not enough room · `EIO`.
+    /// `EAGAIN` none is there · `EINVAL` not enough room · `EIO` · `ENODEV` it is gone for good.
     fn receive(&self, frame: &mut [u8]) -> Result<usize, Errno>;
     /// Sends a frame.
     ///
     /// # Errors
-    /// `EAGAIN` the device takes no more now · `EINVAL` too long, or without a header · `EIO`.
+    /// `EAGAIN` the device takes no more now · `EINVAL` too long, or without a header · `EIO` · `ENODEV` it is gone for good.
     fn send(&self, frame: &[u8]) -> Result<(), Errno>;
 }

@@ -15,20 +15,20 @@ use muslin_platform::BlockDevice;
 use crate::shared::{self, Shared};
 use crate::turn::Turn;
 use crate::{console, xenbus};
-use disk::{Disk, Pages, Trouble};
+use disk::{Disk, Trouble};
 use pools::Pools;
 
 /// Disks that are looked for.
 const DISKS_MAX: usize = 4;
 /// The first disk's number, `xvda`, and from one to the next.
-const FIRST_NUMBER: u64 = 202 << 8;
-const NUMBER_STEP: u64 = 16;
+pub const FIRST_NUMBER: u64 = 202 << 8;
+/// See [`FIRST_NUMBER`].
+pub const NUMBER_STEP: u64 = 16;
 
 /// A disk's place.
 #[derive(Debug)]
 pub struct Place {
     name: &'static str,
-    pages: &'static Pages,
     found: Turn<Found>,
 }
 
@@ -46,15 +46,12 @@ enum Found {
     Disk(Disk),
 }
 
-static PLACES: [Place; DISKS_MAX] = {
-    static PAGES: [Pages; DISKS_MAX] = [const { Pages::new() }; DISKS_MAX];
-    [
-        Place::new("xvda", &PAGES[0]),
-        Place::new("xvdb", &PAGES[1]),
-        Place::new("xvdc", &PAGES[2]),
-        Place::new("xvdd", &PAGES[3]),
-    ]
-};
+static PLACES: [Place; DISKS_MAX] = [
+    Place::new("xvda"),
+    Place::new("xvdb"),
+    Place::new("xvdc"),
+    Place::new("xvdd"),
+];
 
 static POOLS: Pools = Pools::new();
 
@@ -69,10 +66,9 @@ pub fn device(index: usize) -> Option<(&'static str, &'static dyn BlockDevice)> 
 }
 
 impl Place {
-    const fn new(name: &'static str, pages: &'static Pages) -> Self {
+    const fn new(name: &'static str) -> Self {
         Self {
             name,
-            pages,
             found: Turn::new(Found::Unknown),
         }
     }
@@ -89,8 +85,7 @@ impl Place {
         let found = self.found.get();
         if matches!(found, Found::Unknown) {
             let number = FIRST_NUMBER + number as u64 * NUMBER_STEP;
-            *found = match shared::with(|shared| Disk::connect(shared, &POOLS, self.pages, number))
-            {
+            *found = match shared::with(|shared| Disk::connect(shared, &POOLS, number)) {
                 Ok(disk) => Found::Disk(disk),
                 Err(errno) => {
                     if !matches!(errno, Errno::ENODEV) {

@@ -31,6 +31,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod abi;
+mod attached;
 mod blkfront;
 mod clock;
 mod console;

@@ -1,7 +1,7 @@
 //! Networks of another guest: what the library OS sees of them. How frames move is in `device`.
 //!
 //! A device is connected when something is first done with it: so it is known whether its frames leave work to
-//! the other side. A back end that breaks the rules loses the device: every call then says `EIO`.
+//! the other side. A back end that breaks the rules loses the device: every call then says `ENODEV`.
 
 mod device;
 mod offload;
@@ -114,7 +114,7 @@ impl Place {
         }
         match found {
             Found::Net(net) => Ok(net.is_offloaded),
-            _ => Err(Errno::EIO),
+            _ => Err(Errno::ENODEV),
         }
     }
 
@@ -127,7 +127,7 @@ impl Place {
         shared::with(|shared| {
             let found = self.found.get();
             let Found::Net(net) = found else {
-                return Err(Errno::EIO);
+                return Err(Errno::ENODEV);
             };
             match work(net, shared) {
                 Ok(done) => done,
@@ -136,7 +136,7 @@ impl Place {
                     let mac = net.mac;
                     *found = Found::Lost(mac);
                     self.complain(broken.name());
-                    Err(Errno::EIO)
+                    Err(Errno::ENODEV)
                 }
             }
         })

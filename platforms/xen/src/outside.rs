@@ -12,7 +12,7 @@ use muslin_platform::Outside;
 
 use crate::shared::{self, Door};
 use crate::xenstore::{ALONE, Bell, Store, decimal};
-use crate::{console, host};
+use crate::{attached, console, host};
 
 /// Where requests are.
 const SHUTDOWN: &str = "control/shutdown";
@@ -105,6 +105,7 @@ fn begin(store: &mut Store<Door>) -> Result<(), Errno> {
         // Nobody relies on it.
         let _ = store.write(ALONE, &[name], value);
     }
+    store.watch(&[attached::DEVICES])?;
     store.watch(&[SHUTDOWN])?;
     store.watch(&[TARGET])
 }
@@ -117,6 +118,7 @@ impl Below {
                 return Ok(None);
             }
             self.look_at_target(&mut shared.store);
+            attached::look(&mut shared.store, is_first, say);
             request(&mut shared.store).map(Some)
         });
         // Nothing has changed, or nobody can be asked.

@@ -1,5 +1,6 @@
 //! What this guest has with others: its store, its grants, and pages for them.
 
+use alloc::alloc::{Layout, alloc_zeroed};
 use core::cell::UnsafeCell;
 
 use muslin_abi::Errno;
@@ -28,6 +29,18 @@ impl Page {
     /// A page of zeros.
     pub const fn new() -> Self {
         Self(UnsafeCell::new([0; PAGE_BYTES]))
+    }
+
+    /// Pages of zeros, for good.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn several<const COUNT: usize>() -> Result<&'static [Self; COUNT], Errno> {
+        const { assert!(COUNT > 0) };
+        // SAFETY: the layout has a size. What is aligned to pages comes from the memory as it is.
+        let start = unsafe { alloc_zeroed(Layout::new::<[Self; COUNT]>()) };
+        // SAFETY: zeros are such pages; nobody else has them, and they are never given back.
+        unsafe { start.cast::<[Self; COUNT]>().as_ref() }.ok_or(Errno::ENOMEM)
     }
 
     /// Its address.
@@ -85,21 +98,12 @@ impl Shared {
         let port = ring.port;
         events::watch(port)?;
         let mut frames = [0; TABLE_PAGES];
-        let mut setup = gnttab_setup_table {
-            dom: DOMID_SELF,
-            nr_frames: TABLE_PAGES as u32,
-            status: GNTST_okay,
-            frame_list: __guest_handle_xen_pfn_t {
-                p: frames.as_mut_ptr(),
-            },
-        };
-        // SAFETY: the operation's argument, with room for as many frames as are asked for.
-        unsafe { grant_table(GNTTABOP_setup_table, core::slice::from_mut(&mut setup)) }?;
-        if setup.status != GNTST_okay {
-            // It is not allowed as many.
-            return Err(Errno::ENOSPC);
+        // It may not be allowed as many.
+        let mut pages = TABLE_PAGES;
+        while pages > 0 && !table(&mut frames[..pages])? {
+            pages -= 1;
         }
-        for (index, (page, frame)) in TABLE.iter().zip(frames).enumerate() {
+        for (index, (page, &frame)) in TABLE.iter().zip(&frames[..pages]).enumerate() {
             // SAFETY: nobody uses these pages but the table.
             unsafe { host::machine().place_grants(page.pointer() as usize, index, frame) };
         }
@@ -107,7 +111,7 @@ impl Shared {
         unsafe {
             Ok(Self {
                 store: Store::new(ring.address as *mut u8, Door(port)),
-                grants: Grants::new(TABLE[0].pointer(), TABLE_PAGES),
+                grants: Grants::new(TABLE[0].pointer(), pages),
             })
         }
     }
@@ -128,6 +132,21 @@ impl Shared {
     pub fn end_grant(&mut self, grant: Grant) -> Result<(), Errno> {
         self.grants.end(grant)
     }
+}
+
+/// Asks for the table, with as many frames; whether it is allowed.
+fn table(frames: &mut [u64]) -> Result<bool, Errno> {
+    let mut setup = gnttab_setup_table {
+        dom: DOMID_SELF,
+        nr_frames: frames.len() as u32,
+        status: GNTST_okay,
+        frame_list: __guest_handle_xen_pfn_t {
+            p: frames.as_mut_ptr(),
+        },
+    };
+    // SAFETY: the operation's argument, with room for as many frames as are asked for.
+    unsafe { grant_table(GNTTABOP_setup_table, core::slice::from_mut(&mut setup)) }?;
+    Ok(setup.status == GNTST_okay)
 }
 
 impl Guest for Shared {

@@ -56,6 +56,8 @@ pub(crate) struct Cable {
     pub too_big: usize,
     /// How many frames may be on their way to each end before the device is full.
     pub room: usize,
+    /// The device of this end is gone.
+    pub gone: Option<usize>,
 }
 
 impl Cable {
@@ -70,6 +72,7 @@ impl Cable {
             narrow: None,
             too_big: 0,
             room: usize::MAX,
+            gone: None,
         }))
     }
 
@@ -80,6 +83,9 @@ impl Cable {
     }
 
     fn send(&mut self, end: usize, frame: &[u8]) -> Result<(), Errno> {
+        if self.gone == Some(end) {
+            return Err(Errno::ENODEV);
+        }
         if self.frames[1 - end].len() >= self.room {
             return Err(Errno::EAGAIN);
         }
@@ -113,6 +119,9 @@ impl Cable {
     }
 
     fn receive(&mut self, end: usize, frame: &mut [u8]) -> Result<usize, Errno> {
+        if self.gone == Some(end) {
+            return Err(Errno::ENODEV);
+        }
         let queue = &mut self.frames[end];
         let (place, _) = queue
             .iter()

@@ -112,6 +112,56 @@ fn an_address_that_goes_takes_its_connections_along() {
 }
 
 #[test]
+fn a_device_that_goes_takes_its_addresses_and_connections_along() {
+    let mut world = World::new(4);
+    let listener = world.listen(80, 5);
+    let (client, _) = world.connect(listener);
+    let stack = &mut world.hosts[0];
+    let bound = stack.socket(Family::V4, Kind::Datagram).unwrap();
+    stack.bind(bound, SocketAddr::new(A, 9)).unwrap();
+    let everywhere = Route {
+        destination: v4(0, 0, 0, 0),
+        prefix_bits: 0,
+        gateway: Some(B),
+        link: 2,
+        metric: 0,
+    };
+    stack.add_route(everywhere).unwrap();
+    let automatic = Automatic {
+        dhcpv4: true,
+        slaac: true,
+    };
+    stack.set_automatic(2, automatic).unwrap();
+    world.cable.lock().unwrap().gone = Some(0);
+    world.run(SECOND);
+    let stack = &mut world.hosts[0];
+    assert_eq!(receive(stack, client), Err(Errno::ECONNABORTED));
+    let fresh = stack.socket(Family::V4, Kind::Datagram).unwrap();
+    for far in [B, v4(8, 8, 8, 8)] {
+        let to = |to| SendTo {
+            to: Some(SocketAddr::new(to, 80)),
+            ..SendTo::default()
+        };
+        let sent = stack.send(fresh, &[b"x"], &to(far), false);
+        assert_eq!(sent, Err(Errno::ENETUNREACH));
+        let stream = stack.socket(Family::V4, Kind::Stream).unwrap();
+        let answer = stack.connect(stream, SocketAddr::new(far, 80));
+        assert_eq!(answer, Err(Errno::ENETUNREACH));
+        // As Linux, for a socket with an address that nobody has.
+        let sent = stack.send(bound, &[b"x"], &to(far), false);
+        assert_eq!(sent, Err(Errno::EINVAL));
+    }
+    assert!(stack.addresses().iter().all(|own| own.link == LO));
+    assert_eq!(stack.links().len(), 1);
+    assert_eq!(stack.set_automatic(2, automatic), Err(Errno::ENODEV));
+    assert_eq!(stack.add_route(everywhere), Err(Errno::ENODEV));
+    let address = address(2, A, 24);
+    assert_eq!(stack.add_address(address), Err(Errno::ENODEV));
+    // Nothing is due for ever.
+    assert!(stack.deadline() > world.now);
+}
+
+#[test]
 fn neighbours_are_learnt_and_found_again() {
     let mut world = World::new(3);
     let listener = world.listen(80, 5);

@@ -36,24 +36,6 @@ const GRANTS: usize = POOL + 2;
 const LET_GO_NS_MAX: u64 = 5_000_000_000;
 const LET_GO_STEP_NS: u64 = 50_000_000;
 
-/// Pages that a disk shares with its back end.
-#[derive(Debug)]
-pub struct Pages {
-    ring: Page,
-    /// The list of a request's pages that do not fit into it.
-    list: Page,
-}
-
-impl Pages {
-    /// Pages of zeros.
-    pub const fn new() -> Self {
-        Self {
-            ring: Page::new(),
-            list: Page::new(),
-        }
-    }
-}
-
 /// A request of any kind, without holes that what is left in memory would show through. What stands in some
 /// places depends on the operation: for [`abi::BLKIF_OP_INDIRECT`] it is what `count` says, `handle` is the
 /// number of pages, and the handle is in `rest` with the grant of their list; for
@@ -143,7 +125,6 @@ impl Disk {
     pub fn connect(
         guest: &mut impl Guest,
         pools: &'static Pools,
-        pages: &'static Pages,
         number: u64,
     ) -> Result<Self, Errno> {
         let front = Front::find(guest.store(), "vbd", number).map_err(|errno| match errno {
@@ -152,7 +133,7 @@ impl Disk {
         })?;
         let mut taken = Taken::new();
         let pool = pools.of(front.domain)?;
-        let disk = Self::agree(guest, front, pool, pages, number as u16, &mut taken);
+        let disk = Self::agree(guest, front, pool, number as u16, &mut taken);
         disk.inspect_err(|_| {
             // It shall not hold what was granted.
             let _ = front.enter(guest.store(), State::CLOSED);
@@ -164,15 +145,16 @@ impl Disk {
         guest: &mut impl Guest,
         front: Front,
         pool: Pool,
-        pages: &'static Pages,
         handle: u16,
         taken: &mut Taken<GRANTS>,
     ) -> Result<Self, Errno> {
         front.wait_for(guest, State::INIT_WAIT)?;
+        // The list is of a request's pages that do not fit into it.
+        let [ring_page, list] = Page::several()?;
         // SAFETY: the page is this ring's.
-        let ring = unsafe { Ring::new(pages.ring.pointer()) };
-        let ring_grant = taken.grant(guest, front.domain, &pages.ring, false)?;
-        let list_grant = taken.grant(guest, front.domain, &pages.list, true)?;
+        let ring = unsafe { Ring::new(ring_page.pointer()) };
+        let ring_grant = taken.grant(guest, front.domain, ring_page, false)?;
+        let list_grant = taken.grant(guest, front.domain, list, true)?;
         let mut grants = [ring_grant; POOL];
         for (grant, page) in grants.iter_mut().zip(pool.pages) {
             *grant = taken.grant(guest, front.domain, page, false)?;
@@ -205,7 +187,7 @@ impl Disk {
             handle,
             pool,
             pages: grants,
-            list: pages.list.pointer(),
+            list: list.pointer(),
             list_grant,
             capacity_bytes: capacity_bytes.ok_or(Errno::EPROTO)? & !(sector_bytes - 1),
             sector_bytes: sector_bytes as usize,

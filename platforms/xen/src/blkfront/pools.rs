@@ -1,7 +1,6 @@
 //! The pages of transfers. Disks of one guest's back ends share them, as one transfer is under way at a time; back
 //! ends of other guests have others: what is granted to one, another must not see, nor take away.
 
-use alloc::alloc::{Layout, alloc_zeroed};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use muslin_abi::Errno;
@@ -38,8 +37,6 @@ impl Pool {
 /// Those of all guests. There are as many places as disks, and a guest's disks share one.
 #[derive(Debug)]
 pub struct Pools {
-    /// Most guests have their disks from one other: its pages need no memory that may not be there.
-    first: Transfer,
     pages: Turn<[Option<(u16, &'static Transfer)>; DISKS_MAX]>,
     are_lost: [AtomicBool; DISKS_MAX],
 }
@@ -48,7 +45,6 @@ impl Pools {
     /// Nobody uses any.
     pub const fn new() -> Self {
         Self {
-            first: [const { Page::new() }; POOL],
             pages: Turn::new([None; DISKS_MAX]),
             are_lost: [const { AtomicBool::new(false) }; DISKS_MAX],
         }
@@ -60,24 +56,15 @@ impl Pools {
     /// `ENOMEM`.
     pub fn of(&'static self, domain: u16) -> Result<Pool, Errno> {
         let places = self.pages.get().iter_mut().zip(&self.are_lost);
-        for (at, (place, is_lost)) in places.enumerate() {
+        for (place, is_lost) in places {
             let pages = match *place {
                 Some((whose, pages)) if whose == domain => pages,
                 Some(_) => continue,
-                None if at == 0 => &self.first,
-                None => more()?,
+                None => Page::several()?,
             };
             *place = Some((domain, pages));
             return Ok(Pool { pages, is_lost });
         }
         Err(Errno::ENOMEM)
     }
-}
-
-fn more() -> Result<&'static Transfer, Errno> {
-    let layout = Layout::new::<Transfer>();
-    // SAFETY: the layout has a size. What is aligned to pages comes from the memory as it is.
-    let start = unsafe { alloc_zeroed(layout) }.cast::<Transfer>();
-    // SAFETY: zeros are such pages; nobody else has them, and they are never given back.
-    unsafe { start.as_ref() }.ok_or(Errno::ENOMEM)
 }

@@ -9,7 +9,7 @@ use core::cell::{Cell, RefCell};
 
 use muslin_abi::Errno;
 
-use super::disk::{Disk, Pages, Trouble, UNIT_BYTES};
+use super::disk::{Disk, Trouble, UNIT_BYTES};
 use super::pools::{POOL, Pools};
 use crate::PAGE_BYTES;
 use crate::hostile::Numbers;
@@ -39,10 +39,6 @@ const RING_SIZE: u32 = 32;
 
 fn pools() -> &'static Pools {
     Box::leak(Box::new(Pools::new()))
-}
-
-fn pages() -> &'static Pages {
-    Box::leak(Box::new(Pages::new()))
 }
 
 /// A back end with a disk in memory.
@@ -136,7 +132,7 @@ fn honest(tree: &[(&str, &str)]) -> (World<'static>, Rc<RefCell<Back>>, Result<D
     let back = Rc::new(RefCell::new(Back::new()));
     let serving = back.clone();
     let mut world = World::new(tree, move |beside| serving.borrow_mut().serve(beside));
-    let disk = Disk::connect(&mut world, pools(), pages(), NUMBER);
+    let disk = Disk::connect(&mut world, pools(), NUMBER);
     (world, back, disk)
 }
 
@@ -308,7 +304,7 @@ fn a_disk_that_does_not_come_to_work_is_named_and_leaves_nothing() {
                 }
             }
         });
-        let found = Disk::connect(&mut world, pools(), pages(), NUMBER);
+        let found = Disk::connect(&mut world, pools(), NUMBER);
         assert_eq!(found.unwrap_err(), errno, "{state} {next}");
         let beside = world.beside.borrow();
         assert_eq!(beside.granted.len(), beside.grants_back);
@@ -318,7 +314,7 @@ fn a_disk_that_does_not_come_to_work_is_named_and_leaves_nothing() {
     for denied in ["ring-ref", "event-channel", "protocol", "state"] {
         let mut world = World::new(TREE, |_| {});
         world.beside.borrow_mut().denied = Some(denied);
-        let found = Disk::connect(&mut world, pools(), pages(), NUMBER);
+        let found = Disk::connect(&mut world, pools(), NUMBER);
         assert_eq!(found.unwrap_err(), Errno::EACCES, "{denied}");
         let beside = world.beside.borrow();
         assert_eq!(beside.granted.len(), beside.grants_back);
@@ -327,7 +323,7 @@ fn a_disk_that_does_not_come_to_work_is_named_and_leaves_nothing() {
     for grants_max in [0, 1, 2, POOL + 1] {
         let mut world = World::new(TREE, |_| {});
         world.beside.borrow_mut().grants_max = grants_max;
-        let found = Disk::connect(&mut world, pools(), pages(), NUMBER);
+        let found = Disk::connect(&mut world, pools(), NUMBER);
         assert_eq!(found.unwrap_err(), Errno::ENOSPC);
         assert_eq!(world.beside.borrow().grants_back, grants_max);
     }
@@ -354,7 +350,7 @@ fn a_back_end_that_goes_away_ends_what_waits_for_it() {
                 }
             }
         });
-        let mut disk = Disk::connect(&mut world, pools(), pages(), NUMBER).unwrap();
+        let mut disk = Disk::connect(&mut world, pools(), NUMBER).unwrap();
         assert_eq!(disk.write(&mut world, 0, &[1; 512]), Ok(()));
         is_going.set(true);
         let gone = disk.write(&mut world, 0, &[1; 512]);
@@ -388,7 +384,7 @@ fn a_back_end_that_holds_pages_has_none_of_another_guests_disk() {
             }
         });
         world.beside.borrow_mut().holds = Some(3);
-        let disk = Disk::connect(&mut world, pools, pages(), NUMBER).unwrap();
+        let disk = Disk::connect(&mut world, pools, NUMBER).unwrap();
         disks.push((world, disk));
     }
     // What is written to one is in no page that the other guest has.
@@ -426,13 +422,13 @@ fn a_back_end_that_holds_pages_has_none_of_another_guests_disk() {
     let tree = with(&[("device/vbd/51712/backend-id", "3")]);
     let mut back = Back::new();
     let mut world = World::new(&tree, move |beside| back.serve(beside));
-    let late = Disk::connect(&mut world, pools, pages(), NUMBER).unwrap();
+    let late = Disk::connect(&mut world, pools, NUMBER).unwrap();
     assert_eq!(late.check(), Err(Errno::EIO));
 }
 
 #[test]
 fn a_hostile_back_end_is_found_out_or_harmless() {
-    let (pools, pages) = (pools(), pages());
+    let pools = pools();
     let mut found_out = [0; 3];
     for seed in 1..3000 {
         let mut back = Back::new();
@@ -471,7 +467,7 @@ fn a_hostile_back_end_is_found_out_or_harmless() {
                 beside.write("/back/state", value % 9);
             }
         });
-        let Ok(mut disk) = Disk::connect(&mut world, pools, pages, NUMBER) else {
+        let Ok(mut disk) = Disk::connect(&mut world, pools, NUMBER) else {
             continue;
         };
         for _ in 0..20 {

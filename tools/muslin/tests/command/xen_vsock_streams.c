@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include "xen_vsock.h"
@@ -257,6 +258,36 @@ static void gone_answers(int fd)
 	close(kept);
 }
 
+/* Who comes while there is no descriptor left waits on. */
+static void full_answers(int listener)
+{
+	struct rlimit before, none;
+	int fd = dup(0);
+
+	readiness(listener, "somebody comes", POLLIN, WAIT_MS);
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = before;
+	none.rlim_cur = fd;
+	close(fd);
+	if (setrlimit(RLIMIT_NOFILE, &none) != 0)
+		die("setrlimit");
+	fd = accept(listener, NULL, NULL);
+	printf("answer: no descriptor: %s\n", fd < 0 && errno == EMFILE ? "EMFILE" : "wrong");
+	readiness(listener, "still there", POLLIN, 0);
+	setrlimit(RLIMIT_NOFILE, &before);
+	fd = accept(listener, NULL, NULL);
+	put(fd, "x");
+	close(fd);
+}
+
+static void full_asks(void)
+{
+	int fd = come();
+
+	get(fd, "asked in late", 1, 0);
+	close(fd);
+}
+
 static const struct {
 	const char *name;
 	void (*asks)(int), (*answers)(int);
@@ -299,6 +330,8 @@ static int answer(unsigned port, int guests, int has_rounds)
 		rounds[i].answers(fd);
 		close(fd);
 	}
+	if (has_rounds)
+		full_answers(listener);
 	/* None of them is served before all are there. */
 	int fds[AT_ONCE * 8];
 	for (int i = 0; i < AT_ONCE * guests; i++)
@@ -323,8 +356,10 @@ static int ask(int has_rounds)
 		rounds[i].asks(fd);
 		close(fd);
 	}
-	if (has_rounds)
+	if (has_rounds) {
+		full_asks();
 		tell("where nobody listens", attempt(0, peer_port + 1));
+	}
 	for (int i = 0; i < AT_ONCE; i++) {
 		/* The other side may not listen yet. */
 		for (int tries = 0; (ready[i].fd = attempt(SOCK_NONBLOCK, peer_port)) < 0; tries++) {
