@@ -195,6 +195,7 @@ pub const ALWAYS_IN_PV: &[&str] = &[
     "signal_stack",
     "stack_overflow",
     "standard_streams",
+    "stdio",
     "tcp",
     "udp",
 ];

@@ -6,6 +6,7 @@ mod faults;
 mod hostile;
 mod http;
 mod servers;
+mod vsock;
 
 use std::fs;
 use std::path::Path;
@@ -50,6 +51,7 @@ pub fn trials() -> Vec<Trial> {
     all.extend(disks::trials());
     all.extend(faults::trials());
     all.extend(hostile::trials());
+    all.extend(vsock::trials());
     all
 }
 
