@@ -98,12 +98,9 @@ impl Shared {
         let port = ring.port;
         events::watch(port)?;
         let mut frames = [0; TABLE_PAGES];
-        // It may not be allowed as many.
-        let mut pages = TABLE_PAGES;
-        while pages > 0 && !table(&mut frames[..pages])? {
-            pages -= 1;
-        }
-        for (index, (page, &frame)) in TABLE.iter().zip(&frames[..pages]).enumerate() {
+        // One that is not allowed as many grants nothing, which whoever finds a device is told.
+        let pages = if table(&mut frames)? { TABLE_PAGES } else { 0 };
+        for (index, (page, frame)) in TABLE.iter().zip(frames).take(pages).enumerate() {
             // SAFETY: nobody uses these pages but the table.
             unsafe { host::machine().place_grants(page.pointer() as usize, index, frame) };
         }

@@ -14,6 +14,8 @@ static void look(void)
 	int disk = open("/dev/xvda", O_RDWR), fd = socket(AF_INET, SOCK_DGRAM, 0);
 	char sector[512];
 
+	/* A device that is of no use is found out now. */
+	usleep(50000);
 	to.sin_addr.s_addr = inet_addr("10.0.0.1");
 	if (disk < 0)
 		printf("disk: %s\n", strerror(errno));

@@ -60,7 +60,6 @@ const SCRIPT: &str = r#"
     done
     xl unpause denied
     told denied
-    # Enough for a disk, and not for a network, which finds that out in the middle.
     echo 'max_grant_frames = 1' >>grants.cfg
     made grants
     xl unpause grants
@@ -83,8 +82,9 @@ disk: No such file or directory
 network: Network unreachable
 muslin: exit status 0
 grants:
+muslin: the disk xvda is lost: this guest has no grants or channels left
 muslin: the network device vif0 is lost: this guest has no grants or channels left
-disk: read it
+disk: No such file or directory
 network: Network unreachable
 muslin: exit status 0
 gone:
