@@ -249,9 +249,6 @@ impl SmolStack {
         for index in 0..self.links.len() {
             self.links[index].flush();
             self.receive(index);
-            if self.links[index].is_gone {
-                self.lose(index);
-            }
         }
         while let Some((at_ns, timer)) = self.timers.due(self.now) {
             match timer {
@@ -265,6 +262,11 @@ impl SmolStack {
         for link in self.link_numbers() {
             self.run_dhcp(link);
             self.run_slaac(link);
+        }
+        for index in 0..self.links.len() {
+            if self.links[index].is_gone {
+                self.lose(index);
+            }
         }
         self.run_blocked();
         self.settle();
