@@ -81,6 +81,8 @@ pub struct Mirror {
 
 /// What has changed since it was shown, and maybe other mirrors. Mirrors are parts of files, which are never freed.
 static LATE: AtomicPtr<Mirror> = AtomicPtr::new(ptr::null_mut());
+/// How many threads have taken mirrors from there, and are showing them.
+static SHOWING: AtomicU32 = AtomicU32::new(0);
 
 /// Asks the kernel about descriptors, or waits there for some, once it shows what has changed.
 pub fn looking<T>(look: impl FnOnce() -> T) -> T {
@@ -90,6 +92,12 @@ pub fn looking<T>(look: impl FnOnce() -> T) -> T {
     }
     LOOKERS.during(|| {
         show_late();
+        // What others have taken is to be shown as well: it may be of what this thread has just read.
+        let mut times = 0;
+        while SHOWING.load(Ordering::SeqCst) != 0 {
+            kernel::pause(times);
+            times = times.saturating_add(1);
+        }
         look()
     })
 }
@@ -106,6 +114,7 @@ pub fn show_late() {
         return;
     }
     lock::without_signals(|| {
+        SHOWING.fetch_add(1, Ordering::SeqCst);
         let mut next = LATE.swap(ptr::null_mut(), Ordering::SeqCst);
         // SAFETY: null, or a mirror, and these are never freed.
         while let Some(mirror) = unsafe { next.as_ref() } {
@@ -114,6 +123,7 @@ pub fn show_late() {
             mirror.is_late.store(false, Ordering::SeqCst);
             mirror.catch_up();
         }
+        SHOWING.fetch_sub(1, Ordering::SeqCst);
     });
 }
 
