@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 enum { ALL = 400000 };
@@ -31,6 +33,12 @@ static void flags(int fd, int set)
 }
 
 static int in[2], out[2], p[2];
+static volatile int noted;
+
+static void note(int signal)
+{
+	noted += signal == SIGPIPE;
+}
 
 static void *writer(void *nothing)
 {
@@ -159,11 +167,18 @@ static void refusals(void)
 	GIVES("the rest", splice(s[1], NULL, pipes[1], NULL, 100, 0), 5);
 	GIVES("read", read(pipes[0], came, 100), 7);
 	say("%.7s", came);
-	signal(SIGPIPE, SIG_IGN);
+	signal(SIGPIPE, note);
 	shutdown(s[0], SHUT_WR);
 	GIVES("the end", splice(s[1], NULL, pipes[1], NULL, 100, 0), 0);
 	GIVES("write", write(pipes[1], "more", 4), 4);
 	FAILS("after its end", splice(pipes[0], NULL, s[0], NULL, 4, 0), EPIPE);
+	GIVES("and a signal", noted, 1);
+	int file = memfd_create("file", 0);
+	GIVES("write", write(file, "more", 4), 4);
+	FAILS("sendfile after its end", sendfile(s[0], file, &place, 4), EPIPE);
+	GIVES("and a signal", noted, 2);
+	close(file);
+	signal(SIGPIPE, SIG_IGN);
 	close(pipes[1]);
 	GIVES("it may still be there", read(pipes[0], came, 100) >= 0, 1);
 	GIVES("the end of a pipe", splice(pipes[0], NULL, s[1], NULL, 4, 0), 0);

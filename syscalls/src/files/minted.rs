@@ -291,13 +291,21 @@ fn checked(
     work(&places[..count])
 }
 
+/// Tells who wrote why nothing was written, as Linux does those who write to a pipe or a socket that nobody reads.
+fn tell(context: &Context<'_>, errno: Errno) {
+    if errno == Errno::EPIPE {
+        signals::raise(context, SIGPIPE);
+    }
+}
+
 impl FileOps for Minted {
     fn read(&self, _context: &Context<'_>, dst: &mut UserBufMut<'_>) -> Result<usize, Errno> {
         self.object.read(&[dst.piece()])
     }
 
-    fn write(&self, _context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
-        self.object.write(&[src.piece()])
+    fn write(&self, context: &Context<'_>, src: &UserBuf<'_>) -> Result<usize, Errno> {
+        let written = self.object.write(&[src.piece()]);
+        written.inspect_err(|&errno| tell(context, errno))
     }
 
     fn read_whole(
@@ -342,10 +350,7 @@ impl FileOps for Minted {
                 Ok(written) => done += written,
                 Err(_) if done > 0 => return Some(Ok(done)),
                 Err(errno) => {
-                    // As Linux tells those who write to a pipe or a socket that nobody reads.
-                    if errno == Errno::EPIPE {
-                        signals::raise(context, SIGPIPE);
-                    }
+                    tell(context, errno);
                     return Some(Err(errno));
                 }
             }
