@@ -81,8 +81,9 @@ pub fn outcomes(programs: &[Program], entry: Entry, group: Group) -> Step<Outcom
                     disks: "",
                 },
             )?;
+            // What is typed is the end of the input, which some read to.
             job.script += &format!(
-                "guest {name}.cfg </dev/null >said 2>>log\n\
+                "printf '\\004' | guest {name}.cfg >said 2>>log\n\
                  printf '\\n=== %d\\n' $(wc -c <said)\ncat said\n"
             );
             runs.push((program, *image));
