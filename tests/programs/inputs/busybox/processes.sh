@@ -9,9 +9,13 @@ trap 'echo "caught USR1"' USR1
 sh -c "kill -USR1 $$"
 echo "after the signal"
 trap 'echo "leaving"' EXIT
-sleep 100 &
+# It is up when it has opened the fifo, and waits there until it is killed.
+mkfifo gate
+cat gate &
+exec 3> gate
 kill $!
 wait $! 2>/dev/null; echo "killed: $?"
+exec 3>&-
 i=0
 while [ $i -lt 40 ]; do i=$((i + 1)); (exit $i); done; echo "forty subshells, last $?"
 export SHARED=value
